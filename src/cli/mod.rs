@@ -1,0 +1,1 @@
+//! What was typed (`args`), and one file per verb.

@@ -1,0 +1,1 @@
+//! `mesh-lint.yaml`, suppression comments and annotations; mistakes in them are findings.

@@ -1,0 +1,3 @@
+//! Start, exit code, broken pipe.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Certificates and keys as facts: chains, reachability between clusters' roots.

@@ -1,0 +1,1 @@
+//! Typed views: a serde `Deserializer` over the tape.

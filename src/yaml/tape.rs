@@ -1,0 +1,5 @@
+//! Nodes in one flat list.
+
+/// Nodes in one flat list.
+#[derive(Debug, Clone)]
+pub struct Tape {}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::config::{ClusterConfig, Config};
 use crate::kinds::file::Manifests;
 use crate::kinds::{Meta, Object};
-use crate::source::{FileId, Sources, Text};
+use crate::source::{FileId, Skipped, Sources, Text};
 
 pub use facts::{Fact, Facts, Origin, Role};
 
@@ -97,6 +97,8 @@ pub struct Fleet {
     pub clusters: Vec<Cluster>,
     /// Resources by cluster, in the order of the input.
     pub members: Vec<Member>,
+    /// Files that turned out to be no manifests of their own: patches of kustomize and the like.
+    pub skipped: Vec<Skipped>,
     /// Files with resources that belong to no cluster of the configuration.
     pub homeless: Vec<FileId>,
 }

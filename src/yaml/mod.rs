@@ -87,17 +87,3 @@ impl Value<'_> {
         todo!()
     }
 }
-
-/// Keys and values in order, keys with their places.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entries<V>(Vec<(crate::source::Text, V)>);
-impl<V> Default for Entries<V> { fn default() -> Self { Self(Vec::new()) } }
-impl<V> Entries<V> {
-    pub fn get(&self, key: &str) -> Option<&V> { self.0.iter().find(|(k, _)| k.value == key).map(|(_, v)| v) }
-    pub fn iter(&self) -> std::slice::Iter<'_, (crate::source::Text, V)> { self.0.iter() }
-    pub fn is_empty(&self) -> bool { self.0.is_empty() }
-}
-impl<'de, V> serde::Deserialize<'de> for Entries<V> { fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> { todo!() } }
-impl<'de, T> serde::Deserialize<'de> for crate::source::Spanned<T> { fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> { todo!() } }
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-pub enum IntOrString { Int(i64), Str(String) }

@@ -67,23 +67,7 @@ impl HttpRoute {
 impl Mesh {
     /// All destinations of all VirtualServices, in the order of the input.
     pub fn routes(&self) -> Vec<Route<'_>> {
-        let mut found = Vec::new();
-        for service in &self.virtual_services {
-            let mut push = |rule, destination: &'_ Option<_>| {
-                let Some(destination) = destination else { return };
-                let destination: &Spanned<Destination> = destination;
-                let Some(host) = &destination.host else { return };
-                let host = fqdn(host, &service.namespace);
-                found.push(Route { service, rule, destination, host });
-            };
-            for rule in &service.http {
-                rule.route.iter().for_each(|r| push(Some(rule), &r.destination));
-            }
-            for rule in service.tls.iter().chain(&service.tcp) {
-                rule.route.iter().for_each(|r| push(None, &r.destination));
-            }
-        }
-        found
+        self.virtual_services.iter().flat_map(routes_of).collect()
     }
 
     /// Routes by the control plane that reads them and the host they lead to.
@@ -125,4 +109,16 @@ impl Mesh {
         }
         found
     }
+}
+
+fn routes_of(service: &In<VirtualService>) -> impl Iterator<Item = Route<'_>> {
+    let http = service.http.iter();
+    let http = http.flat_map(|rule| rule.route.iter().map(move |r| (Some(rule), r)));
+    let l4 = service.tls.iter().chain(&service.tcp);
+    let l4 = l4.flat_map(|rule| rule.route.iter().map(|r| (None, r)));
+    http.chain(l4).filter_map(move |(rule, route)| {
+        let destination = route.destination.as_ref()?;
+        let host = fqdn(destination.host.as_ref()?, &service.namespace);
+        Some(Route { service, rule, destination, host })
+    })
 }

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{Clusters, Graph, Reading};
-use super::{CLEAN, Failed, NOTHING};
+use super::args::{Clusters, Reading};
+use super::{CLEAN, Failed};
 use crate::config::{ClusterConfig, Config};
 use crate::lint;
 use crate::source::{self, Sources};
@@ -93,12 +93,4 @@ pub(super) fn clusters(args: &Clusters, out: &mut dyn Write) -> Result<u8, Faile
     let model = lint::build(&read.sources, &read.config);
     let _ = (model, out);
     Ok(CLEAN)
-}
-
-/// `mesh-lint graph`.
-pub(super) fn graph(args: &Graph, out: &mut dyn Write) -> Result<u8, Failed> {
-    let read = read(&args.reading)?;
-    let model = lint::build(&read.sources, &read.config);
-    let _ = (model, out);
-    Ok(NOTHING)
 }

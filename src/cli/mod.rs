@@ -3,6 +3,7 @@
 pub mod args;
 mod check;
 mod explain;
+mod graph;
 mod input;
 mod output;
 mod time;
@@ -47,7 +48,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Check(check)) => check::run(&check, &mut out),
         None => check::run(&arguments.check, &mut out),
         Some(Verb::Clusters(args)) => input::clusters(&args, &mut out),
-        Some(Verb::Graph(args)) => input::graph(&args, &mut out),
+        Some(Verb::Graph(args)) => graph::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
         Some(Verb::Rules { only, json }) => explain::list(&only, json, &mut out),
         Some(Verb::Completions { shell }) => {

@@ -1,6 +1,7 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
 mod build;
+mod graph;
 mod host;
 mod locality;
 mod lookup;
@@ -21,6 +22,7 @@ use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
 
 pub use build::Input;
+pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;

@@ -1,1 +1,37 @@
 //! Certificates and keys as facts: chains, reachability between clusters' roots.
+//!
+//! Values ([`Value`]) are read as istiod reads them ([`Pem`]), become [`Certificate`]s and
+//! [`PrivateKey`]s, and stand together in one cluster's [`CaMaterial`]. Three questions follow:
+//! does istiod start with it ([`istiod_accepts`]), do peers accept what it signs
+//! ([`peer_accepts`]), and which clusters trust each other ([`Groups::of`]).
+//! They answer `None` where the input does not show enough; a rule speaks of `Some(Err(_))` only.
+//!
+//! Dates are the last question of each: a chain that is broken says so whatever the time, and
+//! [`Why::is_date`] tells expiry from all else.
+//!
+//! What signatures cannot be checked (P-224, P-521, ECDSA with SHA-512, RSA outside 1024 to 8192
+//! bits, unusual PSS) count as good when the names agree: the room would rather be silent than
+//! wrong. Revocation lists, names other than URIs in name constraints, and certificate policies
+//! are not looked at. Private keys are read for their public half and forgotten.
+
+mod certificate;
+mod groups;
+mod key;
+mod material;
+mod path;
+mod pem;
+mod signature;
+mod time;
+mod verify;
+
+pub use certificate::{
+    Certificate, Curve, Digest, Facts, KeyKind, NameConstraints, PublicKey, Purposes,
+};
+pub use groups::{Groups, Refused};
+pub use key::{KeyForm, PrivateKey};
+pub use material::{CaMaterial, Layout, Origin, Problem, from_files};
+pub use path::{Path, Why};
+pub use pem::{Block, Fault, Pem, Value};
+pub use signature::{Hash, Scheme, SignatureAlgorithm};
+pub use time::Time;
+pub use verify::{Refusal, in_use, istiod_accepts, peer_accepts};

@@ -1,9 +1,24 @@
 //! The one pipeline `lint(&Sources, &Config) -> Report`: build, run rules in parallel, suppress, sort.
 
+mod fingerprint;
+mod resources;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::finding::{Finding, Severity};
-use crate::source::Skipped;
+use rayon::prelude::*;
+
+use crate::clusters;
+use crate::config::Config;
+use crate::config::suppress::{self, Suppression};
+use crate::finding::{Finding, Findings, Severity};
+use crate::kinds::file::{self, Manifests};
+use crate::mesh::{Input, Mesh};
+use crate::page::Page;
+use crate::rules::Rule;
+use crate::source::{FileId, Skipped, Sources};
+
+use resources::Resources;
 
 /// What a run found.
 #[derive(Debug, Default)]
@@ -71,4 +86,127 @@ impl Report {
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|f| f.severity == severity).count()
     }
+}
+
+/// A mesh with what a report says about its input.
+pub struct Model {
+    /// The mesh.
+    pub mesh: Mesh,
+    /// Files that were read and not analysed.
+    pub skipped: Vec<Skipped>,
+    /// How many files were analysed.
+    pub files: usize,
+    resources: Resources,
+    suppressions: Vec<Suppression>,
+}
+
+/// Reads all texts, in parallel.
+pub fn parse(sources: &Sources) -> Vec<Manifests> {
+    let ids: Vec<FileId> = sources.files().map(|(id, _)| id).collect();
+    ids.into_par_iter().map(|id| file::manifests(sources, id)).collect()
+}
+
+/// Builds the mesh from all texts.
+pub fn build(sources: &Sources, config: &Config) -> Model {
+    let files = parse(sources);
+    let fleet = clusters::assign(sources, &files, config);
+    let mut skipped: Vec<Skipped> = files
+        .iter()
+        .filter_map(|f| Some(Skipped { file: sources.file(f.file).name.clone(), reason: f.skipped? }))
+        .collect();
+    skipped.extend(fleet.skipped.iter().cloned());
+    skipped.sort();
+    let resources = Resources::of(&files, &fleet);
+    let suppressions = suppressions(sources, &files);
+    let files_read = files.len() - skipped.len();
+    let mesh = Mesh::build(Input { sources, files, fleet, config });
+    Model { mesh, skipped, files: files_read, resources, suppressions }
+}
+
+fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
+    let comments = files.iter().flat_map(|f| &f.comments);
+    let comments = comments.filter_map(|c| suppress::in_comment(sources, *c));
+    let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
+    let annotations = metas.filter_map(|meta| {
+        let value = meta.annotation(suppress::ANNOTATION)?;
+        Some(suppress::in_annotation(value, value.span, meta.span))
+    });
+    comments.chain(annotations).collect()
+}
+
+/// Reads, builds, runs the rules, suppresses, sorts.
+pub fn lint(sources: &Sources, config: &Config) -> Report {
+    check(&build(sources, config), sources, config)
+}
+
+/// Runs the rules over a mesh.
+pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
+    let rules: Vec<Rule> = crate::rules::all().filter(|rule| is_selected(rule, config)).collect();
+    let said: Vec<Vec<Reported>> =
+        rules.par_iter().map(|rule| run(rule, model, sources, config)).collect();
+    let mut findings: Vec<Reported> = said.into_iter().flatten().collect();
+    findings.sort_by(|a, b| {
+        let key = |f: &Reported| (f.finding.span(), f.rule);
+        key(a).cmp(&key(b)).then_with(|| a.finding.message.cmp(&b.finding.message))
+    });
+    findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
+    let all = findings.len();
+    findings.retain(|found| {
+        let names = || std::iter::once(found.rule).chain(found.aliases.iter().map(String::as_str));
+        !model.suppressions.iter().any(|s| s.covers(found.finding.span(), names()))
+    });
+    let suppressed = all - findings.len();
+    fingerprint::number(&mut findings);
+    Report {
+        findings,
+        suppressed,
+        clusters: model.resources.summary(&model.mesh),
+        skipped: model.skipped.clone(),
+        files: model.files,
+        resources: model.resources.count(),
+    }
+}
+
+fn run(rule: &Rule, model: &Model, sources: &Sources, config: &Config) -> Vec<Reported> {
+    let mut found = Findings::default();
+    let outcome = catch_unwind(AssertUnwindSafe(|| rule.check.check(&model.mesh, &mut found)));
+    let mut said = found.into_vec();
+    if outcome.is_err() {
+        let mut failed = Findings::default();
+        failed
+            .say(format!("the rule `{}` failed in itself", rule.name), crate::source::Span::default(), "")
+            .help("this is a fault of mesh-lint, not of the manifests: please report it")
+            .lower(Severity::Warning);
+        said.extend(failed.into_vec());
+    }
+    if said.is_empty() {
+        return Vec::new();
+    }
+    let page = Page::parse(rule.page).expect("a test holds every page to the format");
+    let aliases: Vec<String> = page.aliases().map(str::to_owned).collect();
+    let told = config.rules.iter().find(|(word, _)| {
+        std::iter::once(rule.name)
+            .chain(aliases.iter().map(String::as_str))
+            .any(|name| suppress::names_rule(word, name))
+    });
+    let told = told.and_then(|(_, rule)| rule.severity);
+    said.into_iter()
+        .map(|finding| {
+            let severity = told.unwrap_or_else(|| finding.lowered.map_or(page.severity, |l| l.min(page.severity)));
+            let (resource, cluster) = model.resources.at(finding.span(), &model.mesh);
+            let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, sources);
+            let aliases = aliases.clone();
+            Reported { rule: rule.name, aliases, severity, finding, fingerprint, cluster, resource }
+        })
+        .collect()
+}
+
+/// Whether a rule runs: selected (or nothing is), not ignored, not switched off.
+fn is_selected(rule: &Rule, config: &Config) -> bool {
+    if config.select.is_empty() && config.ignore.is_empty() && config.rules.is_empty() {
+        return true;
+    }
+    let off = config.rules.iter().filter(|(_, r)| r.off).map(|(name, _)| name);
+    (config.select.is_empty() || config.select.iter().any(|word| rule.is_called(word)))
+        && !config.ignore.iter().chain(off).any(|word| rule.is_called(word))
 }

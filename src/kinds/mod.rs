@@ -1,1 +1,309 @@
 //! A typed, tolerant view of each kind of manifest; every scalar keeps its span.
+
+pub mod control_plane;
+pub mod core;
+pub mod delivery;
+pub mod file;
+pub mod machines;
+pub mod networking;
+pub mod workloads;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::source::{FileId, Span, Text};
+use crate::yaml::{Document, Entries, Mismatch, Value};
+
+/// What every resource has: `apiVersion`, `kind` and `metadata`.
+#[derive(Clone, Debug, Default)]
+pub struct Meta {
+    /// `group/version`, or `v1` for the core group.
+    pub api_version: Text,
+    /// The kind.
+    pub kind: Text,
+    /// `metadata.name`.
+    pub name: Text,
+    /// `metadata.namespace`, where it is written.
+    pub namespace: Option<Text>,
+    /// `metadata.labels`.
+    pub labels: Entries<Text>,
+    /// `metadata.annotations`.
+    pub annotations: Entries<Text>,
+    /// `metadata.ownerReferences`.
+    pub owners: Vec<Owner>,
+    /// The whole resource.
+    pub span: Span,
+    /// The file it stands in.
+    pub file: Option<FileId>,
+}
+
+/// An entry of `metadata.ownerReferences`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// Kind of the owner.
+    pub kind: String,
+    /// Name of the owner.
+    pub name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Head {
+    api_version: Option<Text>,
+    kind: Option<Text>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata {
+    name: Option<Text>,
+    generate_name: Option<Text>,
+    namespace: Option<Text>,
+    labels: Option<Entries<Text>>,
+    annotations: Option<Entries<Text>>,
+    owner_references: Option<Vec<Owner>>,
+}
+
+impl Meta {
+    /// The API group; empty for the core group.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// A label's value and place.
+    pub fn label(&self, key: &str) -> Option<&Text> {
+        self.labels.get(key)
+    }
+
+    /// An annotation's value and place.
+    pub fn annotation(&self, key: &str) -> Option<&Text> {
+        self.annotations.get(key)
+    }
+}
+
+/// A resource: what all have, and what this kind has.
+#[derive(Clone, Debug, Default)]
+pub struct Resource<S> {
+    /// Name, labels and so on.
+    pub meta: Meta,
+    /// The kind's own part.
+    pub spec: S,
+}
+
+impl<S> Deref for Resource<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.spec
+    }
+}
+
+/// Why a document of the input is not a resource that we look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unread {
+    /// No `apiVersion` and `kind`: Helm values, CI files and the like.
+    NotKubernetes,
+    /// A kind that no rule reads.
+    UnknownKind,
+}
+
+/// A resource of whatever kind, or the reason why it is none.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// What every resource has.
+    pub meta: Arc<Meta>,
+    /// The kind's own view.
+    pub view: View,
+    /// Fields whose value has not the shape Kubernetes wants.
+    pub mismatches: Vec<Mismatch>,
+}
+
+macro_rules! views {
+    ($($(#[$doc:meta])* $name:ident($view:ty): $root:literal, $groups:expr, $kinds:expr;)*) => {
+        /// The view of a resource, by kind.
+        #[derive(Clone, Debug)]
+        pub enum View {
+            $($(#[$doc])* $name(Arc<Resource<$view>>),)*
+            /// A kind that no rule reads.
+            Other,
+        }
+
+        fn view(meta: &Meta, root: Value<'_>, mismatches: &mut Vec<Mismatch>) -> View {
+            let (group, kind) = (meta.group(), meta.kind.as_str());
+            $(
+                if $groups.contains(&group) && $kinds.contains(&kind) {
+                    let spec = spec::<$view>(root, $root, mismatches);
+                    return View::$name(Arc::new(Resource { meta: meta.clone(), spec }));
+                }
+            )*
+            View::Other
+        }
+    };
+}
+
+views! {
+    /// A node.
+    Node(core::Node): "", [""], ["Node"];
+    /// A namespace.
+    Namespace(core::Namespace): "", [""], ["Namespace"];
+    /// A service.
+    Service(core::Service): "spec", [""], ["Service"];
+    /// Endpoints of a service.
+    EndpointSlice(core::EndpointSlice): "", ["discovery.k8s.io"], ["EndpointSlice"];
+    /// A ConfigMap.
+    ConfigMap(core::ConfigMap): "", [""], ["ConfigMap"];
+    /// A Secret.
+    Secret(core::Secret): "", [""], ["Secret"];
+    /// A pod.
+    Pod(workloads::PodSpec): "spec", [""], ["Pod"];
+    /// A Deployment, StatefulSet, DaemonSet, ReplicaSet or Argo Rollout.
+    Workload(workloads::Workload): "spec", ["apps", "argoproj.io"],
+        ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"];
+    /// A HorizontalPodAutoscaler.
+    Autoscaler(workloads::Autoscaler): "spec", ["autoscaling"], ["HorizontalPodAutoscaler"];
+    /// A KEDA ScaledObject.
+    ScaledObject(workloads::ScaledObject): "spec", ["keda.sh"], ["ScaledObject"];
+    /// A PodDisruptionBudget.
+    DisruptionBudget(workloads::DisruptionBudget): "spec", ["policy"], ["PodDisruptionBudget"];
+    /// A DestinationRule.
+    DestinationRule(networking::DestinationRule): "spec", ["networking.istio.io"], ["DestinationRule"];
+    /// A VirtualService.
+    VirtualService(networking::VirtualService): "spec", ["networking.istio.io"], ["VirtualService"];
+    /// An Istio Gateway.
+    Gateway(networking::Gateway): "spec", ["networking.istio.io"], ["Gateway"];
+    /// A ServiceEntry.
+    ServiceEntry(networking::ServiceEntry): "spec", ["networking.istio.io"], ["ServiceEntry"];
+    /// A Sidecar.
+    Sidecar(networking::Sidecar): "spec", ["networking.istio.io"], ["Sidecar"];
+    /// A WorkloadEntry.
+    WorkloadEntry(networking::WorkloadEntry): "spec", ["networking.istio.io"], ["WorkloadEntry"];
+    /// An IstioOperator.
+    IstioOperator(control_plane::Install): "spec", ["install.istio.io"], ["IstioOperator"];
+    /// An `Istio` or `IstioRevision` of the Sail operator.
+    SailIstio(control_plane::Install): "spec", ["sailoperator.io", "operator.istio.io"],
+        ["Istio", "IstioRevision"];
+    /// A webhook configuration: the injector's path tells cluster and network.
+    Webhook(control_plane::Webhooks): "", ["admissionregistration.k8s.io"],
+        ["MutatingWebhookConfiguration"];
+    /// A Flux HelmRelease.
+    HelmRelease(delivery::HelmRelease): "spec", ["helm.toolkit.fluxcd.io"], ["HelmRelease"];
+    /// A Flux Kustomization.
+    FluxKustomization(delivery::FluxKustomization): "spec", ["kustomize.toolkit.fluxcd.io"],
+        ["Kustomization"];
+    /// An Argo CD Application.
+    Application(delivery::Application): "spec", ["argoproj.io"], ["Application"];
+    /// An Argo CD ApplicationSet.
+    ApplicationSet(delivery::ApplicationSet): "spec", ["argoproj.io"], ["ApplicationSet"];
+    /// A kustomization file.
+    Kustomization(delivery::Kustomization): "", ["kustomize.config.k8s.io"],
+        ["Kustomization", "Component"];
+    /// A Karpenter NodePool or Provisioner.
+    NodePool(machines::NodePool): "spec", ["karpenter.sh"], ["NodePool", "Provisioner"];
+    /// An eksctl ClusterConfig.
+    Eksctl(machines::Eksctl): "", ["eksctl.io"], ["ClusterConfig"];
+    /// A Cluster API MachineDeployment or MachinePool.
+    Machines(machines::Machines): "spec", ["cluster.x-k8s.io"], ["MachineDeployment", "MachinePool"];
+    /// A kind cluster.
+    KindCluster(machines::KindCluster): "", ["kind.x-k8s.io"], ["Cluster"];
+}
+
+fn spec<S: DeserializeOwned + Default>(
+    root: Value<'_>,
+    path: &str,
+    mismatches: &mut Vec<Mismatch>,
+) -> S {
+    let value = if path.is_empty() { Some(root) } else { root.get(path) };
+    let Some(value) = value else { return S::default() };
+    let (spec, wrong) = value.read::<S>();
+    mismatches.extend(wrong.into_iter().map(|m| match path {
+        "" => m,
+        _ => Mismatch { path: format!("{path}.{}", m.path), ..m },
+    }));
+    spec.unwrap_or_default()
+}
+
+/// What a resource is called, without looking into it; `None` where it is no Kubernetes resource.
+pub fn head(root: Value<'_>, file: Option<FileId>, mismatches: &mut Vec<Mismatch>) -> Option<Meta> {
+    let (head, wrong) = root.read::<Head>();
+    let head = head?;
+    let (api_version, kind) = (head.api_version?, head.kind?);
+    mismatches.extend(wrong);
+    let m = head.metadata.unwrap_or_default();
+    Some(Meta {
+        api_version,
+        kind,
+        name: m.name.or(m.generate_name).unwrap_or_default(),
+        namespace: m.namespace.filter(|ns| !ns.is_empty()),
+        labels: m.labels.unwrap_or_default(),
+        annotations: m.annotations.unwrap_or_default(),
+        owners: m.owner_references.unwrap_or_default(),
+        span: root.span(),
+        file,
+    })
+}
+
+/// The resources of a document: one, or those of a `List` (nested ones too), or none and why.
+pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>, Unread> {
+    let mut found = Vec::new();
+    let mut known = false;
+    let mut rest = vec![document.root()];
+    let mut kubernetes = false;
+    while let Some(root) = rest.pop() {
+        let mut mismatches = Vec::new();
+        let Some(meta) = head(root, file, &mut mismatches) else {
+            if let Some(meta) = kustomization_without_kind(root, file) {
+                let view = view(&meta, root, &mut mismatches);
+                found.push(Object { meta: Arc::new(meta), view, mismatches });
+                (known, kubernetes) = (true, true);
+            }
+            continue;
+        };
+        kubernetes = true;
+        if meta.kind.ends_with("List") && meta.group() != "kustomize.config.k8s.io" {
+            let items: Vec<_> = root.get("items").into_iter().flat_map(Value::items).collect();
+            if !items.is_empty() || meta.kind.as_str() == "List" {
+                rest.extend(items.into_iter().rev());
+                known = true;
+                continue;
+            }
+        }
+        let mut view = view(&meta, root, &mut mismatches);
+        if let View::ConfigMap(map) = &mut view {
+            Arc::make_mut(map).spec.mesh = core::mesh_config(root, &mut mismatches);
+        }
+        known |= !matches!(view, View::Other);
+        found.push(Object { meta: Arc::new(meta), view, mismatches });
+    }
+    match (kubernetes, known) {
+        (false, _) => Err(Unread::NotKubernetes),
+        (true, false) => Err(Unread::UnknownKind),
+        (true, true) => Ok(found),
+    }
+}
+
+/// kustomize takes a `kustomization.yaml` without `apiVersion` and `kind`.
+fn kustomization_without_kind(root: Value<'_>, file: Option<FileId>) -> Option<Meta> {
+    let lists = ["resources", "bases", "components", "patches", "patchesStrategicMerge", "generators"];
+    lists.iter().find(|key| root.get(key).is_some())?;
+    let named = |text: &str| Text::new(text.to_owned(), root.span());
+    Some(Meta {
+        api_version: named("kustomize.config.k8s.io/v1beta1"),
+        kind: named("Kustomization"),
+        span: root.span(),
+        file,
+        ..Meta::default()
+    })
+}
+
+/// Whether a value is still to be filled in by a pipeline (`${NAME}`, `$(NAME)`, `{{ name }}`, `<name>`).
+pub fn is_placeholder(value: &str) -> bool {
+    value.contains("${")
+        || value.contains("$(")
+        || value.contains("{{")
+        || (value.starts_with('<') && value.ends_with('>'))
+}

@@ -1,5 +1,323 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
-/// All clusters of all meshes that were given.
+mod build;
+mod host;
+mod locality;
+mod lookup;
+mod policy;
+mod scaling;
+mod service;
+mod subset;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::clusters::{Cluster, ClusterId, Role};
+use crate::config::RuleConfig;
+use crate::kinds::{Meta, Resource, core, machines, networking, workloads};
+use crate::source::{FileId, Span, Text};
+use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
+
+pub use build::Input;
+pub use host::{HostPattern, fqdn, short};
+pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
+pub use lookup::Lookup;
+pub use policy::Client;
+pub use scaling::Scaler;
+pub use service::Host;
+pub use subset::{CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, Subset, SUBZONE_LABEL, ZONE_LABEL};
+
+/// A resource in a cluster. One that several clusters share is in each of them, at the same place of
+/// the same file.
+#[derive(Debug)]
+pub struct In<S> {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The namespace it has there; empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// The resource.
+    pub resource: Arc<Resource<S>>,
+}
+
+impl<S> Deref for In<S> {
+    type Target = Resource<S>;
+
+    fn deref(&self) -> &Resource<S> {
+        &self.resource
+    }
+}
+
+impl<S> In<S> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.resource.meta.name.as_str()
+    }
+
+    /// Where its name stands; its kind where it has none.
+    pub fn named_at(&self) -> Span {
+        let meta: &Meta = &self.resource.meta;
+        if meta.name.is_empty() { meta.kind.span } else { meta.name.span }
+    }
+
+    /// Whether two members are the same text.
+    pub fn is_same_text(&self, other: &Self) -> bool {
+        self.resource.meta.span == other.resource.meta.span
+    }
+}
+
+macro_rules! collections {
+    ($($(#[$doc:meta])* $field:ident: $view:ident($spec:ty),)*) => {
+        /// All resources that rules read, by kind, ordered by cluster and then by place.
+        #[derive(Debug, Default)]
+        pub struct Objects {
+            $($(#[$doc])* pub $field: Vec<In<$spec>>,)*
+        }
+
+        impl Objects {
+            fn take(&mut self, member: crate::clusters::Member) {
+                let crate::clusters::Member { cluster, namespace, object } = member;
+                match &object.view {
+                    $(crate::kinds::View::$view(r) => {
+                        self.$field.push(In { cluster, namespace, resource: Arc::clone(r) });
+                    })*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+collections! {
+    /// Nodes.
+    nodes: Node(core::Node),
+    /// Namespaces.
+    namespaces: Namespace(core::Namespace),
+    /// Services.
+    services: Service(core::Service),
+    /// EndpointSlices.
+    endpoint_slices: EndpointSlice(core::EndpointSlice),
+    /// ConfigMaps.
+    config_maps: ConfigMap(core::ConfigMap),
+    /// Secrets.
+    secrets: Secret(core::Secret),
+    /// Pods.
+    pods: Pod(workloads::PodSpec),
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.
+    workloads: Workload(workloads::Workload),
+    /// HorizontalPodAutoscalers.
+    autoscalers: Autoscaler(workloads::Autoscaler),
+    /// KEDA ScaledObjects.
+    scaled_objects: ScaledObject(workloads::ScaledObject),
+    /// PodDisruptionBudgets.
+    disruption_budgets: DisruptionBudget(workloads::DisruptionBudget),
+    /// DestinationRules.
+    destination_rules: DestinationRule(networking::DestinationRule),
+    /// VirtualServices.
+    virtual_services: VirtualService(networking::VirtualService),
+    /// Istio Gateways.
+    gateways: Gateway(networking::Gateway),
+    /// ServiceEntries.
+    service_entries: ServiceEntry(networking::ServiceEntry),
+    /// Sidecars.
+    sidecars: Sidecar(networking::Sidecar),
+    /// WorkloadEntries.
+    workload_entries: WorkloadEntry(networking::WorkloadEntry),
+    /// Karpenter's NodePools.
+    node_pools: NodePool(machines::NodePool),
+    /// eksctl's ClusterConfigs.
+    eksctl_clusters: Eksctl(machines::Eksctl),
+    /// Cluster API's machines.
+    machines: Machines(machines::Machines),
+    /// kind's clusters.
+    kind_clusters: KindCluster(machines::KindCluster),
+}
+
+/// Text of certificates or keys in a file of its own.
+#[derive(Clone, Debug)]
+pub struct PemFile {
+    /// The file.
+    pub file: FileId,
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Where its text begins.
+    pub base: u32,
+    /// The clusters it belongs to.
+    pub clusters: Vec<ClusterId>,
+}
+
+/// What could not be read as it was meant.
 #[derive(Debug, Default)]
-pub struct Mesh {}
+pub struct Problems {
+    /// Broken documents.
+    pub syntax: Vec<SyntaxError>,
+    /// Keys that stand twice.
+    pub duplicate_keys: Vec<DuplicateKey>,
+    /// Fields with a value of the wrong shape.
+    pub mismatches: Vec<Mismatch>,
+}
+
+type Key = (ClusterId, String, String);
+
+/// All clusters that were given, and everything in them.
+#[derive(Debug, Default)]
+pub struct Mesh {
+    clusters: Vec<Cluster>,
+    objects: Objects,
+    hosts: BTreeMap<String, service::HostIndex>,
+    workloads_in: BTreeMap<(ClusterId, String), Vec<usize>>,
+    service_index: BTreeMap<Key, Vec<usize>>,
+    scalers: BTreeMap<Key, Vec<Scaler>>,
+    policies: policy::Policies,
+    places: Vec<Vec<Place>>,
+    seen: BTreeSet<(ClusterId, &'static str, String)>,
+    configured: bool,
+    pem_files: Vec<PemFile>,
+    problems: Problems,
+    rules: BTreeMap<String, RuleConfig>,
+    now: i64,
+}
+
+impl Deref for Mesh {
+    type Target = Objects;
+
+    fn deref(&self) -> &Objects {
+        &self.objects
+    }
+}
+
+impl Mesh {
+    /// All clusters, ordered by name.
+    pub fn clusters(&self) -> &[Cluster] {
+        &self.clusters
+    }
+
+    /// One cluster.
+    pub fn cluster(&self, id: ClusterId) -> &Cluster {
+        &self.clusters[id.index()]
+    }
+
+    /// The name reports give a cluster.
+    pub fn cluster_name(&self, id: ClusterId) -> &str {
+        &self.cluster(id).name
+    }
+
+    /// The clusters of the same mesh, the cluster itself among them.
+    pub fn peers(&self, id: ClusterId) -> impl Iterator<Item = &Cluster> {
+        let mesh = self.cluster(id).mesh;
+        self.clusters.iter().filter(move |c| c.mesh == mesh)
+    }
+
+    /// Whether two clusters are of one mesh.
+    pub fn same_mesh(&self, a: ClusterId, b: ClusterId) -> bool {
+        self.cluster(a).mesh == self.cluster(b).mesh
+    }
+
+    /// The meshes: groups of clusters, each ordered by name.
+    pub fn meshes(&self) -> Vec<Vec<&Cluster>> {
+        let mut meshes: BTreeMap<usize, Vec<&Cluster>> = BTreeMap::new();
+        for cluster in &self.clusters {
+            meshes.entry(cluster.mesh).or_default().push(cluster);
+        }
+        meshes.into_values().collect()
+    }
+
+    /// The cluster that a label value or the like names, seen from a cluster of the same mesh.
+    ///
+    /// `Absent` when all clusters of the mesh are known: from the configuration, or because at least
+    /// two of them are in the input and each has a name.
+    pub fn cluster_called(&self, name: &str, from: ClusterId) -> Lookup<&Cluster> {
+        if let Some(found) = self.peers(from).find(|c| c.is_called(name)) {
+            return Lookup::Found(found);
+        }
+        if crate::kinds::is_placeholder(name) || !(self.configured || self.peers(from).count() > 1) {
+            return Lookup::Unseen;
+        }
+        Lookup::absent(name, self.peers(from).map(|c| c.istio_name().map_or(c.name.as_str(), |n| n.as_str())))
+    }
+
+    /// The cluster whose Istio objects the proxies of a cluster get: its own for a primary, that of
+    /// its control plane for a remote. Source: `pilot/pkg/bootstrap/configcontroller.go`.
+    pub fn config_cluster(&self, id: ClusterId) -> Lookup<ClusterId> {
+        let cluster = self.cluster(id);
+        if let Some(told) = cluster.config.as_ref().and_then(|c| c.control_plane.as_ref()) {
+            return self.cluster_called(told, id).map(|c| c.id);
+        }
+        if cluster.role() != Some(Role::Remote) {
+            return Lookup::Found(id);
+        }
+        let names = cluster.facts.served_by.iter().flat_map(|f| f.value.split(','));
+        let primaries = || self.peers(id).filter(|c| c.id != id && c.role() != Some(Role::Remote));
+        if let Some(primary) = names.into_iter().find_map(|name| primaries().find(|c| c.is_called(name))) {
+            return Lookup::Found(primary.id);
+        }
+        let mut all = primaries();
+        match (all.next(), all.next()) {
+            (Some(only), None) => Lookup::Found(only.id),
+            _ => Lookup::Unseen,
+        }
+    }
+
+    /// The root namespace of a cluster's control plane: its rules are for all namespaces.
+    pub fn root_namespace(&self, id: ClusterId) -> &str {
+        let facts = &self.cluster(id).facts;
+        let told = facts.mesh_config.iter().find_map(|c| c.root_namespace.as_ref());
+        told.map_or(facts.system_namespace(), |ns| ns.as_str())
+    }
+
+    /// Whether some object of a kind is in the input for a cluster and namespace, so that others of
+    /// that kind would be there too.
+    pub fn has_seen(&self, cluster: ClusterId, kind: &'static str, namespace: &str) -> bool {
+        self.cluster(cluster).is_complete()
+            || self.seen.contains(&(cluster, kind, namespace.to_owned()))
+    }
+
+    /// Certificates and keys in files of their own.
+    pub fn pem_files(&self) -> &[PemFile] {
+        &self.pem_files
+    }
+
+    /// What could not be read as it was meant.
+    pub fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    /// The point in time for expiry, in seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// An option of a rule, as written in the configuration.
+    pub fn option(&self, rule: &str, name: &str) -> Option<&str> {
+        self.rules.get(rule)?.options.get(name).map(String::as_str)
+    }
+
+    /// The namespace object of that name in a cluster.
+    pub fn namespace(&self, cluster: ClusterId, name: &str) -> Lookup<&In<core::Namespace>> {
+        let of = |ns: &&In<core::Namespace>| ns.cluster == cluster;
+        if let Some(found) = self.namespaces.iter().filter(of).find(|ns| ns.name() == name) {
+            return Lookup::Found(found);
+        }
+        if !self.has_seen(cluster, "Namespace", "") {
+            return Lookup::Unseen;
+        }
+        Lookup::absent(name, self.namespaces.iter().filter(of).map(In::name))
+    }
+}
+
+/// Names of clusters for a message: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
+pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|n| format!("`{n}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A text's value, for fields that may be absent.
+pub fn value(text: Option<&Text>) -> Option<&str> {
+    text.map(|t| t.value.as_str())
+}

@@ -1,7 +1,12 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
+mod subsets;
+mod yaml;
+
+use crate::config::suppress::names_rule;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
+use crate::page::Page;
 
 /// What a rule does: reads a mesh and says what is wrong with it.
 pub trait Check: Sync {
@@ -26,6 +31,24 @@ pub struct Rule {
     pub check: &'static dyn Check,
 }
 
+impl Rule {
+    /// Whether a word of the user means this rule: its name, its room, the last part of its name, an
+    /// alias (`IST0101`), or a regular expression that matches the whole name.
+    pub fn is_called(&self, word: &str) -> bool {
+        if names_rule(word, self.name) {
+            return true;
+        }
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '/'));
+        if !plain {
+            let pattern = regex::Regex::new(&format!("^(?:{word})$"));
+            return pattern.is_ok_and(|p| p.is_match(self.name));
+        }
+        // Only pages that mention the word can have it as an alias; reading one costs more.
+        self.page.contains(word)
+            && Page::parse(self.page).is_ok_and(|page| page.aliases().any(|alias| alias == word))
+    }
+}
+
 macro_rules! rule {
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {
@@ -39,6 +62,6 @@ use rule;
 
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let rooms: [&[Rule]; 0] = [];
+    let rooms = [subsets::RULES, yaml::RULES];
     rooms.into_iter().flatten().copied()
 }

@@ -1,0 +1,230 @@
+//! Views of what installs a control plane: IstioOperator, Sail's `Istio`, Helm values, MeshConfig.
+
+use serde::Deserialize;
+
+use crate::source::{Spanned, Text};
+use crate::yaml::Entries;
+
+/// `spec` of an IstioOperator or of Sail's `Istio`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Install {
+    /// `default`, `remote`, `ambient`, ...
+    pub profile: Option<Text>,
+    /// Where the control plane runs; `istio-system` where absent.
+    pub namespace: Option<Text>,
+    /// The revision's name.
+    pub revision: Option<Text>,
+    /// Sail: the version.
+    pub version: Option<Text>,
+    /// IstioOperator: the image tag, hence the version.
+    pub tag: Option<Text>,
+    /// IstioOperator: MeshConfig.
+    pub mesh_config: Option<MeshConfig>,
+    /// Helm values.
+    pub values: Values,
+}
+
+/// Helm values of istiod, base, ztunnel and gateway charts, as far as they tell facts of a cluster.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Values {
+    /// Values all charts share.
+    pub global: Global,
+    /// MeshConfig.
+    pub mesh_config: Option<MeshConfig>,
+    /// The ztunnel chart has it at the top.
+    pub multi_cluster: MultiCluster,
+    /// The ztunnel chart has it at the top.
+    pub network: Option<Text>,
+    /// The gateway chart: this gateway serves a network.
+    pub network_gateway: Option<Text>,
+    /// Whether the cluster's proxies are served from elsewhere.
+    pub istiod_remote: IstiodRemote,
+    /// The revision's name.
+    pub revision: Option<Text>,
+    /// `profile` of a chart.
+    pub profile: Option<Text>,
+    /// istiod itself.
+    pub pilot: Pilot,
+}
+
+/// `global`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Global {
+    /// `clusterName` stands here.
+    pub multi_cluster: MultiCluster,
+    /// The network of the cluster's pods.
+    pub network: Option<Text>,
+    /// The mesh's identifier.
+    #[serde(rename = "meshID")]
+    pub mesh_id: Option<Text>,
+    /// Where a remote cluster finds its control plane.
+    pub remote_pilot_address: Option<Text>,
+    /// This control plane serves other clusters too.
+    pub external_istiod: Option<Spanned<bool>>,
+    /// The cluster whose configuration an external control plane reads.
+    pub config_cluster: Option<Spanned<bool>>,
+    /// The namespace of the control plane.
+    pub istio_namespace: Option<Text>,
+    /// The image tag, hence the version.
+    pub tag: Option<Text>,
+    /// The CA's address, where it is not istiod.
+    pub ca_address: Option<Text>,
+}
+
+/// `multiCluster`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MultiCluster {
+    /// The cluster's name: `CLUSTER_ID` of its control plane.
+    pub cluster_name: Option<Text>,
+}
+
+/// `istiodRemote`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct IstiodRemote {
+    /// Whether this is a remote cluster.
+    pub enabled: Option<Spanned<bool>>,
+    /// Path of the injector: names cluster and network.
+    pub injection_path: Option<Text>,
+    /// URL of the injector.
+    #[serde(rename = "injectionURL")]
+    pub injection_url: Option<Text>,
+}
+
+/// `pilot`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pilot {
+    /// Environment of istiod.
+    pub env: Entries<Text>,
+    /// `false` where the chart only serves a remote cluster.
+    pub enabled: Option<Spanned<bool>>,
+}
+
+/// MeshConfig, as far as the model reads it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MeshConfig {
+    /// Trust domain; `cluster.local` where absent.
+    pub trust_domain: Option<Text>,
+    /// Further names of the trust domain.
+    pub trust_domain_aliases: Vec<Text>,
+    /// The namespace whose objects are for all; the control plane's where absent.
+    pub root_namespace: Option<Text>,
+    /// Locality load balancing for hosts whose DestinationRule has none.
+    pub locality_lb_setting: Option<Spanned<super::networking::LocalityLb>>,
+    /// What leaves a cluster and what does not.
+    pub service_settings: Vec<ServiceSettings>,
+    /// Further roots.
+    pub ca_certificates: Vec<CaCertificate>,
+    /// Visibility of DestinationRules without `exportTo`.
+    pub default_destination_rule_export_to: Vec<Text>,
+    /// Visibility of VirtualServices without `exportTo`.
+    pub default_virtual_service_export_to: Vec<Text>,
+    /// Visibility of services without an annotation.
+    pub default_service_export_to: Vec<Text>,
+    /// What proxies get.
+    pub default_config: ProxyConfig,
+}
+
+/// `defaultConfig`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProxyConfig {
+    /// The mesh's identifier.
+    pub mesh_id: Option<Text>,
+    /// Where proxies find their control plane.
+    pub discovery_address: Option<Text>,
+    /// Environment of the proxies.
+    pub proxy_metadata: Entries<Text>,
+}
+
+/// An entry of `serviceSettings`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceSettings {
+    /// What holds for the hosts.
+    pub settings: Settings,
+    /// The hosts, with `*` in front or without.
+    pub hosts: Vec<Text>,
+}
+
+/// `settings` of an entry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Settings {
+    /// Whether requests stay within the client's cluster.
+    pub cluster_local: Option<Spanned<bool>>,
+}
+
+/// An entry of `caCertificates`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CaCertificate {
+    /// Certificates in PEM.
+    pub pem: Option<Text>,
+    /// Trust domains it is for.
+    pub trust_domains: Vec<Text>,
+    /// Signers it is for.
+    pub cert_signers: Vec<Text>,
+}
+
+/// A MutatingWebhookConfiguration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Webhooks {
+    /// Its webhooks.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// A webhook.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Webhook {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Who answers it.
+    pub client_config: ClientConfig,
+}
+
+/// Who answers a webhook.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ClientConfig {
+    /// An address outside.
+    pub url: Option<Text>,
+    /// A service of the cluster.
+    pub service: Option<WebhookService>,
+}
+
+/// A service that answers a webhook.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WebhookService {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Its namespace.
+    pub namespace: Option<Text>,
+    /// The path: `/inject/cluster/NAME/net/NETWORK` for a remote cluster.
+    pub path: Option<Text>,
+}
+
+impl Values {
+    /// Whether these are values of an Istio chart of a mesh, and not of something else.
+    pub fn tell_a_control_plane(&self) -> bool {
+        let g = &self.global;
+        let texts = [
+            &g.multi_cluster.cluster_name,
+            &self.multi_cluster.cluster_name,
+            &g.mesh_id,
+            &g.remote_pilot_address,
+            &self.network_gateway,
+            &self.istiod_remote.injection_path,
+        ];
+        texts.into_iter().any(Option::is_some) || self.mesh_config.is_some()
+    }
+}

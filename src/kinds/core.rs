@@ -1,0 +1,172 @@
+//! Views of Kubernetes' core kinds: nodes, namespaces, services, endpoints, ConfigMaps and Secrets.
+
+use serde::Deserialize;
+
+use super::control_plane::MeshConfig;
+use crate::source::{Spanned, Text};
+use crate::yaml::{Entries, IntOrString, Mismatch, Value};
+
+/// A node: its labels say where it stands; of the rest only the taints count.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    /// `spec`.
+    pub spec: NodeSpec,
+}
+
+/// `spec` of a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeSpec {
+    /// What keeps pods away.
+    pub taints: Vec<Taint>,
+    /// Whether the scheduler passes it over.
+    pub unschedulable: bool,
+}
+
+/// A taint of a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Taint {
+    /// Its key.
+    pub key: Option<Text>,
+    /// Its value.
+    pub value: Option<String>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: Option<String>,
+}
+
+/// A namespace: only labels and annotations count.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Namespace {}
+
+/// `spec` of a Service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Service {
+    /// `ClusterIP` where absent.
+    #[serde(rename = "type")]
+    pub kind: Option<Text>,
+    /// `None` makes the service headless.
+    #[serde(rename = "clusterIP")]
+    pub cluster_ip: Option<Text>,
+    /// Labels of the pods it selects.
+    pub selector: Option<Entries<Text>>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// Target of an `ExternalName` service.
+    pub external_name: Option<Text>,
+    /// `Local` keeps traffic on the client's node.
+    pub internal_traffic_policy: Option<Text>,
+    /// `PreferClose`, `PreferSameZone` or `PreferSameNode`.
+    pub traffic_distribution: Option<Text>,
+    /// Whether unready pods are published too.
+    pub publish_not_ready_addresses: bool,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServicePort {
+    /// Its name; Istio matches endpoints by it.
+    pub name: Option<Text>,
+    /// Its number.
+    pub port: Option<Spanned<u16>>,
+    /// `TCP` where absent.
+    pub protocol: Option<Text>,
+    /// The protocol Istio takes it for, where set.
+    pub app_protocol: Option<Text>,
+    /// The pod's port: a number, or a name.
+    pub target_port: Option<Spanned<IntOrString>>,
+}
+
+impl Service {
+    /// `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`, or `headless`.
+    pub fn type_name(&self) -> &str {
+        match self.cluster_ip.as_deref().map(String::as_str) {
+            Some("None") => "headless",
+            _ => self.kind.as_deref().map_or("ClusterIP", String::as_str),
+        }
+    }
+
+    /// Whether it is an alias of a name outside.
+    pub fn is_external_name(&self) -> bool {
+        self.type_name() == "ExternalName"
+    }
+}
+
+/// Endpoints of a service, as the cluster (or a person) wrote them down.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EndpointSlice {
+    /// The endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// An endpoint of a slice.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Endpoint {
+    /// IP addresses.
+    pub addresses: Vec<Text>,
+    /// The pod behind it.
+    pub target_ref: Option<super::Owner>,
+    /// The node it runs on.
+    pub node_name: Option<Text>,
+    /// The zone Kubernetes noted; Istio does not read it.
+    pub zone: Option<Text>,
+    /// Whether it takes traffic.
+    pub conditions: Conditions,
+}
+
+/// `conditions` of an endpoint.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Conditions {
+    /// Absent counts as ready.
+    pub ready: Option<bool>,
+}
+
+/// A ConfigMap.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigMap {
+    /// Keys and texts.
+    pub data: Entries<Text>,
+    /// The MeshConfig under the key `mesh`, its spans at their true places.
+    #[serde(skip)]
+    pub mesh: Option<Box<MeshConfig>>,
+}
+
+/// The MeshConfig that a ConfigMap holds under the key `mesh`.
+pub(super) fn mesh_config(root: Value<'_>, wrong: &mut Vec<Mismatch>) -> Option<Box<MeshConfig>> {
+    let stream = root.at(&["data", "mesh"])?.embedded();
+    let (config, mismatches) = stream.documents.first()?.root().read::<MeshConfig>();
+    wrong.extend(mismatches.into_iter().map(|m| Mismatch { path: format!("data.mesh: {}", m.path), ..m }));
+    config.map(Box::new)
+}
+
+/// A Secret. Its values are never shown.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Secret {
+    /// `Opaque`, `kubernetes.io/tls`, ...
+    #[serde(rename = "type")]
+    pub kind: Option<Text>,
+    /// Keys and base64 of the values.
+    pub data: Entries<Text>,
+    /// Keys and values in plain text.
+    pub string_data: Entries<Text>,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys = |entries: &Entries<Text>| -> Vec<String> {
+            entries.iter().map(|(key, _)| key.value.clone()).collect()
+        };
+        f.debug_struct("Secret")
+            .field("data", &keys(&self.data))
+            .field("string_data", &keys(&self.string_data))
+            .finish()
+    }
+}

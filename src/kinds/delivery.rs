@@ -1,0 +1,214 @@
+//! Views of what delivers manifests to clusters: kustomize, Flux, Argo CD.
+
+use serde::Deserialize;
+
+use super::control_plane::Values;
+use crate::source::{Spanned, Text};
+
+/// A `kustomization.yaml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Kustomization {
+    /// Files and folders it takes in.
+    pub resources: Vec<Text>,
+    /// Folders it takes in: the old word.
+    pub bases: Vec<Text>,
+    /// Components it takes in.
+    pub components: Vec<Text>,
+    /// Files that change resources.
+    pub patches: Vec<Patch>,
+    /// Files (or inline YAML) that change resources: the old word.
+    pub patches_strategic_merge: Vec<Text>,
+    /// JSON patches: the old word.
+    #[serde(rename = "patchesJson6902")]
+    pub patches_json_6902: Vec<Patch>,
+    /// Namespace of everything in it.
+    pub namespace: Option<Text>,
+    /// Put before each name.
+    pub name_prefix: Option<Text>,
+    /// Put after each name.
+    pub name_suffix: Option<Text>,
+    /// Replica counts by workload name.
+    pub replicas: Vec<Replicas>,
+}
+
+/// A patch of a kustomization.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Patch {
+    /// The file it stands in.
+    pub path: Option<Text>,
+    /// The patch itself.
+    pub patch: Option<Text>,
+    /// What it changes.
+    pub target: Option<PatchTarget>,
+}
+
+/// What a patch changes; each part is a regular expression over the whole value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PatchTarget {
+    /// API group.
+    pub group: Option<String>,
+    /// API version.
+    pub version: Option<String>,
+    /// Kind.
+    pub kind: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Namespace.
+    pub namespace: Option<String>,
+}
+
+/// An entry of `replicas`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Replicas {
+    /// Name of the workload.
+    pub name: Option<Text>,
+    /// How many.
+    pub count: Option<Spanned<u32>>,
+}
+
+/// `spec` of a Flux Kustomization.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct FluxKustomization {
+    /// The folder it applies, from the root of the repository.
+    pub path: Option<Text>,
+    /// The cluster it applies to; its own where absent.
+    pub kube_config: Option<KubeConfig>,
+    /// Namespace of everything in it.
+    pub target_namespace: Option<Text>,
+}
+
+/// A kubeconfig in a Secret.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct KubeConfig {
+    /// The Secret.
+    pub secret_ref: SecretRef,
+}
+
+/// A Secret by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SecretRef {
+    /// Its name.
+    pub name: Option<Text>,
+}
+
+/// `spec` of a Flux HelmRelease.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HelmRelease {
+    /// The chart.
+    pub chart: HelmChart,
+    /// Its values.
+    pub values: Values,
+    /// The cluster it installs to; its own where absent.
+    pub kube_config: Option<KubeConfig>,
+    /// Namespace of the release.
+    pub target_namespace: Option<Text>,
+}
+
+/// `chart` of a HelmRelease.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HelmChart {
+    /// Its `spec`.
+    pub spec: HelmChartSpec,
+}
+
+/// Name and version of a chart.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HelmChartSpec {
+    /// `istiod`, `base`, `gateway`, `ztunnel`, ...
+    pub chart: Option<Text>,
+    /// Its version.
+    pub version: Option<Text>,
+}
+
+/// `spec` of an Argo CD Application.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Application {
+    /// What it applies.
+    pub source: Option<Source>,
+    /// What it applies, if several.
+    pub sources: Vec<Source>,
+    /// Where to.
+    pub destination: Destination,
+}
+
+/// Source of an Application.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Source {
+    /// A folder of the repository.
+    pub path: Option<Text>,
+    /// A chart.
+    pub chart: Option<Text>,
+    /// Version of the chart, or revision of the repository.
+    #[serde(rename = "targetRevision")]
+    pub target_revision: Option<Text>,
+    /// Values of the chart.
+    pub helm: Helm,
+}
+
+/// `helm` of a source.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Helm {
+    /// Values, as an object.
+    pub values_object: Option<Values>,
+    /// Values files.
+    pub value_files: Vec<Text>,
+}
+
+/// Where an Application is applied.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// The cluster's name in Argo CD.
+    pub name: Option<Text>,
+    /// The cluster's API server.
+    pub server: Option<Text>,
+    /// The namespace.
+    pub namespace: Option<Text>,
+}
+
+/// `spec` of an ApplicationSet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ApplicationSet {
+    /// What fills its template.
+    pub generators: Vec<Generator>,
+    /// The Application it makes.
+    pub template: ApplicationTemplate,
+}
+
+/// A generator: only lists say everything offline.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Generator {
+    /// Literal elements.
+    pub list: Option<ListGenerator>,
+}
+
+/// A list generator.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ListGenerator {
+    /// Parameters of each Application.
+    pub elements: Vec<crate::yaml::Entries<Text>>,
+}
+
+/// Template of an ApplicationSet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ApplicationTemplate {
+    /// `spec` of the Applications.
+    pub spec: Application,
+}

@@ -1,0 +1,424 @@
+//! Views of Istio's networking kinds.
+
+use serde::Deserialize;
+
+use super::workloads::TargetRef;
+use crate::source::{Spanned, Text};
+use crate::yaml::Entries;
+
+/// `spec` of a DestinationRule.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DestinationRule {
+    /// The host it is for: full, short, or with a `*` in front.
+    pub host: Option<Text>,
+    /// Policy for all subsets.
+    pub traffic_policy: Option<Spanned<TrafficPolicy>>,
+    /// Its subsets.
+    pub subsets: Vec<Subset>,
+    /// Namespaces that see it; all where empty.
+    pub export_to: Vec<Text>,
+    /// Only clients with these labels, in the rule's own namespace.
+    pub workload_selector: Option<WorkloadSelector>,
+}
+
+/// A named part of a host's endpoints.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Subset {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Labels its endpoints have; all endpoints where empty.
+    pub labels: Entries<Text>,
+    /// Policy that replaces parts of the rule's own.
+    pub traffic_policy: Option<Spanned<TrafficPolicy>>,
+}
+
+/// Which workloads an object is for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkloadSelector {
+    /// In a DestinationRule.
+    pub match_labels: Entries<Text>,
+    /// In a Sidecar or ServiceEntry.
+    pub labels: Entries<Text>,
+}
+
+/// How clients treat a host.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TrafficPolicy {
+    /// How an endpoint is chosen.
+    pub load_balancer: Option<Spanned<LoadBalancer>>,
+    /// When an endpoint is ejected.
+    pub outlier_detection: Option<Spanned<OutlierDetection>>,
+    /// TLS towards the host.
+    pub tls: Option<Spanned<ClientTls>>,
+    /// Policy by port: replaces, never adds.
+    pub port_level_settings: Vec<PortPolicy>,
+}
+
+/// Policy of one port.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PortPolicy {
+    /// The service's port.
+    pub port: Option<PortSelector>,
+    /// How an endpoint is chosen.
+    pub load_balancer: Option<Spanned<LoadBalancer>>,
+    /// When an endpoint is ejected.
+    pub outlier_detection: Option<Spanned<OutlierDetection>>,
+    /// TLS towards the host.
+    pub tls: Option<Spanned<ClientTls>>,
+}
+
+/// `port` of a destination or policy.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PortSelector {
+    /// The port's number.
+    pub number: Option<Spanned<u32>>,
+}
+
+/// `loadBalancer`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LoadBalancer {
+    /// `ROUND_ROBIN`, `LEAST_REQUEST`, `RANDOM`, `PASSTHROUGH`.
+    pub simple: Option<Text>,
+    /// Where traffic goes by locality.
+    pub locality_lb_setting: Option<Spanned<LocalityLb>>,
+}
+
+/// `localityLbSetting`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LocalityLb {
+    /// `false` switches all of it off.
+    pub enabled: Option<Spanned<bool>>,
+    /// Weights by locality.
+    pub distribute: Vec<Distribute>,
+    /// Which region follows which.
+    pub failover: Vec<Failover>,
+    /// Labels that rank endpoints.
+    pub failover_priority: Vec<Text>,
+}
+
+/// Where clients of one locality send their traffic.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Distribute {
+    /// Locality of the client: `region/zone/*`.
+    pub from: Option<Text>,
+    /// Locality and weight in per cent.
+    pub to: Entries<Spanned<u32>>,
+}
+
+/// Which region follows which.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Failover {
+    /// A region.
+    pub from: Option<Text>,
+    /// The region that takes over.
+    pub to: Option<Text>,
+}
+
+/// `outlierDetection`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OutlierDetection {
+    /// 5xx answers in a row; 5 where absent, 0 switches it off.
+    pub consecutive_5xx_errors: Option<Spanned<u32>>,
+    /// Gateway errors in a row.
+    pub consecutive_gateway_errors: Option<Spanned<u32>>,
+    /// Share of the endpoints that may be ejected, in per cent; 10 where absent.
+    pub max_ejection_percent: Option<Spanned<u32>>,
+    /// Below this share of healthy endpoints, in per cent, all get traffic.
+    pub min_health_percent: Option<Spanned<u32>>,
+}
+
+/// `tls` of a traffic policy.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ClientTls {
+    /// `DISABLE`, `SIMPLE`, `MUTUAL` or `ISTIO_MUTUAL`.
+    pub mode: Option<Text>,
+}
+
+/// `spec` of a VirtualService.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct VirtualService {
+    /// Hosts it is for; a delegate has none.
+    pub hosts: Vec<Text>,
+    /// Gateways it is bound to; `mesh` where empty.
+    pub gateways: Vec<Text>,
+    /// Rules for HTTP.
+    pub http: Vec<HttpRoute>,
+    /// Rules for TLS that is passed through.
+    pub tls: Vec<L4Route>,
+    /// Rules for TCP.
+    pub tcp: Vec<L4Route>,
+    /// Namespaces that see it; all where empty.
+    pub export_to: Vec<Text>,
+}
+
+/// A rule for HTTP.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HttpRoute {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Alternatives; everything where empty.
+    #[serde(rename = "match")]
+    pub matches: Vec<Spanned<HttpMatch>>,
+    /// Where it goes.
+    pub route: Vec<Spanned<RouteDestination>>,
+    /// The VirtualService that goes on.
+    pub delegate: Option<Delegate>,
+    /// An answer without any destination.
+    pub redirect: Option<Spanned<Anything>>,
+    /// An answer without any destination.
+    #[serde(rename = "directResponse")]
+    pub direct_response: Option<Spanned<Anything>>,
+    /// A copy of the traffic.
+    pub mirror: Option<Destination>,
+    /// Copies of the traffic.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// A copy of the traffic.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Mirror {
+    /// Where to.
+    pub destination: Option<Destination>,
+}
+
+/// Which VirtualService goes on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Delegate {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Its namespace; the own one where absent.
+    pub namespace: Option<Text>,
+}
+
+/// One alternative of a match. All that is set must hold.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HttpMatch {
+    /// Labels of the client.
+    pub source_labels: Entries<Text>,
+    /// Namespace of the client.
+    pub source_namespace: Option<Text>,
+    /// Gateways; with these, `sourceLabels` and `sourceNamespace` do not count.
+    pub gateways: Vec<Text>,
+    /// The port that is called.
+    pub port: Option<Spanned<u32>>,
+    /// The path.
+    pub uri: Option<StringMatch>,
+    /// Headers.
+    pub headers: Entries<StringMatch>,
+    /// Headers that must not match.
+    pub without_headers: Entries<StringMatch>,
+    /// Parameters of the query.
+    pub query_params: Entries<StringMatch>,
+    /// The method.
+    pub method: Option<StringMatch>,
+    /// The `Host` header.
+    pub authority: Option<StringMatch>,
+    /// `http` or `https`.
+    pub scheme: Option<StringMatch>,
+}
+
+/// How a string is compared.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct StringMatch {
+    /// Equal.
+    pub exact: Option<Text>,
+    /// Begins with.
+    pub prefix: Option<Text>,
+    /// RE2 over the whole string.
+    pub regex: Option<Text>,
+}
+
+impl HttpMatch {
+    /// Whether it looks at nothing of the request but where it comes from.
+    pub fn is_any_request(&self) -> bool {
+        let any_path = match &self.uri {
+            None => true,
+            Some(uri) => {
+                uri.prefix.as_deref().is_some_and(|p| p == "/")
+                    || uri.regex.as_deref().is_some_and(|r| r == ".*" || r == "*")
+            }
+        };
+        let others = [&self.method, &self.authority, &self.scheme];
+        any_path
+            && self.headers.is_empty()
+            && self.without_headers.is_empty()
+            && self.query_params.is_empty()
+            && others.into_iter().all(Option::is_none)
+    }
+}
+
+/// A weighted destination.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RouteDestination {
+    /// Where to.
+    pub destination: Option<Spanned<Destination>>,
+    /// Its share, relative to the others'.
+    pub weight: Option<Spanned<u32>>,
+}
+
+/// A host, and perhaps a subset and a port of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// The host, full or short.
+    pub host: Option<Text>,
+    /// A subset that some DestinationRule defines.
+    pub subset: Option<Text>,
+    /// The port.
+    pub port: Option<PortSelector>,
+}
+
+/// A rule for TCP or TLS.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct L4Route {
+    /// Alternatives; everything where empty.
+    #[serde(rename = "match")]
+    pub matches: Vec<Spanned<L4Match>>,
+    /// Where it goes.
+    pub route: Vec<Spanned<RouteDestination>>,
+}
+
+/// One alternative of a TCP or TLS match. All that is set must hold.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct L4Match {
+    /// Server names of the TLS handshake.
+    pub sni_hosts: Vec<Text>,
+    /// The port that is called.
+    pub port: Option<Spanned<u32>>,
+    /// Labels of the client.
+    pub source_labels: Entries<Text>,
+    /// Namespace of the client.
+    pub source_namespace: Option<Text>,
+    /// Gateways.
+    pub gateways: Vec<Text>,
+}
+
+/// Something whose content does not matter here.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Anything {}
+
+/// `spec` of an Istio Gateway.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Gateway {
+    /// Labels of the gateway's pods.
+    pub selector: Entries<Text>,
+    /// What it listens on.
+    pub servers: Vec<Server>,
+}
+
+/// A server of a Gateway.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Server {
+    /// Its port.
+    pub port: Option<ServerPort>,
+    /// Hosts it serves.
+    pub hosts: Vec<Text>,
+    /// How TLS ends there.
+    pub tls: Option<ServerTls>,
+}
+
+/// Port of a Gateway's server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServerPort {
+    /// Its number.
+    pub number: Option<Spanned<u32>>,
+    /// Its protocol.
+    pub protocol: Option<Text>,
+    /// Its name.
+    pub name: Option<Text>,
+}
+
+/// TLS of a Gateway's server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServerTls {
+    /// `SIMPLE`, `MUTUAL`, `PASSTHROUGH`, `AUTO_PASSTHROUGH`, `ISTIO_MUTUAL`.
+    pub mode: Option<Text>,
+    /// The Secret with the certificate.
+    pub credential_name: Option<Text>,
+}
+
+/// `spec` of a ServiceEntry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServiceEntry {
+    /// Hosts it adds to the registry.
+    pub hosts: Vec<Text>,
+    /// Its ports.
+    pub ports: Vec<ServerPort>,
+    /// `MESH_EXTERNAL` where absent, or `MESH_INTERNAL`.
+    pub location: Option<Text>,
+    /// `NONE` where absent, `STATIC`, `DNS`, `DNS_ROUND_ROBIN`, `DYNAMIC_DNS`.
+    pub resolution: Option<Text>,
+    /// Its endpoints.
+    pub endpoints: Vec<Spanned<WorkloadEntry>>,
+    /// Pods and WorkloadEntries that are its endpoints.
+    pub workload_selector: Option<WorkloadSelector>,
+    /// Namespaces that see it; all where empty.
+    pub export_to: Vec<Text>,
+}
+
+/// `spec` of a WorkloadEntry, or an endpoint of a ServiceEntry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WorkloadEntry {
+    /// An address or a name.
+    pub address: Option<Text>,
+    /// Its labels.
+    pub labels: Entries<Text>,
+    /// `region/zone/subzone`.
+    pub locality: Option<Text>,
+    /// Its network.
+    pub network: Option<Text>,
+    /// Its share of the traffic.
+    pub weight: Option<Spanned<u32>>,
+}
+
+/// `spec` of a Sidecar.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Sidecar {
+    /// The workloads it is for; the whole namespace where absent.
+    pub workload_selector: Option<WorkloadSelector>,
+    /// What they can reach.
+    pub egress: Vec<EgressListener>,
+}
+
+/// What a sidecar can reach.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EgressListener {
+    /// `namespace/host` patterns.
+    pub hosts: Vec<Text>,
+}
+
+impl TargetRef {
+    /// Its name, where there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref().map(String::as_str)
+    }
+}

@@ -1,0 +1,102 @@
+//! The mesh from what the files hold.
+
+use super::{Mesh, PemFile, policy, service};
+use crate::clusters::Fleet;
+use crate::config::Config;
+use crate::kinds::file::{Manifests, is_pem};
+use crate::source::Sources;
+
+/// What a mesh is built from.
+pub struct Input<'i> {
+    /// All texts.
+    pub sources: &'i Sources,
+    /// What each holds.
+    pub files: Vec<Manifests>,
+    /// Which cluster has what.
+    pub fleet: Fleet,
+    /// What the run is told.
+    pub config: &'i Config,
+}
+
+impl Mesh {
+    /// Builds the model and its indexes.
+    pub fn build(input: Input<'_>) -> Self {
+        let Input { sources, files, fleet, config } = input;
+        let mut mesh = Self {
+            clusters: fleet.clusters,
+            configured: !config.clusters.is_empty(),
+            rules: config.rules.clone(),
+            now: config.now,
+            ..Self::default()
+        };
+        mesh.take_problems(files, sources);
+        let mut members = fleet.members;
+        members.sort_by_key(|m| (m.cluster, m.object.meta.span));
+        for member in members {
+            mesh.note_seen(&member);
+            mesh.objects.take(member);
+        }
+        mesh.index_hosts();
+        mesh.policies = policy::Policies::build(&mesh.objects.destination_rules);
+        for scaler in mesh.find_scalers() {
+            let name = scaler.target().map(|(kind, name)| format!("{kind}/{name}"));
+            let key = (scaler.cluster, scaler.namespace.clone(), name.unwrap_or_default());
+            mesh.scalers.entry(key).or_default().push(scaler);
+        }
+        mesh.places = mesh.clusters.iter().map(|c| mesh.find_places(c.id)).collect();
+        mesh
+    }
+
+    fn take_problems(&mut self, files: Vec<Manifests>, sources: &Sources) {
+        for file in files {
+            self.problems.syntax.extend(file.errors);
+            self.problems.duplicate_keys.extend(file.duplicates);
+            let wrong = file.objects.iter().flat_map(|o| o.mismatches.iter().cloned());
+            self.problems.mismatches.extend(wrong);
+            let source = sources.file(file.file);
+            if is_pem(&source.name) {
+                let holds = self.clusters.iter().filter(|c| c.files.contains(&file.file));
+                self.pem_files.push(PemFile {
+                    file: file.file,
+                    name: source.name.clone(),
+                    text: source.text.clone(),
+                    base: source.base,
+                    clusters: holds.map(|c| c.id).collect(),
+                });
+            }
+        }
+    }
+
+    /// Notes that objects of a kind are in the input: evidence that others would be there too.
+    fn note_seen(&mut self, member: &crate::clusters::Member) {
+        let kinds = [
+            "Namespace", "Node", "Service", "Deployment", "StatefulSet", "DaemonSet", "Secret", "ConfigMap",
+            "DestinationRule", "VirtualService", "HorizontalPodAutoscaler", "ScaledObject",
+            "PodDisruptionBudget", "ServiceEntry", "Gateway", "Pod", "Rollout",
+        ];
+        let kind = member.object.meta.kind.as_str();
+        if let Some(kind) = kinds.into_iter().find(|k| *k == kind) {
+            self.seen.insert((member.cluster, kind, member.namespace.clone()));
+        }
+    }
+
+    fn index_hosts(&mut self) {
+        for (i, workload) in self.objects.workloads.iter().enumerate() {
+            let key = (workload.cluster, workload.namespace.clone());
+            self.workloads_in.entry(key).or_default().push(i);
+        }
+        for (i, s) in self.objects.services.iter().enumerate() {
+            let key = (s.cluster, s.namespace.clone(), s.name().to_owned());
+            self.service_index.entry(key).or_default().push(i);
+            let host: &mut service::HostIndex =
+                self.hosts.entry(super::fqdn(s.name(), &s.namespace)).or_default();
+            host.services.push(i);
+        }
+        for (i, entry) in self.objects.service_entries.iter().enumerate() {
+            for host in &entry.hosts {
+                let name = host.to_ascii_lowercase();
+                self.hosts.entry(name).or_default().entries.push(i);
+            }
+        }
+    }
+}

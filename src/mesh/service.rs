@@ -1,0 +1,160 @@
+//! Hosts: services by name across clusters, and the workloads behind them.
+
+use super::{Client, In, Lookup, Mesh, value};
+use crate::clusters::ClusterId;
+use crate::kinds::core::Service;
+use crate::kinds::networking::ServiceEntry;
+use crate::kinds::workloads::{PodSpec, Workload};
+use crate::yaml::Entries;
+
+/// Positions of a host's definitions.
+#[derive(Debug, Default)]
+pub(super) struct HostIndex {
+    pub(super) services: Vec<usize>,
+    pub(super) entries: Vec<usize>,
+}
+
+/// A host of the mesh: what all clusters define under one name.
+#[derive(Clone, Copy)]
+pub struct Host<'m> {
+    /// The full name, `cart.shop.svc.cluster.local`.
+    pub name: &'m str,
+    mesh: &'m Mesh,
+    index: &'m HostIndex,
+}
+
+impl<'m> Host<'m> {
+    /// The Services of that name, by cluster.
+    pub fn services(self) -> impl Iterator<Item = &'m In<Service>> {
+        self.index.services.iter().map(move |&i| &self.mesh.services[i])
+    }
+
+    /// The ServiceEntries that name it.
+    pub fn entries(self) -> impl Iterator<Item = &'m In<ServiceEntry>> {
+        self.index.entries.iter().map(move |&i| &self.mesh.service_entries[i])
+    }
+
+    /// The Services of the clusters of one mesh.
+    pub fn services_of_mesh(self, of: ClusterId) -> impl Iterator<Item = &'m In<Service>> {
+        self.services().filter(move |s| self.mesh.same_mesh(s.cluster, of))
+    }
+
+    /// The namespace its Services stand in.
+    pub fn namespace(self) -> Option<&'m str> {
+        self.services().map(|s| s.namespace.as_str()).next()
+    }
+
+    /// `cart.shop`.
+    pub fn short(self) -> &'m str {
+        super::short(self.name)
+    }
+
+    /// The workloads behind it in all clusters of one mesh.
+    pub fn backends_of_mesh(self, of: ClusterId) -> Vec<&'m In<Workload>> {
+        let mut found: Vec<_> = self.services_of_mesh(of).flat_map(|s| self.mesh.backends(s)).collect();
+        found.sort_by_key(|w| (w.cluster, w.meta.span));
+        found.dedup_by_key(|w| (w.cluster, w.meta.span));
+        found
+    }
+}
+
+impl Mesh {
+    /// All hosts, ordered by name.
+    pub fn hosts(&self) -> impl Iterator<Item = Host<'_>> {
+        self.hosts.iter().map(|(name, index)| Host { name, mesh: self, index })
+    }
+
+    /// The host of that full name, if any cluster in the input defines it.
+    pub fn host(&self, name: &str) -> Option<Host<'_>> {
+        self.hosts.get_key_value(name).map(|(name, index)| Host { name, mesh: self, index })
+    }
+
+    /// The Service of a name in a cluster. `Absent` where other Services of that namespace are there.
+    pub fn service(&self, cluster: ClusterId, namespace: &str, name: &str) -> Lookup<&In<Service>> {
+        let key = (cluster, namespace.to_owned(), name.to_owned());
+        if let Some(&first) = self.service_index.get(&key).and_then(|found| found.first()) {
+            return Lookup::Found(&self.services[first]);
+        }
+        if !self.has_seen(cluster, "Service", namespace) {
+            return Lookup::Unseen;
+        }
+        let same = self.services.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
+        Lookup::absent(name, same.map(In::name))
+    }
+
+    /// The workloads whose pods a Service selects, in its own cluster and namespace.
+    pub fn backends(&self, service: &In<Service>) -> Vec<&In<Workload>> {
+        let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
+            return Vec::new();
+        };
+        self.workloads_in(service.cluster, &service.namespace)
+            .filter(|w| selects(selector, &w.template.metadata.labels))
+            .collect()
+    }
+
+    /// The pods a Service selects that stand in the input themselves.
+    pub fn pods_of(&self, service: &In<Service>) -> Vec<&In<PodSpec>> {
+        let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
+            return Vec::new();
+        };
+        let pods = self.pods.iter();
+        pods.filter(|p| p.cluster == service.cluster && p.namespace == service.namespace)
+            .filter(|p| selects(selector, &p.meta.labels))
+            .collect()
+    }
+
+    /// The workloads of a namespace.
+    pub fn workloads_in(&self, cluster: ClusterId, namespace: &str) -> impl Iterator<Item = &In<Workload>> {
+        let found = self.workloads_in.get(&(cluster, namespace.to_owned()));
+        found.into_iter().flatten().map(|&i| &self.workloads[i])
+    }
+
+    /// The Services that select a workload's pods.
+    pub fn services_of(&self, workload: &In<Workload>) -> Vec<&In<Service>> {
+        let labels = &workload.template.metadata.labels;
+        let near = self.services.iter().filter(|s| {
+            s.cluster == workload.cluster && s.namespace == workload.namespace
+        });
+        near.filter(|s| s.selector.as_ref().is_some_and(|sel| !sel.is_empty() && selects(sel, labels)))
+            .collect()
+    }
+
+    /// Clusters of a mesh in which a host has workloads behind it, as far as the input shows.
+    pub fn clusters_with_backends(&self, host: Host<'_>, of: ClusterId) -> Vec<ClusterId> {
+        let mut found: Vec<_> = host
+            .services_of_mesh(of)
+            .filter(|s| !self.backends(s).is_empty() || !self.pods_of(s).is_empty())
+            .map(|s| s.cluster)
+            .collect();
+        found.dedup();
+        found
+    }
+
+    /// The client groups that can differ for a host: one per cluster and namespace that has workloads.
+    pub fn clients(&self, of: ClusterId) -> impl Iterator<Item = Client<'_>> {
+        let found = self.workloads_in.keys().filter(move |(c, _)| self.same_mesh(*c, of));
+        found.map(|(cluster, namespace)| Client { cluster: *cluster, namespace, labels: None })
+    }
+
+    /// Whether requests to a host stay within the client's cluster, by `serviceSettings` or by Istio's
+    /// defaults. Source: `pilot/pkg/model/cluster_local.go`.
+    pub fn is_cluster_local(&self, host: &str, control_plane: ClusterId) -> bool {
+        let settings = || {
+            let configs = &self.cluster(control_plane).facts.mesh_config;
+            configs.iter().flat_map(|c| &c.service_settings)
+        };
+        let told = settings()
+            .flat_map(|s| s.hosts.iter().map(move |h| (h, &s.settings.cluster_local)))
+            .filter(|(h, _)| super::HostPattern(h.as_str()).matches(host))
+            .max_by_key(|(h, _)| super::HostPattern(h.as_str()).specificity());
+        match told {
+            Some((_, local)) => local.as_ref().is_some_and(|l| l.value),
+            None => host.contains(".kube-system.svc.") || host.starts_with("kubernetes.default.svc."),
+        }
+    }
+}
+
+/// Whether labels have all that a selector asks for.
+fn selects(selector: &Entries<crate::source::Text>, labels: &Entries<crate::source::Text>) -> bool {
+    selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
+}

@@ -50,14 +50,21 @@ pub struct ClusterConfig {
     pub complete: bool,
 }
 
-/// Globs over file names, relative to the configuration's folder.
+/// Globs over file names.
 #[derive(Clone, Debug, Default)]
-pub struct Paths(GlobSet);
+pub struct Paths {
+    globs: GlobSet,
+    /// Put before each name: the way from the configuration's folder down to the current one.
+    above: String,
+}
 
 impl Paths {
     /// Whether a file belongs.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.is_match(name)
+        if self.above.is_empty() {
+            return self.globs.is_match(name);
+        }
+        self.globs.is_match(format!("{}{name}", self.above))
     }
 }
 
@@ -153,10 +160,12 @@ impl<'de> Deserialize<'de> for FileRule {
 }
 
 impl Config {
-    /// Reads `mesh-lint.yaml`. Its globs count from the folder of the file.
-    pub fn parse(sources: &Sources, file: FileId) -> Result<Self, Vec<Mistake>> {
+    /// Reads `mesh-lint.yaml`. Its globs count from the folder of the file; `above` is the way from
+    /// that folder down to the current one (`sub/folder/`), where the file stands above it.
+    pub fn parse(sources: &Sources, file: FileId, above: &str) -> Result<Self, Vec<Mistake>> {
         let source = sources.file(file);
-        let folder = source.name.rfind('/').map_or("", |at| &source.name[..=at]);
+        let folder = source.name.rfind('/').filter(|_| above.is_empty());
+        let folder = folder.map_or("", |at| &source.name[..=at]);
         let stream = yaml::parse(&source.text, source.base);
         let mut mistakes: Vec<_> =
             stream.errors.into_iter().map(|e| Mistake { span: e.span, message: e.message }).collect();
@@ -169,7 +178,7 @@ impl Config {
             for again in document.duplicate_keys() {
                 mistakes.push(Mistake { span: again.again, message: format!("`{}` stands twice", again.key) });
             }
-            config = file.unwrap_or_default().check(folder, &mut mistakes);
+            config = file.unwrap_or_default().check(&mut mistakes, folder, above);
         }
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
@@ -190,7 +199,7 @@ impl ClusterConfig {
             vec![folder.to_owned(), format!("{folder}/**")]
         };
         let name = Text::new(name.to_owned(), Span::default());
-        Ok(Self { name, paths: paths(globs.iter().map(String::as_str))?, ..Self::default() })
+        Ok(Self { name, paths: paths(globs.iter().map(String::as_str), "")?, ..Self::default() })
     }
 }
 
@@ -214,16 +223,17 @@ fn unknown_keys(root: yaml::Value<'_>, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-fn paths<'g>(globs: impl IntoIterator<Item = &'g str>) -> Result<Paths, String> {
+fn paths<'g>(globs: impl IntoIterator<Item = &'g str>, above: &str) -> Result<Paths, String> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
         set.add(Glob::new(glob).map_err(|e| e.to_string())?);
     }
-    Ok(Paths(set.build().map_err(|e| e.to_string())?))
+    let globs = set.build().map_err(|e| e.to_string())?;
+    Ok(Paths { globs, above: above.to_owned() })
 }
 
 impl File {
-    fn check(self, folder: &str, mistakes: &mut Vec<Mistake>) -> Config {
+    fn check(self, mistakes: &mut Vec<Mistake>, folder: &str, above: &str) -> Config {
         let mut severity = |text: &Text| match text.parse() {
             Ok(severity) => Some(severity),
             Err(message) => {
@@ -235,7 +245,7 @@ impl File {
         let rules = self.rules.iter().map(|(name, rule)| (name.value.clone(), rule.read(name.span, &mut severity)));
         let rules = rules.collect();
         let clusters =
-            self.clusters.iter().map(|(name, c)| c.check(name, folder, mistakes)).collect();
+            self.clusters.iter().map(|(name, c)| c.check(name, mistakes, folder, above)).collect();
         let plain = |texts: Vec<Text>| texts.into_iter().map(|t| t.value).collect();
         Config {
             clusters,
@@ -275,7 +285,13 @@ impl FileRule {
 }
 
 impl FileCluster {
-    fn check(&self, name: &Text, folder: &str, mistakes: &mut Vec<Mistake>) -> ClusterConfig {
+    fn check(
+        &self,
+        name: &Text,
+        mistakes: &mut Vec<Mistake>,
+        folder: &str,
+        above: &str,
+    ) -> ClusterConfig {
         let mut globs = Vec::new();
         for path in &self.paths {
             let glob = format!("{folder}{}", path.trim_start_matches("./"));
@@ -286,7 +302,7 @@ impl FileCluster {
         }
         ClusterConfig {
             name: name.clone(),
-            paths: paths(globs.iter().map(String::as_str)).unwrap_or_default(),
+            paths: paths(globs.iter().map(String::as_str), above).unwrap_or_default(),
             network: self.network.clone(),
             role: self.role.clone(),
             control_plane: self.control_plane.clone(),

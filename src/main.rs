@@ -1,3 +1,7 @@
 //! Start, exit code, broken pipe.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mesh_lint::cli::run()
+}

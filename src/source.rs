@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-pub use walk::{Failure, Reading, Skipped, read};
+pub use walk::{Failure, Reading, STDIN, Skipped, display_name, read};
 
 /// A byte range in the one address space of all texts.
 ///

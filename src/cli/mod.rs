@@ -1,1 +1,67 @@
 //! What was typed (`args`), and one file per verb.
+
+pub mod args;
+mod check;
+mod explain;
+mod input;
+mod output;
+mod time;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Arguments, Verb};
+
+/// Nothing at or above `--fail-on`.
+pub const CLEAN: u8 = 0;
+/// Findings at or above `--fail-on`.
+pub const FINDINGS: u8 = 1;
+/// mesh-lint could not do its work.
+pub const FAILED: u8 = 2;
+/// Nothing to analyse was found.
+pub const NOTHING: u8 = 3;
+
+/// Why no work could be done: a message for the user.
+#[derive(Debug)]
+pub struct Failed(String);
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<crate::source::TooLarge> for Failed {
+    fn from(error: crate::source::TooLarge) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Does what was typed; returns the exit code.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let outcome = match arguments.verb {
+        Some(Verb::Check(check)) => check::run(&check, &mut out),
+        None => check::run(&arguments.check, &mut out),
+        Some(Verb::Clusters(args)) => input::clusters(&args, &mut out),
+        Some(Verb::Graph(args)) => input::graph(&args, &mut out),
+        Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
+        Some(Verb::Rules { only, json }) => explain::list(&only, json, &mut out),
+        Some(Verb::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Arguments::command(), "mesh-lint", &mut out);
+            Ok(CLEAN)
+        }
+    };
+    let outcome = outcome.and_then(|code| out.flush().map(|()| code).map_err(Failed::from));
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(Failed(message)) => {
+            // Nobody is left to tell when standard error is closed too.
+            let _ = writeln!(io::stderr(), "mesh-lint: {message}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

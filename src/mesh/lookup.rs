@@ -20,7 +20,7 @@ impl<T> Lookup<T> {
         let near = known
             .into_iter()
             .map(|known| (distance(name, known), known))
-            .filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3)
+            .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
             .min();
         Self::Absent { nearest: near.map(|(_, known)| known.to_owned()) }
     }

@@ -5,6 +5,7 @@ mod host;
 mod locality;
 mod lookup;
 mod policy;
+mod route;
 mod scaling;
 mod service;
 mod subset;
@@ -23,7 +24,8 @@ pub use build::Input;
 pub use host::{HostPattern, fqdn, short};
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
-pub use policy::Client;
+pub use policy::{Client, LocalitySetting};
+pub use route::Route;
 pub use scaling::Scaler;
 pub use service::Host;
 pub use subset::{CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, Subset, SUBZONE_LABEL, ZONE_LABEL};
@@ -236,6 +238,23 @@ impl Mesh {
             return Lookup::Unseen;
         }
         Lookup::absent(name, self.peers(from).map(|c| c.istio_name().map_or(c.name.as_str(), |n| n.as_str())))
+    }
+
+    /// The network that a label value names, seen from a cluster of the same mesh: its clusters.
+    ///
+    /// `Absent` when each cluster of the mesh tells its network.
+    pub fn network_called(&self, name: &str, from: ClusterId) -> Lookup<&Cluster> {
+        let network = |c: &Cluster| c.network().map(|n| n.value.clone());
+        if let Some(found) = self.peers(from).find(|c| network(c).as_deref() == Some(name)) {
+            return Lookup::Found(found);
+        }
+        let known: Option<Vec<String>> = self.peers(from).map(network).collect();
+        match known {
+            Some(known) if !crate::kinds::is_placeholder(name) => {
+                Lookup::absent(name, known.iter().map(String::as_str))
+            }
+            _ => Lookup::Unseen,
+        }
     }
 
     /// The cluster whose Istio objects the proxies of a cluster get: its own for a primary, that of

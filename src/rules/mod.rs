@@ -1,6 +1,7 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
 mod subsets;
+mod topology;
 mod yaml;
 
 use crate::config::suppress::names_rule;
@@ -62,6 +63,6 @@ use rule;
 
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let rooms = [subsets::RULES, yaml::RULES];
+    let rooms = [subsets::RULES, topology::RULES, yaml::RULES];
     rooms.into_iter().flatten().copied()
 }

@@ -1,26 +1,486 @@
 //! Subsets: what a DestinationRule cuts a host into, and where routes send it.
 
-use super::{Rule, rule};
-use crate::finding::Findings;
-use crate::mesh::Mesh;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const RULES: &[Rule] =
-    &[rule!("subsets/mixed-version-and-cluster", mixed_version_and_cluster)];
+use super::{Rule, rule};
+use crate::clusters::{Cluster, ClusterId};
+use crate::finding::{Findings, Fix, Severity};
+use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, value};
+use crate::source::{Span, Text};
+
+pub(super) const RULES: &[Rule] = &[
+    rule!("subsets/cluster-local-host-routed-across", cluster_local_host_routed_across),
+    rule!("subsets/cluster-not-routed", cluster_not_routed),
+    rule!("subsets/cluster-without-subset", cluster_without_subset),
+    rule!("subsets/destination-subset-missing-across-clusters", destination_subset_missing_across_clusters),
+    rule!("subsets/duplicate-subset", duplicate_subset),
+    rule!("subsets/empty-subset", empty_subset),
+    rule!("subsets/empty-subset-in-cluster", empty_subset_in_cluster),
+    rule!("subsets/mixed-version-and-cluster", mixed_version_and_cluster),
+    rule!("subsets/per-cluster-subset-without-failover", per_cluster_subset_without_failover),
+    rule!("subsets/routed-to-other-cluster", routed_to_other_cluster),
+    rule!("subsets/undefined-subset", undefined_subset),
+    rule!("subsets/unknown-cluster-in-source-labels", unknown_cluster_in_source_labels),
+    rule!("subsets/unknown-cluster-in-subset", unknown_cluster_in_subset),
+    rule!("subsets/version-subset-in-one-cluster", version_subset_in_one_cluster),
+];
 
 fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
+    for rule in &mesh.destination_rules {
+        let mixed: Vec<(&Text, &Text, &Text)> = mesh
+            .subsets()
+            .filter(|s| std::ptr::eq(s.rule, rule))
+            .filter_map(|s| Some((s.name, s.cluster_label()?, s.pod_labels().next()?.0)))
+            .collect();
+        let Some((name, cluster, key)) = mixed.first() else { continue };
+        let names = list(mixed.iter().map(|(name, ..)| name.as_str()));
+        let verb = if mixed.len() == 1 { "mixes" } else { "mix" };
+        let finding = found.say(
+            format!("{} {names} {verb} `{key}` and cluster", plural(mixed.len(), "subset")),
+            name.span,
+            format!("selects by `{key}` and by cluster"),
+        );
+        for (name, ..) in &mixed[1..] {
+            finding.also(name.span, "and so does this one");
+        }
+        finding.also(cluster.span, "the cluster").help(format!(
+            "cut the host by `{key}` alone, and let locality load balancing choose the cluster"
+        ));
+    }
+}
+
+fn plural(n: usize, word: &str) -> String {
+    if n == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+fn unknown_cluster_in_subset(mesh: &Mesh, found: &mut Findings) {
     for subset in mesh.subsets() {
-        let (Some(cluster), Some((key, _))) = (subset.cluster_label(), subset.pod_labels().next())
-        else {
+        let lookups: [(&str, &str, fn(&Mesh, &str, ClusterId) -> bool); 2] = [
+            (CLUSTER_LABEL, "cluster", |m, name, from| m.cluster_called(name, from).is_absent()),
+            (NETWORK_LABEL, "network", |m, name, from| m.network_called(name, from).is_absent()),
+        ];
+        for (key, what, is_absent) in lookups {
+            let Some(label) = subset.label(key) else { continue };
+            if !is_absent(mesh, label, subset.rule.cluster) {
+                continue;
+            }
+            let nearest = match mesh.cluster_called(label, subset.rule.cluster) {
+                Lookup::Absent { nearest } if what == "cluster" => nearest,
+                _ => None,
+            };
+            found
+                .say(
+                    format!("subset `{}` selects {what} `{label}`, which is not in the mesh", subset.name),
+                    label.span,
+                    format!("no {what} is called so: the subset is empty"),
+                )
+                .help(known(mesh, what, subset.rule.cluster))
+                .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), label.span, n)));
+        }
+    }
+}
+
+/// The names that could have been meant.
+fn known(mesh: &Mesh, what: &str, from: ClusterId) -> String {
+    let names: BTreeSet<&str> = mesh
+        .peers(from)
+        .filter_map(|c| match what {
+            "network" => c.network().map(|n| n.as_str()),
+            _ => Some(c.istio_name().map_or(c.name.as_str(), |n| n.as_str())),
+        })
+        .collect();
+    format!("the {what}s of the mesh are {}", list(names))
+}
+
+/// The subsets of each host that select by cluster, as a control plane knows them.
+fn per_cluster<'m>(mesh: &'m Mesh, host: &Host<'m>, control_plane: ClusterId) -> Vec<(Subset<'m>, &'m Text)> {
+    let all = mesh.subsets_of(host.name, control_plane);
+    all.into_iter().filter_map(|s| Some((s, s.cluster_label()?))).collect()
+}
+
+fn cluster_without_subset(mesh: &Mesh, found: &mut Findings) {
+    for host in mesh.hosts() {
+        let mut control_planes: Vec<ClusterId> = mesh.clusters().iter().map(|c| c.id).collect();
+        control_planes.retain(|c| !mesh.rules_for(host.name, *c).is_empty());
+        for control_plane in control_planes {
+            let subsets = per_cluster(mesh, &host, control_plane);
+            let named: BTreeSet<&str> = subsets.iter().map(|(_, c)| c.as_str()).collect();
+            let Some((first, _)) = subsets.first().filter(|_| named.len() > 1) else { continue };
+            for id in mesh.clusters_with_backends(host, control_plane) {
+                let cluster = mesh.cluster(id);
+                if named.iter().any(|name| cluster.is_called(name)) {
+                    continue;
+                }
+                let service = host.services().find(|s| s.cluster == id);
+                let at = first.rule.host.as_ref().map_or(first.name.span, |h| h.span);
+                let finding = found.say(
+                    format!("`{}` has a subset for each of {} and none for `{}`", host.short(), list(named.iter().copied()), cluster.name),
+                    at,
+                    format!("no subset selects cluster `{}`", cluster.name),
+                );
+                if let Some(service) = service {
+                    finding.also(service.named_at(), format!("has pods behind it in `{}`", cluster.name));
+                }
+                finding.help(format!("add a subset with `{CLUSTER_LABEL}: {}`, and routes that use it", cluster.name));
+            }
+        }
+    }
+}
+
+/// Routes that lead to a subset of one cluster, with that cluster.
+fn pinned_routes(mesh: &Mesh) -> Vec<(Route<'_>, Subset<'_>, &Text)> {
+    let routes = mesh.routes().into_iter();
+    routes
+        .filter_map(|route| {
+            let subset = mesh.subsets_of_route(&route).into_iter().find(|s| s.cluster_label().is_some())?;
+            Some((route, subset, subset.cluster_label()?))
+        })
+        .collect()
+}
+
+fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findings) {
+    let mut by_service: BTreeMap<(Span, String), Vec<(Route<'_>, Subset<'_>, &Text)>> = BTreeMap::new();
+    for pinned in pinned_routes(mesh) {
+        let (route, ..) = &pinned;
+        let Some(host) = mesh.host(&route.host) else { continue };
+        if mesh.clusters_with_backends(host, route.service.cluster).len() > 1 {
+            by_service.entry((route.service.meta.span, route.host.clone())).or_default().push(pinned);
+        }
+    }
+    for ((_, host), pinned) in by_service {
+        let (route, subset, cluster) = &pinned[0];
+        let finding = found.say(
+            format!("requests to `{}` are pinned to single clusters", short(&host)),
+            route.subset().map_or(route.destination.span, |s| s.span),
+            format!("only endpoints in `{cluster}`: without a healthy one there, these requests fail"),
+        );
+        for (route, _, cluster) in &pinned[1..] {
+            if let Some(name) = route.subset() {
+                finding.also(name.span, format!("only endpoints in `{cluster}`"));
+            }
+        }
+        finding.also(subset.name.span, "a subset never fails over, and weights do not move").help(format!(
+            "route to the host without a subset, with outlierDetection and \
+             failoverPriority on `{CLUSTER_LABEL}`, to prefer a cluster and still leave it when it fails"
+        ));
+    }
+}
+
+fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
+    for service in mesh.virtual_services.iter().filter(|s| s.is_for_mesh() && !s.hosts.is_empty()) {
+        let guards: Vec<&Text> = service.http.iter().filter_map(|r| r.guards()).flatten().collect();
+        let Some(guard) = guards.first() else { continue };
+        let clients = mesh.client_clusters(service.cluster);
+        let routed = |c: &Cluster| service.http.iter().any(|r| r.is_for(c) && r.is_catch_all());
+        let left: Vec<&Cluster> = clients.iter().copied().filter(|c| !routed(c)).collect();
+        // Where no cluster has a rule for every request, the VirtualService means to be partial.
+        if left.is_empty() || left.len() == clients.len() && !guards.iter().any(|g| mesh.cluster_called(g, service.cluster).found().is_some()) {
             continue;
-        };
+        }
+        for cluster in left {
+            let matches_some = service.http.iter().any(|r| r.is_for(cluster));
+            if matches_some && !service.http.iter().any(|r| r.guards().is_some() && r.is_catch_all()) {
+                continue;
+            }
+            let host = value(service.hosts.first()).unwrap_or_default();
+            let (what, why) = if matches_some {
+                ("404", "requests that match no rule get 404")
+            } else {
+                ("the default route", "this VirtualService does not exist for them: they go to all endpoints of all clusters")
+            };
+            found
+                .say(
+                    format!("clients in `{}` that call `{host}` get {what}", cluster.name),
+                    guard.span,
+                    format!("no rule is for `{}`: {why}", cluster.name),
+                )
+                .also(service.named_at(), format!("read by clients in {}", list(clients.iter().map(|c| c.name.as_str()))))
+                .help("add a rule for this cluster, or a last rule without `sourceLabels`");
+        }
+    }
+}
+
+fn unknown_cluster_in_source_labels(mesh: &Mesh, found: &mut Findings) {
+    for service in &mesh.virtual_services {
+        for guard in service.http.iter().filter_map(|r| r.guards()).flatten() {
+            let Lookup::Absent { nearest } = mesh.cluster_called(guard, service.cluster) else { continue };
+            found
+                .say(
+                    format!("a rule of `{}` is for clients in cluster `{guard}`, which is not in the mesh", service.name()),
+                    guard.span,
+                    "no client matches: the rule is dead",
+                )
+                .help(known(mesh, "cluster", service.cluster))
+                .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), guard.span, n)));
+        }
+    }
+}
+
+fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
+    for (route, subset, to) in pinned_routes(mesh) {
+        let (Some(rule), Some(host)) = (route.rule, mesh.host(&route.host)) else { continue };
+        let with_backends = mesh.clusters_with_backends(host, route.service.cluster);
+        for guard in rule.guards().unwrap_or_default() {
+            let Some(from) = mesh.cluster_called(guard, route.service.cluster).found() else { continue };
+            let stays = rule.route.iter().filter_map(|r| r.destination.as_ref()).any(|d| {
+                let name = d.subset.as_ref();
+                let all = mesh.subsets_of(&route.host, route.service.cluster);
+                all.iter().any(|s| {
+                    Some(s.name) == name && s.cluster_label().is_none_or(|c| from.is_called(c))
+                })
+            });
+            if stays || from.is_called(to) || !with_backends.contains(&from.id) {
+                continue;
+            }
+            found
+                .say(
+                    format!("clients in `{}` are sent to `{}` in cluster `{to}`", from.name, host.short()),
+                    route.subset().map_or(route.destination.span, |s| s.span),
+                    format!("endpoints in `{to}` only"),
+                )
+                .also(guard.span, format!("clients in `{}`, which has endpoints of its own", from.name))
+                .also(subset.name.span, "the subset")
+                .help(format!("route clients in `{}` to the subset of their own cluster", from.name));
+        }
+    }
+}
+
+fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings) {
+    for (route, subset, to) in pinned_routes(mesh) {
+        let control_plane = route.service.cluster;
+        if !mesh.is_cluster_local(&route.host, control_plane) {
+            continue;
+        }
+        let guards = route.rule.and_then(|r| r.guards());
+        let clients: Vec<&Cluster> = mesh
+            .client_clusters(control_plane)
+            .into_iter()
+            .filter(|c| !c.is_called(to))
+            .filter(|c| guards.as_ref().is_none_or(|g| g.iter().any(|g| c.is_called(g))))
+            .collect();
+        if clients.is_empty() {
+            continue;
+        }
+        let names = list(clients.iter().map(|c| c.name.as_str()));
         found
             .say(
-                format!("subset `{}` mixes `{key}` and cluster", subset.name),
-                subset.name.span,
-                format!("selects by `{key}` and by cluster"),
+                format!("`{}` is cluster-local, and clients in {names} are sent to cluster `{to}`", short(&route.host)),
+                route.subset().map_or(route.destination.span, |s| s.span),
+                format!("no endpoint for clients outside `{to}`: 503"),
             )
-            .also(cluster.span, "the cluster")
-            .also(key.span, "the other label")
-            .help("cut the host by one of the two, and choose the cluster with locality load balancing");
+            .also(subset.name.span, "the subset")
+            .help("take the host out of `serviceSettings`, or route each cluster to itself");
+    }
+}
+
+fn duplicate_subset(mesh: &Mesh, found: &mut Findings) {
+    let mut seen: BTreeMap<(ClusterId, &str, String, String), Subset<'_>> = BTreeMap::new();
+    for subset in mesh.subsets() {
+        let Some(host) = subset.host() else { continue };
+        let exports: Vec<&str> = subset.rule.export_to.iter().map(|t| t.as_str()).collect();
+        let key = (subset.rule.cluster, subset.rule.namespace.as_str(), format!("{host} {exports:?}"), subset.name.value.clone());
+        let Some(first) = seen.get(&key).copied() else {
+            seen.insert(key, subset);
+            continue;
+        };
+        let same_rule = std::ptr::eq(first.rule, subset.rule);
+        // Two texts of one object are alternatives, not two objects.
+        if !same_rule && (first.rule.name() == subset.rule.name() || first.subset.labels == subset.subset.labels) {
+            continue;
+        }
+        let rules = if same_rule { "one rule" } else { "two rules that Istio merges" };
+        found
+            .say(
+                format!("subset `{}` of `{}` stands twice, in {rules}", subset.name, short(&host)),
+                subset.name.span,
+                if same_rule { "refused by Istio's webhook" } else { "dropped: the first one wins" },
+            )
+            .also(first.name.span, "the first one")
+            .help("rename or remove one of them");
+    }
+}
+
+fn empty_subset(mesh: &Mesh, found: &mut Findings) {
+    let routes = mesh.routes_by_host();
+    for subset in mesh.subsets().filter(|s| s.pod_labels().next().is_some()) {
+        let Some(host) = subset.host().as_deref().and_then(|h| mesh.host(h)) else { continue };
+        if host.entries().next().is_some() || has_endpoint(mesh, subset, host) {
+            continue;
+        }
+        let all = host.backends_of_mesh(subset.rule.cluster);
+        let Some(near) = all.first() else { continue };
+        let key = (subset.rule.cluster, host.name.to_owned());
+        let route = routes.get(&key).into_iter().flatten().find(|r| r.subset() == Some(subset.name));
+        let labels: Vec<String> = subset.pod_labels().map(|(k, v)| format!("{k}={v}")).collect();
+        let finding = found.say(
+            format!("subset `{}` of `{}` selects no workload", subset.name, host.short()),
+            subset.name.span,
+            format!("no workload behind the host has {}", list(labels.iter().map(String::as_str))),
+        );
+        match route {
+            Some(route) => {
+                let at = route.subset().map_or(route.destination.span, |s| s.span);
+                finding.also(at, "requests that take this route get 503");
+            }
+            None => {
+                finding.message.push_str(", and no route uses it");
+                finding.lower(Severity::Note);
+            }
+        }
+        let others = near.template.metadata.labels.iter().next();
+        finding
+            .also(others.map_or(near.named_at(), |(key, _)| key.span), "labels of a workload behind the host")
+            .help("correct the labels, deploy the workload, or remove the subset");
+    }
+}
+
+/// Whether some workload, pod or WorkloadEntry of the mesh can be in a subset.
+fn has_endpoint(mesh: &Mesh, subset: Subset<'_>, host: Host<'_>) -> bool {
+    let pods = || host.services_of_mesh(subset.rule.cluster).flat_map(|s| mesh.pods_of(s));
+    let fits = |labels: &crate::yaml::Entries<Text>| {
+        subset.pod_labels().all(|(key, want)| labels.get(key.as_str()) == Some(want))
+    };
+    !subset.backends(mesh, host).is_empty()
+        || pods().any(|pod| fits(&pod.meta.labels))
+        || mesh.workload_entries.iter().any(|w| fits(&w.labels))
+}
+
+/// Hosts whose workloads stand in several clusters, with the subsets routes use and where each exists.
+fn routed_version_subsets(mesh: &Mesh) -> Vec<(Subset<'_>, Host<'_>, Vec<ClusterId>, Vec<ClusterId>)> {
+    let mut found = Vec::new();
+    let mut told = BTreeSet::new();
+    for route in mesh.routes() {
+        let Some(host) = mesh.host(&route.host) else { continue };
+        for subset in mesh.subsets_of_route(&route) {
+            let by_pod = subset.pod_labels().next().is_some() && subset.cluster_label().is_none();
+            if !by_pod || !told.insert(subset.name.span) {
+                continue;
+            }
+            let all = mesh.clusters_with_backends(host, route.service.cluster);
+            let mut has: Vec<ClusterId> = subset.backends(mesh, host).iter().map(|w| w.cluster).collect();
+            has.dedup();
+            if all.len() > 1 && !has.is_empty() && has.len() < all.len() {
+                found.push((subset, host, has, all));
+            }
+        }
+    }
+    found
+}
+
+fn version_subset_in_one_cluster(mesh: &Mesh, found: &mut Findings) {
+    for (subset, host, has, all) in routed_version_subsets(mesh) {
+        let [only] = has.as_slice() else { continue };
+        let only_name = mesh.cluster_name(*only);
+        let others: Vec<&str> = all.iter().filter(|c| *c != only).map(|c| mesh.cluster_name(*c)).collect();
+        let finding = found.say(
+            format!("subset `{}` of `{}` exists in cluster `{only_name}` alone", subset.name, host.short()),
+            subset.name.span,
+            format!("a share of this subset is a share of cluster `{only_name}`: it fails with the cluster"),
+        );
+        if let Some(workload) = subset.backends(mesh, host).first() {
+            finding.also(workload.named_at(), format!("the only workload, in `{only_name}`"));
+        }
+        finding.help(format!("deploy it in {} too, or keep it out of routes until it is there", list(others)));
+    }
+}
+
+fn empty_subset_in_cluster(mesh: &Mesh, found: &mut Findings) {
+    for (subset, host, has, all) in routed_version_subsets(mesh) {
+        if has.len() < 2 {
+            continue;
+        }
+        let missing: Vec<&str> = all.iter().filter(|c| !has.contains(c)).map(|c| mesh.cluster_name(*c)).collect();
+        let there: Vec<&str> = has.iter().map(|c| mesh.cluster_name(*c)).collect();
+        found
+            .say(
+                format!("subset `{}` of `{}` is empty in {}", subset.name, host.short(), list(missing.iter().copied())),
+                subset.name.span,
+                format!("its workloads are in {}: clients elsewhere leave their cluster", list(there)),
+            )
+            .help("deploy it in each cluster of the host, or accept the way across");
+    }
+}
+
+fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
+    for route in mesh.routes() {
+        let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else { continue };
+        let control_plane = route.service.cluster;
+        let host_namespace = mesh.host(&route.host).and_then(|h| h.namespace());
+        let host_namespace = host_namespace.or_else(|| route.host.split('.').nth(1));
+        let mut without = BTreeSet::new();
+        let mut applied = None;
+        for client in mesh.clients_of(route.service) {
+            let rules = mesh.applied(client, &route.host, host_namespace, control_plane);
+            let defines = |r: &&crate::mesh::In<crate::kinds::networking::DestinationRule>| {
+                r.subsets.iter().any(|s| s.name.as_ref() == Some(name))
+            };
+            if rules.iter().any(defines) {
+                continue;
+            }
+            // Without any rule in sight, the rule may stand outside the input.
+            let complete = mesh.has_seen(control_plane, "DestinationRule", &route.service.namespace);
+            if rules.is_empty() && !complete {
+                continue;
+            }
+            without.insert(client.namespace);
+            applied = applied.or(rules.first().copied());
+        }
+        if without.is_empty() {
+            continue;
+        }
+        let finding = found.say(
+            format!("subset `{name}` of `{}` is not defined for clients in {}", short(&route.host), namespaces(&without)),
+            name.span,
+            "no such subset: 503 for every request that comes here",
+        );
+        if let Some(rule) = applied {
+            finding.also(rule.host.as_ref().map_or(rule.named_at(), |h| h.span), "the rule that applies does not define it");
+        }
+        if let Some(elsewhere) = mesh.subsets_of_route(&route).first() {
+            finding.also(elsewhere.name.span, "defined here, in a rule that does not apply to them");
+        }
+        let nearest = match Lookup::<()>::absent(name, applied.into_iter().flat_map(|r| &r.subsets).filter_map(|s| value(s.name.as_ref()))) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        };
+        finding
+            .help("define it in the DestinationRule that applies to these clients, or correct the name")
+            .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), name.span, n)));
+    }
+}
+
+fn namespaces(names: &BTreeSet<&str>) -> String {
+    match names.len() {
+        0..=3 => format!("{} {}", plural(names.len(), "namespace"), list(names.iter().copied())),
+        n => format!("{n} namespaces"),
+    }
+}
+
+fn destination_subset_missing_across_clusters(mesh: &Mesh, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for route in mesh.routes() {
+        let (Some(name), Some(host)) = (route.subset(), mesh.host(&route.host)) else { continue };
+        let here = mesh.cluster(route.service.cluster);
+        let Some(defined) = mesh.subsets_of_route(&route).into_iter().next() else { continue };
+        for id in mesh.clusters_with_backends(host, here.id) {
+            let there = mesh.cluster(id);
+            let Some(gateway_plane) = mesh.config_cluster(id).found() else { continue };
+            let (Some(from), Some(to)) = (here.network(), there.network()) else { continue };
+            let known = mesh.subsets_of(host.name, gateway_plane).iter().any(|s| s.name == name);
+            let seen = mesh.has_seen(gateway_plane, "DestinationRule", &route.service.namespace);
+            let reaches = defined.cluster_label().is_none_or(|c| there.is_called(c));
+            if from == to || known || !seen || !reaches || gateway_plane == here.id || !told.insert((name.span, id)) {
+                continue;
+            }
+            found
+                .say(
+                    format!("subset `{name}` of `{}` is unknown to the gateway of `{}`", host.short(), there.name),
+                    name.span,
+                    format!("requests from `{}` to endpoints in `{}` are reset", here.name, there.name),
+                )
+                .also(defined.name.span, format!("defined for `{}`", here.name))
+                .also(to.span, format!("another network than `{from}`: only the gateway leads there"))
+                .help(format!("apply the DestinationRule in `{}` too: its gateway builds a way in for each subset it knows", mesh.cluster_name(gateway_plane)));
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! The door to the disk: walking folders, standard input, what is left unread and why.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use rayon::prelude::*;
 
 use super::{Sources, TooLarge};
 
@@ -33,7 +38,85 @@ pub struct Reading {
     pub failures: Vec<Failure>,
 }
 
-/// Reads files, folders and standard input (`-`). Folders are walked as git sees them.
-pub fn read(_paths: &[PathBuf]) -> Result<Reading, TooLarge> {
-    todo!()
+/// The name under which standard input is shown.
+pub const STDIN: &str = "<stdin>";
+
+/// Reads files, folders and standard input (`-`). Folders are walked as git sees them: ignored and
+/// hidden files are passed over, and links are not followed.
+pub fn read(paths: &[PathBuf]) -> Result<Reading, TooLarge> {
+    let mut reading = Reading::default();
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in paths {
+        if path == Path::new("-") {
+            files.insert(STDIN.to_owned(), path.clone());
+        } else if path.is_dir() {
+            walk(path, &mut files, &mut reading);
+        } else {
+            files.insert(display_name(path), path.clone());
+        }
+    }
+    let files: Vec<(String, PathBuf)> = files.into_iter().collect();
+    let texts: Vec<_> = files.par_iter().map(|(_, path)| bytes(path).map(text)).collect();
+    for ((name, path), text) in files.into_iter().zip(texts) {
+        match text {
+            Ok(Ok(text)) => {
+                reading.sources.add(name, text)?;
+            }
+            Ok(Err(reason)) => reading.skipped.push(Skipped { file: name, reason }),
+            Err(error) => reading.failures.push(Failure { path, message: error.to_string() }),
+        }
+    }
+    Ok(reading)
+}
+
+/// A path as reports show it: relative to the current folder where it lies below.
+pub fn display_name(path: &Path) -> String {
+    let relative = || {
+        let current = std::env::current_dir().ok()?;
+        path.strip_prefix(current).ok().map(Path::to_path_buf)
+    };
+    let path = if path.is_absolute() { relative().unwrap_or_else(|| path.to_path_buf()) } else { path.to_path_buf() };
+    let parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
+    parts.collect::<PathBuf>().to_string_lossy().replace('\\', "/")
+}
+
+fn walk(folder: &Path, files: &mut BTreeMap<String, PathBuf>, reading: &mut Reading) {
+    for entry in WalkBuilder::new(folder).require_git(false).build() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                reading.failures.push(Failure { path: folder.to_path_buf(), message: error.to_string() });
+                continue;
+            }
+        };
+        let Some(kind) = entry.file_type() else { continue };
+        let name = display_name(entry.path());
+        if kind.is_symlink() && is_candidate(&name) {
+            reading.skipped.push(Skipped { file: name, reason: "link" });
+        } else if kind.is_file() && is_candidate(&name) {
+            files.insert(name, entry.into_path());
+        }
+    }
+}
+
+fn is_candidate(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|e| matches!(e.as_str(), "yaml" | "yml" | "json" | "pem" | "crt"))
+        || name.rsplit('/').next() == Some("Kustomization")
+}
+
+fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    std::fs::read(path)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, &'static str> {
+    if bytes.contains(&0) {
+        return Err("binary");
+    }
+    String::from_utf8(bytes).map_err(|_| "not UTF-8")
 }

@@ -1,0 +1,156 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::finding::Severity;
+use crate::report::Format;
+
+/// A policy linter and static analyzer for Istio service meshes that span several clusters.
+///
+/// Reads the manifests of all clusters at once, offline, and says what will go wrong between them.
+#[derive(Debug, Parser)]
+#[command(name = "mesh-lint", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do; `check` where a path is given alone.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// What `check` takes.
+    #[command(flatten)]
+    pub check: Check,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Check manifests: the main job.
+    Check(Box<Check>),
+    /// Show the clusters as understood: facts, where they come from, what is complete.
+    Clusters(Clusters),
+    /// Show the mesh as a graph.
+    Graph(Graph),
+    /// Show the page of a rule.
+    Explain {
+        /// A rule's name, the last part of it, or an alias such as IST0101.
+        rule: String,
+    },
+    /// List the rules.
+    Rules {
+        /// Only rules that match (name, room, alias or regular expression).
+        #[arg(value_name = "WORD")]
+        only: Vec<String>,
+        /// One JSON array instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What is read, and how it is divided into clusters.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// Files and folders; `-` is standard input.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The configuration; found upward from the first path where not given.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A cluster and its files, instead of the configuration's; repeatable.
+    #[arg(long, value_name = "NAME=PATH", value_parser = name_and_path)]
+    pub cluster: Vec<(String, String)>,
+    /// Namespace of objects that name none.
+    #[arg(long, value_name = "NS")]
+    pub namespace: Option<String>,
+}
+
+/// What `check` takes.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What is read.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Only these rules: name, room, alias or regular expression.
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Not these rules.
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Fail (exit code 1) from this severity on; `error` where not given.
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<Severity>,
+    /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
+    #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
+    pub now: Option<i64>,
+    /// How findings are shown.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+    /// Write one more format to a file; repeatable. A name alone takes the format from its ending.
+    #[arg(long, value_name = "[FORMAT=]FILE", value_parser = super::output::parse)]
+    pub output: Vec<super::output::Output>,
+    /// When to use colours.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What `clusters` takes.
+#[derive(Debug, Args)]
+pub struct Clusters {
+    /// What is read.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// One JSON object instead of tables.
+    #[arg(long)]
+    pub json: bool,
+    /// List the files of each cluster too.
+    #[arg(long)]
+    pub files: bool,
+}
+
+/// What `graph` takes.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// What is read.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// How the graph is written.
+    #[arg(long, value_name = "FORMAT", default_value = "mermaid")]
+    pub format: GraphFormat,
+    /// Only what belongs to this host (`cart.shop`, or the full name).
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Only what belongs to this cluster.
+    #[arg(long = "only-cluster", value_name = "NAME")]
+    pub only_cluster: Option<String>,
+}
+
+/// How a graph is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For Markdown.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// For programs.
+    Json,
+}
+
+fn name_and_path(text: &str) -> Result<(String, String), String> {
+    let (name, path) = text.split_once('=').ok_or("expected NAME=PATH")?;
+    Ok((name.to_owned(), path.to_owned()))
+}

@@ -1,0 +1,96 @@
+//! `mesh-lint check`: the main job.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+
+use super::args::{Check, When};
+use super::{CLEAN, FAILED, FINDINGS, Failed, NOTHING, input, time};
+use crate::config::Config;
+use crate::lint::{self, Report};
+use crate::report::{self, Format, Style};
+use crate::rules;
+use crate::source::Sources;
+
+/// Reads, checks, reports.
+pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
+    let mut read = input::read(&args.reading)?;
+    configure(args, &mut read.config)?;
+    let mut report = lint::lint(&read.sources, &read.config);
+    report.skipped.extend(read.skipped);
+    report.skipped.sort();
+    write(args.format, &report, &read.sources, &style(args.color), out)?;
+    for output in &args.output {
+        let file = File::create(&output.file)
+            .map_err(|e| Failed(format!("{}: {e}", output.file.display())))?;
+        let mut file = BufWriter::new(file);
+        write(output.format, &report, &read.sources, &Style::plain(), &mut file)?;
+        file.flush()?;
+    }
+    for failure in &read.failures {
+        // What could not be read is told at the end, where it is seen.
+        let _ = writeln!(std::io::stderr(), "mesh-lint: {}: {}", failure.path.display(), failure.message);
+    }
+    Ok(code(&report, &read.config, !read.failures.is_empty()))
+}
+
+fn code(report: &Report, config: &Config, failed: bool) -> u8 {
+    if failed {
+        FAILED
+    } else if report.findings.iter().any(|f| f.severity >= config.fail_on()) {
+        FINDINGS
+    } else if report.resources == 0 && report.findings.is_empty() {
+        NOTHING
+    } else {
+        CLEAN
+    }
+}
+
+/// Lays what was typed over what the configuration says.
+fn configure(args: &Check, config: &mut Config) -> Result<(), Failed> {
+    if !args.select.is_empty() {
+        config.select.clone_from(&args.select);
+    }
+    config.ignore.extend(args.ignore.iter().cloned());
+    config.fail_on = args.fail_on.or(config.fail_on);
+    config.now = args.now.unwrap_or_else(time::now);
+    let words = config.select.iter().chain(&config.ignore).chain(config.rules.keys());
+    for word in words {
+        if !rules::all().any(|rule| rule.is_called(word)) {
+            return Err(Failed(format!("no rule is called `{word}`: see `mesh-lint rules`")));
+        }
+    }
+    Ok(())
+}
+
+fn write(
+    format: Format,
+    report: &Report,
+    sources: &Sources,
+    style: &Style,
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
+    let page = |name: &str| rules::all().find(|rule| rule.name == name).map(|rule| rule.page);
+    Ok(report::write(format, report, sources, style, &page, out)?)
+}
+
+/// Colours and links only for a terminal, unless told otherwise.
+fn style(when: When) -> Style {
+    let terminal = std::io::stdout().is_terminal();
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0");
+    let color = match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if set("NO_COLOR") => false,
+        When::Auto => terminal || set("CLICOLOR_FORCE") || set("FORCE_COLOR"),
+    };
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let width = columns.or_else(|| terminal_width(terminal)).unwrap_or(100);
+    Style { color, unicode: true, hyperlinks: color && terminal, width }
+}
+
+fn terminal_width(terminal: bool) -> Option<usize> {
+    if !terminal {
+        return None;
+    }
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).clamp(40, 140))
+}

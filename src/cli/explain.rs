@@ -1,0 +1,58 @@
+//! `mesh-lint explain` and `mesh-lint rules`: the pages, as text.
+
+use std::io::Write;
+
+use super::{CLEAN, Failed};
+use crate::page::Page;
+use crate::rules::{self, Rule};
+
+/// Prints the page of a rule.
+pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
+    let called: Vec<Rule> = rules::all().filter(|rule| rule.is_called(word)).collect();
+    let exact = called.iter().find(|rule| rule.name == word);
+    let (Some(rule), true) = (exact.or(called.first()), exact.is_some() || called.len() == 1) else {
+        return Err(Failed(match called.as_slice() {
+            [] => format!("no rule is called `{word}`: see `mesh-lint rules`"),
+            several => {
+                let names: Vec<_> = several.iter().map(|r| r.name).collect();
+                format!("`{word}` means several rules: {}", names.join(", "))
+            }
+        }));
+    };
+    let page = Page::parse(rule.page).map_err(Failed)?;
+    writeln!(out, "{} ({}, since {})", rule.name, page.severity, page.since)?;
+    let aliases: Vec<&str> = page.aliases().collect();
+    if !aliases.is_empty() {
+        writeln!(out, "also known as {}", aliases.join(", "))?;
+    }
+    writeln!(out, "\n{}", page.body.trim())?;
+    Ok(CLEAN)
+}
+
+/// Lists the rules, or those that some words mean.
+pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u8, Failed> {
+    let wanted = |rule: &Rule| only.is_empty() || only.iter().any(|word| rule.is_called(word));
+    let rules: Vec<Rule> = rules::all().filter(wanted).collect();
+    if rules.is_empty() {
+        return Err(Failed(format!("no rule is called {}", only.join(", "))));
+    }
+    let width = rules.iter().map(|r| r.name.len()).max().unwrap_or_default();
+    let mut listed = Vec::new();
+    for rule in rules {
+        let page = Page::parse(rule.page).map_err(Failed)?;
+        if json {
+            let aliases: Vec<&str> = page.aliases().collect();
+            listed.push(serde_json::json!({
+                "rule": rule.name, "severity": page.severity, "title": page.title,
+                "since": page.since, "fix": page.fix, "aliases": aliases,
+            }));
+        } else {
+            writeln!(out, "{:width$}  {:7}  {}", rule.name, page.severity, page.title)?;
+        }
+    }
+    if json {
+        let text = serde_json::to_string_pretty(&listed).map_err(|e| Failed(e.to_string()))?;
+        writeln!(out, "{text}")?;
+    }
+    Ok(CLEAN)
+}

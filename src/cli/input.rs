@@ -1,0 +1,104 @@
+//! From what was typed to texts and configuration; the verbs that show the model.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::args::{Clusters, Graph, Reading};
+use super::{CLEAN, Failed, NOTHING};
+use crate::config::{ClusterConfig, Config};
+use crate::lint;
+use crate::source::{self, Sources};
+
+/// What is analysed.
+pub(super) struct Read {
+    /// All texts.
+    pub sources: Sources,
+    /// What the run is told.
+    pub config: Config,
+    /// Files that no parser will see.
+    pub skipped: Vec<source::Skipped>,
+    /// Paths that could not be read.
+    pub failures: Vec<source::Failure>,
+}
+
+/// Reads the paths and the configuration.
+pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
+    let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
+    let mut config = configuration(args, &paths)?;
+    if args.namespace.is_some() {
+        config.namespace.clone_from(&args.namespace);
+    }
+    let source::Reading { sources, skipped, failures } = source::read(&paths)?;
+    if sources.files().len() == 0 && skipped.is_empty() && !failures.is_empty() {
+        let said: Vec<String> = failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
+        return Err(Failed(said.join("\n")));
+    }
+    Ok(Read { sources, config, skipped, failures })
+}
+
+fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
+    if !args.cluster.is_empty() {
+        let clusters = args.cluster.iter().map(|(name, path)| ClusterConfig::below(name, path));
+        let clusters: Result<_, _> = clusters.collect();
+        return Ok(Config { clusters: clusters.map_err(Failed)?, ..Config::default() });
+    }
+    let found = args.config.clone().or_else(|| paths.first().and_then(|path| find_upward(path)));
+    let Some(file) = found else { return Ok(Config::default()) };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|e| Failed(format!("{}: {e}", file.display())))?;
+    let mut sources = Sources::default();
+    let id = sources.add(source::display_name(&file), text)?;
+    let above = above(&file);
+    Config::parse(&sources, id, &above).map_err(|mistakes| {
+        let said = mistakes.iter().map(|m| {
+            let place = sources.place(m.span.start);
+            let place = place.map(|p| format!(":{}:{}", p.line, p.column)).unwrap_or_default();
+            format!("{}{place}: {m}", sources.file(id).name)
+        });
+        Failed(said.collect::<Vec<_>>().join("\n"))
+    })
+}
+
+/// `mesh-lint.yaml` in the folder of a path or above it, up to the root of the repository.
+fn find_upward(path: &Path) -> Option<PathBuf> {
+    let path = if path == Path::new("-") { Path::new(".") } else { path };
+    let full = path.canonicalize().ok()?;
+    for folder in full.ancestors().filter(|f| f.is_dir()) {
+        for name in ["mesh-lint.yaml", "mesh-lint.yml"] {
+            let file = folder.join(name);
+            if file.is_file() {
+                return Some(file);
+            }
+        }
+        if folder.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The way from the configuration's folder down to the current one, `sub/folder/` or empty.
+fn above(file: &Path) -> String {
+    let way = || {
+        let current = std::env::current_dir().ok()?.canonicalize().ok()?;
+        let folder = file.canonicalize().ok()?.parent()?.to_path_buf();
+        Some(current.strip_prefix(&folder).ok()?.to_string_lossy().replace('\\', "/"))
+    };
+    way().filter(|w| !w.is_empty()).map(|w| format!("{w}/")).unwrap_or_default()
+}
+
+/// `mesh-lint clusters`.
+pub(super) fn clusters(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
+    let read = read(&args.reading)?;
+    let model = lint::build(&read.sources, &read.config);
+    let _ = (model, out);
+    Ok(CLEAN)
+}
+
+/// `mesh-lint graph`.
+pub(super) fn graph(args: &Graph, out: &mut dyn Write) -> Result<u8, Failed> {
+    let read = read(&args.reading)?;
+    let model = lint::build(&read.sources, &read.config);
+    let _ = (model, out);
+    Ok(NOTHING)
+}

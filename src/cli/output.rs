@@ -1,0 +1,31 @@
+//! `--output`: a format and a file.
+
+use std::path::PathBuf;
+
+use crate::report::Format;
+
+/// One more report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its format.
+    pub format: Format,
+    /// Its file.
+    pub file: PathBuf,
+}
+
+/// Reads `FORMAT=FILE`, or `FILE` with an ending that tells the format.
+pub(super) fn parse(text: &str) -> Result<Output, String> {
+    if let Some((format, file)) = text.split_once('=')
+        && let Ok(format) = format.parse()
+    {
+        return Ok(Output { format, file: file.into() });
+    }
+    let format = match text.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("sarif") => Format::Sarif,
+        Some("json") => Format::Json,
+        Some("md") => Format::Markdown,
+        Some("txt") => Format::Concise,
+        _ => return Err(format!("name the format: FORMAT={text}")),
+    };
+    Ok(Output { format, file: text.into() })
+}

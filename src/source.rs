@@ -107,6 +107,11 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    /// A text that begins at `base` of the address space.
+    pub fn new(name: &str, text: Arc<str>, base: u32) -> Self {
+        Self { name: name.to_owned(), text, base, lines: OnceLock::new() }
+    }
+
     /// The whole text as a span.
     pub fn span(&self) -> Span {
         Span::new(self.base, self.base + self.text.len() as u32)

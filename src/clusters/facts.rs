@@ -118,6 +118,8 @@ pub struct Facts {
     pub role: Vec<(Role, Span)>,
     /// Namespace of the control plane.
     pub system_namespace: Vec<Fact>,
+    /// What says that certificates come from elsewhere than istiod.
+    pub foreign_ca: Vec<Fact>,
     /// Its MeshConfig.
     pub mesh_config: Vec<MeshConfig>,
 }
@@ -187,6 +189,10 @@ impl Facts {
         push(&mut self.mesh_id, global.mesh_id.as_ref(), origin);
         push(&mut self.version, global.tag.as_ref(), origin);
         push(&mut self.revision, values.revision.as_ref(), origin);
+        push(&mut self.foreign_ca, global.ca_address.as_ref(), origin);
+        for key in ["EXTERNAL_CA", "ENABLE_CA_SERVER", "PILOT_CERT_PROVIDER"] {
+            push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
+        }
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);

@@ -72,6 +72,11 @@ impl Cluster {
             .or_else(|| self.facts.network.first().map(|fact| &fact.value))
     }
 
+    /// Whether certificates come from elsewhere than istiod: istio-csr, a signer of Kubernetes, SPIRE.
+    pub fn has_foreign_ca(&self) -> bool {
+        !self.facts.foreign_ca.is_empty()
+    }
+
     /// Its role, where it is told.
     pub fn role(&self) -> Option<Role> {
         let told = self.config.as_ref().and_then(|c| c.role.as_ref()).and_then(|r| Role::parse(r));

@@ -159,6 +159,24 @@ pub struct Secret {
     pub string_data: Entries<Text>,
 }
 
+/// What makes a Secret in the cluster: present, content unknown.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OpaqueSecret {
+    /// cert-manager: the Secret it writes.
+    pub secret_name: Option<Text>,
+    /// External Secrets: the Secret it writes.
+    pub target: OpaqueTarget,
+}
+
+/// `target` of an ExternalSecret.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OpaqueTarget {
+    /// The Secret's name.
+    pub name: Option<Text>,
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let keys = |entries: &Entries<Text>| -> Vec<String> {

@@ -159,6 +159,10 @@ views! {
     ConfigMap(core::ConfigMap): "", [""], ["ConfigMap"];
     /// A Secret.
     Secret(core::Secret): "", [""], ["Secret"];
+    /// A Secret whose values are made or decrypted in the cluster.
+    OpaqueSecret(core::OpaqueSecret): "spec",
+        ["bitnami.com", "external-secrets.io", "cert-manager.io", "secrets.hashicorp.com"],
+        ["SealedSecret", "ExternalSecret", "Certificate", "VaultStaticSecret"];
     /// A pod.
     Pod(workloads::PodSpec): "spec", [""], ["Pod"];
     /// A Deployment, StatefulSet, DaemonSet, ReplicaSet or Argo Rollout.

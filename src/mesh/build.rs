@@ -1,5 +1,7 @@
 //! The mesh from what the files hold.
 
+use std::sync::Arc;
+
 use super::{Mesh, PemFile, policy, service};
 use crate::clusters::Fleet;
 use crate::config::Config;
@@ -27,6 +29,7 @@ impl Mesh {
             configured: !config.clusters.is_empty(),
             rules: config.rules.clone(),
             now: config.now,
+            texts: sources.files().map(|(_, f)| (f.base, Arc::clone(&f.text))).collect(),
             ..Self::default()
         };
         mesh.take_problems(files, sources);

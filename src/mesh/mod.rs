@@ -105,6 +105,8 @@ collections! {
     config_maps: ConfigMap(core::ConfigMap),
     /// Secrets.
     secrets: Secret(core::Secret),
+    /// What makes Secrets in the cluster: SealedSecrets, ExternalSecrets, Certificates.
+    opaque_secrets: OpaqueSecret(core::OpaqueSecret),
     /// Pods.
     pods: Pod(workloads::PodSpec),
     /// Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.
@@ -179,6 +181,7 @@ pub struct Mesh {
     seen: BTreeSet<(ClusterId, &'static str, String)>,
     configured: bool,
     pem_files: Vec<PemFile>,
+    texts: Vec<(u32, Arc<str>)>,
     problems: Problems,
     rules: BTreeMap<String, RuleConfig>,
     now: i64,
@@ -300,6 +303,14 @@ impl Mesh {
         &self.pem_files
     }
 
+    /// The text of a span as written; empty where there is none.
+    pub fn raw(&self, span: Span) -> &str {
+        let after = self.texts.partition_point(|(base, _)| *base <= span.start);
+        let text = after.checked_sub(1).and_then(|i| self.texts.get(i));
+        text.and_then(|(base, text)| text.get((span.start - base) as usize..(span.end - base) as usize))
+            .unwrap_or_default()
+    }
+
     /// What could not be read as it was meant.
     pub fn problems(&self) -> &Problems {
         &self.problems
@@ -313,6 +324,16 @@ impl Mesh {
     /// An option of a rule, as written in the configuration.
     pub fn option(&self, rule: &str, name: &str) -> Option<&str> {
         self.rules.get(rule)?.options.get(name).map(String::as_str)
+    }
+
+    /// Whether something in the input makes a Secret of that name in the cluster.
+    pub fn has_opaque_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
+        let made = |s: &In<core::OpaqueSecret>| {
+            let told = s.secret_name.as_ref().or(s.target.name.as_ref());
+            told.map_or(s.name() == name, |told| told.as_str() == name)
+        };
+        let near = |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
+        self.opaque_secrets.iter().filter(near).any(made)
     }
 
     /// The namespace object of that name in a cluster.

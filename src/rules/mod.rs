@@ -2,6 +2,7 @@
 
 mod subsets;
 mod topology;
+mod trust;
 mod yaml;
 
 use crate::config::suppress::names_rule;
@@ -63,6 +64,6 @@ use rule;
 
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let rooms = [subsets::RULES, topology::RULES, yaml::RULES];
+    let rooms = [subsets::RULES, topology::RULES, trust::RULES, yaml::RULES];
     rooms.into_iter().flatten().copied()
 }

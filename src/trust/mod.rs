@@ -15,6 +15,7 @@
 //! are not looked at. Private keys are read for their public half and forgotten.
 
 mod certificate;
+mod found;
 mod groups;
 mod key;
 mod material;
@@ -27,6 +28,7 @@ mod verify;
 pub use certificate::{
     Certificate, Curve, Digest, Facts, KeyKind, NameConstraints, PublicKey, Purposes,
 };
+pub use found::{Found, found};
 pub use groups::{Groups, Refused};
 pub use key::{KeyForm, PrivateKey};
 pub use material::{CaMaterial, Layout, Origin, Problem, from_files};

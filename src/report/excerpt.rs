@@ -1,0 +1,120 @@
+//! The lines that a finding shows: harmless to terminals, without secrets, and not too long.
+
+use std::ops::Range;
+
+use miette::SourceSpan;
+
+use super::{harmless, withhold};
+use crate::finding::Label;
+use crate::source::{SourceFile, Sources};
+
+/// Bytes of a line that are shown: minified JSON has lines of megabytes.
+const LINE: usize = 240;
+/// Bytes that are shown before a label in a longer line.
+const BEFORE: usize = 60;
+/// Lines around a label that are made ready to be shown.
+const AROUND: usize = 2;
+
+/// A text of which some lines will be shown; the others are left empty, so that lines keep their numbers.
+pub(super) struct Excerpt {
+    pub(super) base: usize,
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// The texts that labels touch, laid end to end, and where each label lies in them: on its first line.
+pub(super) fn excerpts(
+    labels: &[Label],
+    sources: &Sources,
+) -> (Vec<Excerpt>, Vec<Option<SourceSpan>>) {
+    let mut texts: Vec<Excerpt> = Vec::new();
+    let mut spans: Vec<Option<SourceSpan>> = vec![None; labels.len()];
+    let files: Vec<_> = labels.iter().map(|l| sources.file_at(l.span.start)).collect();
+    for (i, file) in files.iter().enumerate() {
+        let Some((id, file)) = file else { continue };
+        if spans[i].is_some() {
+            continue;
+        }
+        let base = texts.last().map_or(0, |t| t.base + t.text.len() + 1);
+        let here: Vec<usize> =
+            (i..labels.len()).filter(|j| files[*j].is_some_and(|(other, _)| other == *id)).collect();
+        let places: Vec<Range<usize>> = here.iter().map(|j| within(&labels[*j], file)).collect();
+        let (text, moved) = excerpt(&file.text, &places);
+        for (j, place) in here.into_iter().zip(moved) {
+            spans[j] = Some(SourceSpan::from((base + place.start, place.len())));
+        }
+        texts.push(Excerpt { base, name: harmless(&file.name), text });
+    }
+    (texts, spans)
+}
+
+/// A label's bytes within its file.
+fn within(label: &Label, file: &SourceFile) -> Range<usize> {
+    let local = |offset: u32| ((offset.saturating_sub(file.base)) as usize).min(file.text.len());
+    local(label.span.start)..local(label.span.end)
+}
+
+fn excerpt(text: &str, places: &[Range<usize>]) -> (String, Vec<Range<usize>>) {
+    let lines: Vec<Range<usize>> = lines(text);
+    let line_of = |at: usize| lines.partition_point(|l| l.start <= at).saturating_sub(1);
+    let mut shown = String::new();
+    let mut moved: Vec<Range<usize>> = vec![0..0; places.len()];
+    let wanted: Vec<usize> = places.iter().map(|p| line_of(p.start)).collect();
+    let secret = places.iter().any(|p| withhold::is_in_secret(text, p.start));
+    for (number, line) in lines.iter().enumerate() {
+        let near = wanted.iter().any(|w| w.abs_diff(number) <= AROUND);
+        if near {
+            let on_line = || places.iter().zip(&wanted).filter(|(_, w)| **w == number).map(|(p, _)| p.start);
+            let focus = on_line().min().map_or(0, |at| at - line.start);
+            let content = same_length(&withhold::line(&text[line.clone()], secret));
+            let cut = window(&content, focus);
+            let start = shown.len() + if cut.start > 0 { "…".len() } else { 0 };
+            for (i, place) in places.iter().enumerate().filter(|(i, _)| wanted[*i] == number) {
+                let clamp = |at: usize| (at.min(line.end) - line.start).clamp(cut.start, cut.end) - cut.start;
+                moved[i] = start + clamp(place.start)..start + clamp(place.end);
+            }
+            if cut.start > 0 {
+                shown.push('…');
+            }
+            shown.push_str(&content[cut.clone()]);
+            if cut.end < content.len() {
+                shown.push('…');
+            }
+        }
+        shown.push('\n');
+    }
+    (shown, moved)
+}
+
+/// The lines of a text, without their breaks.
+fn lines(text: &str) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let of = |line: &str| {
+        let begin = start;
+        start += line.len();
+        begin..begin + line.trim_end_matches(['\n', '\r']).len()
+    };
+    let mut found: Vec<_> = text.split_inclusive('\n').map(of).collect();
+    if text.is_empty() || text.ends_with('\n') {
+        found.push(text.len()..text.len());
+    }
+    found
+}
+
+/// The part of a line that is shown: all of it, or what lies around a place.
+fn window(line: &str, focus: usize) -> Range<usize> {
+    if line.len() <= LINE {
+        return 0..line.len();
+    }
+    let start = line.floor_char_boundary(focus.saturating_sub(BEFORE));
+    start..line.floor_char_boundary((start + LINE).min(line.len()))
+}
+
+/// Control characters become spaces of the same number of bytes, so that places stay true.
+fn same_length(line: &str) -> String {
+    let spaces = |c: char| {
+        let bad = c != '\t' && harmless(c.encode_utf8(&mut [0; 4])) == "\u{fffd}";
+        if bad { " ".repeat(c.len_utf8()) } else { c.to_string() }
+    };
+    line.chars().map(spaces).collect()
+}

@@ -516,7 +516,7 @@ proptest! {
     fn plain_bounds_are_exact(small in small()) {
         let mut plain = Small { apart: BTreeSet::new(), together: None, ..small };
         plain.spreads.truncate(1);
-        plain.spreads.retain(|even| even.0 == 1);
+        plain.spreads.retain(|even| even.0 < 2);
         let (placement, ends) = (plain.placement(), plain.ends());
         for (zone, _) in &plain.nodes {
             let counts = || ends.iter().map(|end| end[zone]);

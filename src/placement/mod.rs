@@ -74,6 +74,7 @@ impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self { least, most } if least == most => write!(f, "{least}"),
+            Self { least: 0, most: u32::MAX } => f.write_str("any number"),
             Self { least, most: u32::MAX } => write!(f, "at least {least}"),
             Self { least, most } => write!(f, "{least} to {most}"),
         }

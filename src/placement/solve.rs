@@ -164,11 +164,11 @@ impl<'a> Ground<'a> {
                 |i: usize| cells.iter().filter(|&&j| j != i).map(|&j| shares[j].most).sum::<u64>();
             let leasts: Vec<u64> = cells.iter().map(|&i| least.saturating_sub(others(i))).collect();
             let sure = layer.worlds.iter().all(|world| world.rows[row].low > 0);
-            for (&i, least) in cells.iter().zip(leasts) {
+            for (&i, own) in cells.iter().zip(leasts) {
                 let share = &mut shares[i];
-                if least > share.least {
-                    (share.least, share.why_least) = (least, why);
-                } else if sure && share.why_least.cause == Cause::Free {
+                if own > share.least {
+                    (share.least, share.why_least) = (own, why);
+                } else if sure && least == 0 && share.why_least.cause == Cause::Free {
                     share.why_least = self.demand.least;
                 }
                 if most < share.most {

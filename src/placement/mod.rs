@@ -37,8 +37,7 @@ use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::workloads::{PodSpec, Workload};
 use crate::mesh::{In, Locality, Mesh};
-use crate::source::{Span, Text};
-use crate::yaml::Entries;
+use crate::source::Span;
 
 use demand::Demand;
 use limits::{Index, Limits, Own};
@@ -264,7 +263,7 @@ impl<'m> Placements<'m> {
     /// Where a workload's replicas can be.
     pub fn of(&self, workload: &'m In<Workload>) -> Placement {
         let pods = self.pods(workload);
-        match self.seen.of(workload) {
+        match self.seen.spots(workload) {
             Some(seen) => seen::placement(&seen, &pods.demand, self.zones(workload.cluster)),
             None => self.place(&pods),
         }
@@ -321,7 +320,7 @@ impl<'m> Placements<'m> {
     }
 
     fn zones(&self, cluster: ClusterId) -> impl Iterator<Item = Locality> {
-        self.sites(cluster).iter().map(|site| site.locality().clone())
+        self.sites(cluster).iter().map(|site| site.locality.clone())
     }
 
     fn cells(&self, pods: &Pods<'m>, limits: &Limits<'m>) -> Arc<Vec<Cell>> {

@@ -55,8 +55,7 @@ enum Stands {
 /// A node, or all nodes of a zone that we know by its name only.
 #[derive(Clone, Debug)]
 pub(super) struct Site<'m> {
-    locality: Locality,
-    span: Span,
+    pub locality: Locality,
     name: Option<&'m str>,
     labels: Option<&'m Entries<Text>>,
     taints: Vec<(&'m str, &'m str, &'m str)>,
@@ -181,14 +180,14 @@ fn tolerates(toleration: &Toleration, (key, taint, effect): (&str, &str, &str)) 
 pub(super) fn sites(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
     let mut sites: Vec<Site<'_>> = Vec::new();
     for node in mesh.nodes.iter().filter(|n| n.cluster == cluster) {
-        let taints = node.spec.taints.iter().map(|t| {
-            let text = |text: &'_ Option<String>| text.as_deref().unwrap_or_default();
-            (value(t.key.as_ref()).unwrap_or_default(), text(&t.value), text(&t.effect))
+        let taints = node.spec.spec.taints.iter().map(|t| {
+            let (value_, effect) = (t.value.as_deref(), t.effect.as_deref());
+            let key = value(t.key.as_ref());
+            (key.unwrap_or_default(), value_.unwrap_or_default(), effect.unwrap_or_default())
         });
-        let cordoned = node.spec.unschedulable.then_some((CORDONED, "", "NoSchedule"));
+        let cordoned = node.spec.spec.unschedulable.then_some((CORDONED, "", "NoSchedule"));
         sites.push(Site {
             locality: locality_of_node(&node.meta).without_subzone(),
-            span: node.named_at(),
             name: Some(node.name()),
             labels: Some(&node.meta.labels),
             taints: taints.chain(cordoned).collect(),
@@ -202,7 +201,7 @@ pub(super) fn sites(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
         for place in mesh.places(cluster) {
             let locality = place.locality.without_subzone();
             if sites.last().is_none_or(|last| last.locality != locality) {
-                sites.push(zone(locality, place.span, stands));
+                sites.push(zone(locality, stands));
             }
         }
     }
@@ -212,11 +211,11 @@ pub(super) fn sites(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
 /// The zones that a pod's own selector or affinity names, for clusters of which nothing else is known.
 pub(super) fn sites_named(spec: &PodSpec) -> Vec<Site<'_>> {
     let zones = pin::allowed_zones(spec).unwrap_or_default();
-    zones.into_iter().map(|pin| zone(pin.zone, pin.span, Stands::Perhaps)).collect()
+    zones.into_iter().map(|pin| zone(pin.zone, Stands::Perhaps)).collect()
 }
 
-fn zone<'m>(locality: Locality, span: Span, stands: Stands) -> Site<'m> {
-    Site { locality, span, name: None, labels: None, taints: Vec::new(), stands }
+fn zone<'m>(locality: Locality, stands: Stands) -> Site<'m> {
+    Site { locality, name: None, labels: None, taints: Vec::new(), stands }
 }
 
 /// kind's nodes, where they are labelled with zones. A control plane is tainted unless it is alone.
@@ -234,7 +233,6 @@ fn kind_nodes(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
             let taint = (workers && !works(node)).then_some((CONTROL_PLANE, "", "NoSchedule"));
             sites.push(Site {
                 locality: Locality { region, zone, subzone: String::new() },
-                span: node.labels.get(ZONE_LABEL).map_or(kind.named_at(), |z| z.span),
                 name: None,
                 labels: Some(&node.labels),
                 taints: taint.into_iter().collect(),

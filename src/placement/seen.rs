@@ -58,7 +58,7 @@ impl<'m> Index<'m> {
     }
 
     /// Where a workload's replicas are; `None` where the input does not show them.
-    pub(super) fn of(&self, workload: &'m In<Workload>) -> Option<Vec<Spot>> {
+    pub(super) fn spots(&self, workload: &'m In<Workload>) -> Option<Vec<Spot>> {
         let place = (workload.cluster, workload.namespace.as_str());
         let owned = self.owned.get(&(place, workload.meta.kind.as_str(), workload.name()));
         let selects = |pod: &&&In<PodSpec>| {

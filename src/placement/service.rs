@@ -69,8 +69,7 @@ pub(super) fn placement<'m>(
     let workloads: Vec<_> = backends.map(|w| (w, placements.of(w))).collect();
     let pods = mesh.pods_of(service).into_iter().filter(|pod| {
         let selected = |w: &In<Workload>| w.selector.as_ref().is_some_and(|s| s.matches(&pod.meta.labels));
-        pod.meta.owners.is_empty() && !workloads.iter().any(|(w, _)| selected(w))
-            || !pod.meta.owners.is_empty() && !placements.seen.is_owned_by(pod, &workloads)
+        !workloads.iter().any(|(w, _)| selected(w))
     });
     let pods: Vec<_> = pods.map(|pod| (pod, placements.of_pod(pod))).collect();
     let mut sum = ServicePlacement {
@@ -81,7 +80,8 @@ pub(super) fn placement<'m>(
         known: true,
     };
     sum.total = sum.parts().map(|p| p.total).fold(Bounds::default(), Bounds::plus);
-    sum.known = sum.parts().all(|p| p.known);
+    let known = sum.parts().all(|p| p.known);
+    sum.known = known;
     let zones: Vec<Locality> = sum.parts().flat_map(|p| p.zones.keys().cloned()).collect();
     for zone in zones {
         let bounds = in_groups(&sum, &zone);
@@ -127,7 +127,7 @@ pub(super) fn share<'m>(
         };
         let own = signature(pods, limits);
         let mut wanted = pods.demand.bounds;
-        let mut others = 0_u32;
+        let (mut others, mut plain) = (0_u32, alone(limits));
         let mut members: Vec<Span> = pods.own.workload.iter().map(|w| w.meta.span).collect();
         let alike = spread.others.iter().all(|other| {
             let theirs = placements.pods(other);
@@ -136,6 +136,7 @@ pub(super) fn share<'m>(
             wanted = wanted.plus(theirs.demand.bounds);
             others = others.saturating_add(theirs.demand.bounds.most);
             members.push(other.meta.span);
+            plain &= alone(&limits);
             signature(&theirs, &limits) == own && limits.spreads.iter().any(|s| same(&s))
         });
         if !alike || pods.own.workload.is_none() {
@@ -143,7 +144,8 @@ pub(super) fn share<'m>(
         }
         members.sort_unstable();
         let demand = Demand { bounds: wanted, ..pods.demand.clone() };
-        let zones: BTreeMap<_, _> = Ground::shared(cells, &demand, spread, wanted).into_iter().collect();
+        let running = Bounds { least: if plain { wanted.least } else { 0 }, ..wanted };
+        let zones: BTreeMap<_, _> = Ground::shared(cells, &demand, spread, running).into_iter().collect();
         let why = Why::new(Cause::Spread, Some(spread.span));
         for (zone, bounds) in &zones {
             let Some(zone) = placement.zones.get_mut(zone) else { continue };
@@ -157,4 +159,10 @@ pub(super) fn share<'m>(
         }
         placement.group = Some(Group { members, zones });
     }
+}
+
+/// Whether one spread constraint is all that the pods ask of each other, so that none of them waits
+/// for the sake of another limit.
+fn alone(limits: &Limits<'_>) -> bool {
+    limits.spreads.len() == 1 && limits.apart.is_empty() && limits.together.is_empty()
 }

@@ -153,7 +153,7 @@ impl<'a> Ground<'a> {
             Key::Zone => self.domains(s) >= s.min_domains,
             Key::Region | Key::Other => false,
         });
-        let nested = nested && apart.iter().all(|b| b.key == Key::Host);
+        let nested = nested && together.is_empty() && apart.iter().all(|b| b.key == Key::Host);
         let emptiest = self.cells.iter().filter(counted).map(room).min().unwrap_or(0);
         let zone = self.hold(Key::Zone, if nested { emptiest } else { 0 });
         let (region, other) = (self.hold(Key::Region, 0), self.hold(Key::Other, 0));

@@ -311,6 +311,10 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
         let Some(near) = all.first() else { continue };
         let key = (subset.rule.cluster, host.name.to_owned());
         let route = routes.get(&key).into_iter().flatten().find(|r| r.subset() == Some(subset.name));
+        let bare = all.iter().find(|w| {
+            let labels = &w.template.metadata.labels;
+            subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))
+        });
         let labels: Vec<String> = subset.pod_labels().map(|(k, v)| format!("{k}={v}")).collect();
         let finding = found.say(
             format!("subset `{}` of `{}` selects no workload", subset.name, host.short()),
@@ -326,6 +330,11 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
                 finding.message.push_str(", and no route uses it");
                 finding.lower(Severity::Note);
             }
+        }
+        if let Some(bare) = bare {
+            // A pipeline, or a hand, may label it on its way.
+            finding.message.push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
+            finding.lower(finding.lowered.unwrap_or(Severity::Warning));
         }
         let others = near.template.metadata.labels.iter().next();
         finding

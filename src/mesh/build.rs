@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Mesh, PemFile, policy, service};
+use super::{Mesh, PemFile, by_namespace, policy, service};
 use crate::clusters::Fleet;
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
@@ -84,10 +84,10 @@ impl Mesh {
     }
 
     fn index_hosts(&mut self) {
-        for (i, workload) in self.objects.workloads.iter().enumerate() {
-            let key = (workload.cluster, workload.namespace.clone());
-            self.workloads_in.entry(key).or_default().push(i);
-        }
+        self.workloads_in = by_namespace(&self.objects.workloads);
+        self.pods_in = by_namespace(&self.objects.pods);
+        self.services_in = by_namespace(&self.objects.services);
+        self.budgets_in = by_namespace(&self.objects.disruption_budgets);
         for (i, s) in self.objects.services.iter().enumerate() {
             let key = (s.cluster, s.namespace.clone(), s.name().to_owned());
             self.service_index.entry(key).or_default().push(i);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
-use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, value};
+use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, subsets_of, value};
 use crate::source::{Span, Text};
 
 pub(super) const RULES: &[Rule] = &[
@@ -27,9 +27,7 @@ pub(super) const RULES: &[Rule] = &[
 
 fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
     for rule in &mesh.destination_rules {
-        let mixed: Vec<(&Text, &Text, &Text)> = mesh
-            .subsets()
-            .filter(|s| std::ptr::eq(s.rule, rule))
+        let mixed: Vec<(&Text, &Text, &Text)> = subsets_of(rule)
             .filter_map(|s| Some((s.name, s.cluster_label()?, s.pod_labels().next()?.0)))
             .collect();
         let Some((name, cluster, key)) = mixed.first() else { continue };

@@ -194,7 +194,9 @@ impl<'m> Index<'m> {
             !apart
                 && own.workload.is_none_or(|w| !std::ptr::eq(w, *other))
                 && selector.matches(labels)
-                && keys.iter().all(|key| own.labels.get(key).is_none_or(|v| labels.get(key) == Some(v)))
+                && keys
+                    .iter()
+                    .all(|key| own.labels.get(key).is_none_or(|v| labels.get(key) == Some(v)))
                 && Demand::of(mesh, other).bounds.most > 0
         })
     }

@@ -14,7 +14,7 @@
 //!   configuration (each has nodes, nobody knows how many) or from pools and the pod's own affinity
 //!   (a zone may have no node: a spread constraint without `minDomains` then puts up with the zones
 //!   there are, so that nothing is certain of any of them).
-//! * **What is known to run counts more.** Pods with a node, or else EndpointSlices, make it exact.
+//! * **What is known to run counts more.** Pods with a node, or else endpoints, make it exact.
 //!
 //! Sources: `pkg/scheduler/framework/plugins/podtopologyspread` (skew against the smallest domain
 //! that counts, 0 where there are fewer than `minDomains`), `interpodaffinity`, `nodeaffinity`,
@@ -25,13 +25,14 @@ mod level;
 mod limits;
 mod nodes;
 mod pin;
+mod running;
 mod seen;
 mod service;
 mod solve;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
@@ -156,7 +157,7 @@ impl ZoneBounds {
 /// Replicas of one workload by zone of its cluster.
 #[derive(Clone, Debug)]
 pub struct Placement {
-    /// How many are wanted: replicas, or the autoscaler's bounds. Unbounded for a DaemonSet.
+    /// How many are wanted: replicas, or the autoscaler's bounds. Unbounded for a `DaemonSet`.
     pub wanted: Bounds,
     /// What says that so many are wanted at least, and at most.
     pub why_wanted: (Why, Why),
@@ -223,21 +224,23 @@ impl Placement {
 
 fn find<'z, V>(zones: &'z BTreeMap<Locality, V>, zone: &Locality) -> Option<&'z V> {
     let zone = zone.without_subzone();
-    let same = |key: &Locality| {
-        key.zone == zone.zone && (key.region.is_empty() || zone.region.is_empty())
-    };
+    let same =
+        |key: &Locality| key.zone == zone.zone && (key.region.is_empty() || zone.region.is_empty());
     zones.get(&zone).or_else(|| zones.iter().find(|(key, _)| same(key)).map(|(_, found)| found))
 }
+
+type Cells = Arc<Vec<Cell>>;
 
 /// The placements of a mesh: what they have in common is worked out once.
 #[derive(Debug)]
 pub struct Placements<'m> {
     mesh: &'m Mesh,
     sites: Vec<Vec<Site<'m>>>,
+    zones: Vec<BTreeSet<Locality>>,
     seen: seen::Index<'m>,
     index: OnceLock<Index<'m>>,
     /// Only looked up, never walked, so its order does not show.
-    cells: Mutex<HashMap<(ClusterId, String), Arc<Vec<Cell>>>>,
+    cells: Mutex<HashMap<(ClusterId, String), Cells>>,
 }
 
 /// Pods that are alike: a workload's, or a pod that stands for itself.
@@ -251,9 +254,13 @@ struct Pods<'m> {
 impl<'m> Placements<'m> {
     /// Ready to tell of each workload of a mesh.
     pub fn new(mesh: &'m Mesh) -> Self {
+        let sites: Vec<Vec<Site<'m>>> =
+            mesh.clusters().iter().map(|c| nodes::sites(mesh, c.id)).collect();
+        let zones = sites.iter().map(|sites| sites.iter().map(|s| s.locality.clone()).collect());
         Self {
             mesh,
-            sites: mesh.clusters().iter().map(|c| nodes::sites(mesh, c.id)).collect(),
+            zones: zones.collect(),
+            sites,
             seen: seen::Index::of(mesh),
             index: OnceLock::new(),
             cells: Mutex::default(),
@@ -264,7 +271,9 @@ impl<'m> Placements<'m> {
     pub fn of(&self, workload: &'m In<Workload>) -> Placement {
         let pods = self.pods(workload);
         match self.seen.spots(workload) {
-            Some(seen) => seen::placement(&seen, &pods.demand, self.zones(workload.cluster)),
+            Some(seen) => {
+                seen::placement(&seen, &pods.demand, &self.zones[workload.cluster.index()])
+            }
             None => self.place(&pods),
         }
     }
@@ -279,7 +288,7 @@ impl<'m> Placements<'m> {
         let demand = Demand::exactly(1, why);
         if pod.node_name.is_some() {
             let seen = [self.seen.locality(pod)];
-            return seen::placement(&seen, &demand, self.zones(pod.cluster));
+            return seen::placement(&seen, &demand, &self.zones[pod.cluster.index()]);
         }
         let (cluster, namespace, labels) = (pod.cluster, pod.namespace.as_str(), &pod.meta.labels);
         let own = Own { cluster, namespace, labels, workload: None };
@@ -319,11 +328,7 @@ impl<'m> Placements<'m> {
         self.sites.get(cluster.index()).map_or(&[], Vec::as_slice)
     }
 
-    fn zones(&self, cluster: ClusterId) -> impl Iterator<Item = Locality> {
-        self.sites(cluster).iter().map(|site| site.locality.clone())
-    }
-
-    fn cells(&self, pods: &Pods<'m>, limits: &Limits<'m>) -> Arc<Vec<Cell>> {
+    fn cells(&self, pods: &Pods<'m>, limits: &Limits<'m>) -> Cells {
         let sites = self.sites(pods.own.cluster);
         let asks = Asks { spec: pods.spec, daemon: pods.daemon, keys: limits.keys() };
         if sites.is_empty() {
@@ -331,15 +336,8 @@ impl<'m> Placements<'m> {
         }
         let key = (pods.own.cluster, asks.signature());
         // A panic elsewhere leaves the map as good as it was.
-        let known = |lock: &Mutex<HashMap<_, Arc<Vec<Cell>>>>| {
-            lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key).cloned()
-        };
-        if let Some(known) = known(&self.cells) {
-            return known;
-        }
-        let cells = Arc::new(nodes::cells(sites, &asks));
-        let mut all = self.cells.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Arc::clone(all.entry(key).or_insert(cells))
+        let mut known = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(key).or_insert_with(|| Arc::new(nodes::cells(sites, &asks))))
     }
 
     fn place(&self, pods: &Pods<'m>) -> Placement {
@@ -399,7 +397,7 @@ fn daemons(
     zones
 }
 
-/// Whether a ReplicaSet belongs to a Deployment or a Rollout, which has its pods already.
+/// Whether a `ReplicaSet` belongs to a Deployment or a Rollout, which has its pods already.
 pub fn is_owned(workload: &In<Workload>) -> bool {
     workload.meta.kind.as_str() == "ReplicaSet" && !workload.meta.owners.is_empty()
 }

@@ -16,7 +16,7 @@ const ZONES: [&str; 2] = [ZONE_LABEL, "failure-domain.beta.kubernetes.io/zone"];
 const REGIONS: [&str; 2] = [REGION_LABEL, "failure-domain.beta.kubernetes.io/region"];
 const CORDONED: &str = "node.kubernetes.io/unschedulable";
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
-/// Taints that pods of a DaemonSet tolerate anyway. Source: `pkg/controller/daemon/util`.
+/// Taints that pods of a `DaemonSet` tolerate anyway. Source: `pkg/controller/daemon/util`.
 const OF_DAEMONS: [&str; 7] = [
     CORDONED,
     "node.kubernetes.io/not-ready",
@@ -136,17 +136,19 @@ impl Site<'_> {
         let selector = spec.node_selector.iter();
         let selected = selector.map(|(key, want)| self.selected(key, want)).min();
         let terms = spec.affinity.node_affinity.required.as_ref().map(|s| &s.node_selector_terms);
-        let liked = terms.map(|terms| terms.iter().map(|t| self.fits_term(t)).max().unwrap_or(Fit::No));
+        let liked =
+            terms.map(|terms| terms.iter().map(|t| self.fits_term(t)).max().unwrap_or(Fit::No));
         selected.unwrap_or(Fit::Yes).min(liked.unwrap_or(Fit::Yes))
     }
 
     fn tolerated(&self, spec: &PodSpec, daemon: bool) -> bool {
-        self.taints.iter().filter(|(_, _, effect)| matches!(*effect, "NoSchedule" | "NoExecute")).all(
-            |taint| {
+        self.taints
+            .iter()
+            .filter(|(_, _, effect)| matches!(*effect, "NoSchedule" | "NoExecute"))
+            .all(|taint| {
                 daemon && OF_DAEMONS.contains(&taint.0)
                     || spec.tolerations.iter().any(|t| tolerates(t, *taint))
-            },
-        )
+            })
     }
 
     /// What of a pod keeps it away: a selector, an affinity; nothing where it is a taint.
@@ -181,9 +183,9 @@ pub(super) fn sites(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
     let mut sites: Vec<Site<'_>> = Vec::new();
     for node in mesh.nodes.iter().filter(|n| n.cluster == cluster) {
         let taints = node.spec.spec.taints.iter().map(|t| {
-            let (value_, effect) = (t.value.as_deref(), t.effect.as_deref());
+            let (content, effect) = (t.value.as_deref(), t.effect.as_deref());
             let key = value(t.key.as_ref());
-            (key.unwrap_or_default(), value_.unwrap_or_default(), effect.unwrap_or_default())
+            (key.unwrap_or_default(), content.unwrap_or_default(), effect.unwrap_or_default())
         });
         let cordoned = node.spec.spec.unschedulable.then_some((CORDONED, "", "NoSchedule"));
         sites.push(Site {
@@ -313,7 +315,9 @@ impl Asks<'_> {
         for (key, want) in &self.spec.node_selector {
             put(&[key, want]);
         }
-        for term in self.spec.affinity.node_affinity.required.iter().flat_map(|r| &r.node_selector_terms) {
+        for term in
+            self.spec.affinity.node_affinity.required.iter().flat_map(|r| &r.node_selector_terms)
+        {
             put(&["term"]);
             let fields = term.match_fields.iter().map(|e| ("field", e));
             for (what, e) in term.match_expressions.iter().map(|e| ("label", e)).chain(fields) {

@@ -1,8 +1,8 @@
 //! The zones that a pod's own node selector and node affinity confine it to.
 
+use crate::kinds::workloads::Workload;
 use crate::kinds::workloads::{Expression, PodSpec};
 use crate::mesh::{In, Locality, Mesh, REGION_LABEL, ZONE_LABEL};
-use crate::kinds::workloads::Workload;
 use crate::source::{Span, Text};
 
 /// A zone that a pod's own text names, and where.
@@ -47,7 +47,8 @@ pub(super) fn allowed_zones(spec: &PodSpec) -> Option<Vec<Pin>> {
 fn allowed<'s>(spec: &'s PodSpec, key: &str) -> Option<Vec<&'s Text>> {
     let terms = spec.affinity.node_affinity.required.as_ref().map(|r| &r.node_selector_terms);
     let listed = terms.and_then(|terms| {
-        let terms = terms.iter().filter(|t| !t.match_expressions.is_empty() || !t.match_fields.is_empty());
+        let terms =
+            terms.iter().filter(|t| !t.match_expressions.is_empty() || !t.match_fields.is_empty());
         let lists: Option<Vec<_>> = terms.map(|t| listed(&t.match_expressions, key)).collect();
         let mut all = lists?.concat();
         all.sort_by(|a, b| a.value.cmp(&b.value));

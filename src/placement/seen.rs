@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::demand::Demand;
 use super::{Bounds, Cause, Placement, Why, ZoneBounds};
 use crate::clusters::ClusterId;
-use crate::kinds::core::{Endpoint, EndpointSlice};
+use crate::kinds::core::{Endpoint, EndpointSlice, Service};
 use crate::kinds::workloads::{PodSpec, Workload};
 use crate::mesh::{In, Locality, Mesh, REGION_LABEL, ZONE_LABEL, locality_of_node, value};
+use crate::source::Span;
 
 /// Where one replica is; `None` where its node is not in the input and nothing else tells its zone.
 pub(super) type Spot = Option<Locality>;
@@ -24,6 +25,8 @@ pub(super) struct Index<'m> {
     /// Pods that have a node and no owner, by namespace.
     loose: BTreeMap<Place<'m>, Vec<&'m In<PodSpec>>>,
     slices: BTreeMap<(Place<'m>, &'m str), Vec<&'m In<EndpointSlice>>>,
+    /// The service with endpoints that selects a workload, by cluster and place of the workload.
+    served: BTreeMap<(ClusterId, Span), &'m In<Service>>,
 }
 
 impl<'m> Index<'m> {
@@ -34,7 +37,9 @@ impl<'m> Index<'m> {
             owned: BTreeMap::new(),
             loose: BTreeMap::new(),
             slices: BTreeMap::new(),
+            served: BTreeMap::new(),
         };
+        index.take_slices();
         for node in &mesh.nodes {
             let locality = locality_of_node(&node.meta).without_subzone();
             index.nodes.insert((node.cluster, node.name()), locality);
@@ -48,13 +53,24 @@ impl<'m> Index<'m> {
                 index.loose.entry(place).or_default().push(pod);
             }
         }
-        for slice in &mesh.endpoint_slices {
+        index
+    }
+
+    fn take_slices(&mut self) {
+        for slice in &self.mesh.endpoint_slices {
             if let Some(service) = slice.meta.label("kubernetes.io/service-name") {
                 let place = (slice.cluster, slice.namespace.as_str());
-                index.slices.entry((place, service.as_str())).or_default().push(slice);
+                self.slices.entry((place, service.as_str())).or_default().push(slice);
             }
         }
-        index
+        for ((cluster, namespace), name) in self.slices.keys() {
+            let Some(service) = self.mesh.service(*cluster, namespace, name).found() else {
+                continue;
+            };
+            for workload in self.mesh.backends(service) {
+                self.served.entry((*cluster, workload.meta.span)).or_insert(service);
+            }
+        }
     }
 
     /// Where a workload's replicas are; `None` where the input does not show them.
@@ -88,10 +104,8 @@ impl<'m> Index<'m> {
     /// The endpoints of a workload, where each one of its service is certainly of one workload.
     fn endpoints(&self, workload: &'m In<Workload>) -> Option<Vec<Spot>> {
         let place = (workload.cluster, workload.namespace.as_str());
-        let services = self.mesh.services_of(workload);
-        let (service, slices) = services.into_iter().find_map(|service| {
-            Some((service, self.slices.get(&(place, service.name()))?))
-        })?;
+        let service = self.served.get(&(workload.cluster, workload.meta.span))?;
+        let slices = self.slices.get(&(place, service.name()))?;
         let backends = self.mesh.backends(service);
         let backends: Vec<_> = backends.into_iter().filter(|w| !super::is_owned(w)).collect();
         let (mut known, mut spots) = (BTreeSet::new(), Vec::new());
@@ -102,9 +116,9 @@ impl<'m> Index<'m> {
             if !known.insert(name.or(address)) {
                 continue;
             }
-            let mut of = backends.iter().filter(|w| {
-                backends.len() == 1 || name.is_some_and(|name| is_pod_of(name, w))
-            });
+            let mut of = backends
+                .iter()
+                .filter(|w| backends.len() == 1 || name.is_some_and(|name| is_pod_of(name, w)));
             let (Some(owner), None) = (of.next(), of.next()) else { return None };
             if std::ptr::eq(*owner, workload) {
                 spots.push(self.spot(workload.cluster, endpoint));
@@ -124,7 +138,7 @@ impl<'m> Index<'m> {
     }
 }
 
-/// Kinds and names of what may own a pod: the owner of a ReplicaSet is in the ReplicaSet's name.
+/// Kinds and names of what may own a pod: that of a `ReplicaSet` is in its name.
 fn owners(pod: &In<PodSpec>) -> impl Iterator<Item = (&str, &str)> {
     pod.meta.owners.iter().flat_map(|owner| {
         let above = Some(owner.name.as_str()).filter(|_| owner.kind == "ReplicaSet");
@@ -140,28 +154,27 @@ fn is_pod_of(pod: &str, workload: &In<Workload>) -> bool {
     let random = |part: &str| {
         !part.is_empty() && part.chars().all(|c| "bcdfghjklmnpqrstvwxz2456789".contains(c))
     };
-    let Some(rest) = pod.strip_prefix(workload.name()).and_then(|rest| rest.strip_prefix('-')) else {
+    let Some(rest) = pod.strip_prefix(workload.name()).and_then(|rest| rest.strip_prefix('-'))
+    else {
         return false;
     };
     match (workload.meta.kind.as_str(), rest.split_once('-')) {
         ("StatefulSet", None) => rest.chars().all(|c| c.is_ascii_digit()),
         ("DaemonSet" | "ReplicaSet", None) => rest.len() == 5 && random(rest),
-        ("Deployment" | "Rollout", Some((hash, end))) => end.len() == 5 && random(hash) && random(end),
+        ("Deployment" | "Rollout", Some((hash, end))) => {
+            end.len() == 5 && random(hash) && random(end)
+        }
         _ => false,
     }
 }
 
 /// The placement of replicas that are known one by one.
-pub(super) fn placement(
-    seen: &[Spot],
-    demand: &Demand,
-    zones: impl Iterator<Item = Locality>,
-) -> Placement {
+pub(super) fn placement(seen: &[Spot], demand: &Demand, zones: &BTreeSet<Locality>) -> Placement {
     let count = super::narrow(seen.len() as u64);
     let why = Why::new(Cause::Seen, None);
     let mut placement = Placement::unknown(demand, Bounds { least: count, most: count });
     let none = ZoneBounds { bounds: Bounds::default(), why_least: why, why_most: why };
-    placement.zones = zones.map(|zone| (zone, none)).collect();
+    placement.zones = zones.iter().map(|zone| (zone.clone(), none)).collect();
     for spot in seen.iter().flatten() {
         let known = placement.zones.keys().find(|zone| {
             zone.zone == spot.zone && (zone.region == spot.region || spot.region.is_empty())

@@ -15,7 +15,7 @@ use crate::source::Span;
 /// Replicas behind a service by zone of its cluster.
 #[derive(Clone, Debug)]
 pub struct ServicePlacement<'m> {
-    /// Its workloads; ReplicaSets of Deployments are left out.
+    /// Its workloads; a `ReplicaSet` of a Deployment is left out.
     pub workloads: Vec<(&'m In<Workload>, Placement)>,
     /// Pods that are of none of them.
     pub pods: Vec<(&'m In<PodSpec>, Placement)>,
@@ -32,7 +32,9 @@ impl ServicePlacement<'_> {
     pub fn in_zone(&self, zone: &Locality) -> Bounds {
         match find(&self.zones, zone) {
             Some(bounds) => *bounds,
-            None => self.parts().map(|part| part.in_zone(zone)).fold(Bounds::default(), Bounds::plus),
+            None => {
+                self.parts().map(|part| part.in_zone(zone)).fold(Bounds::default(), Bounds::plus)
+            }
         }
     }
 
@@ -68,7 +70,8 @@ pub(super) fn placement<'m>(
     let backends = mesh.backends(service).into_iter().filter(|w| !is_owned(w));
     let workloads: Vec<_> = backends.map(|w| (w, placements.of(w))).collect();
     let pods = mesh.pods_of(service).into_iter().filter(|pod| {
-        let selected = |w: &In<Workload>| w.selector.as_ref().is_some_and(|s| s.matches(&pod.meta.labels));
+        let selected =
+            |w: &In<Workload>| w.selector.as_ref().is_some_and(|s| s.matches(&pod.meta.labels));
         !workloads.iter().any(|(w, _)| selected(w))
     });
     let pods: Vec<_> = pods.map(|pod| (pod, placements.of_pod(pod))).collect();
@@ -132,7 +135,9 @@ pub(super) fn share<'m>(
         let alike = spread.others.iter().all(|other| {
             let theirs = placements.pods(other);
             let limits = placements.limits(&theirs);
-            let same = |s: &&super::limits::Spread<'_>| s.is_like(spread) && s.others.len() == spread.others.len();
+            let same = |s: &&super::limits::Spread<'_>| {
+                s.is_like(spread) && s.others.len() == spread.others.len()
+            };
             wanted = wanted.plus(theirs.demand.bounds);
             others = others.saturating_add(theirs.demand.bounds.most);
             members.push(other.meta.span);
@@ -145,7 +150,8 @@ pub(super) fn share<'m>(
         members.sort_unstable();
         let demand = Demand { bounds: wanted, ..pods.demand.clone() };
         let running = Bounds { least: if plain { wanted.least } else { 0 }, ..wanted };
-        let zones: BTreeMap<_, _> = Ground::shared(cells, &demand, spread, running).into_iter().collect();
+        let zones: BTreeMap<_, _> =
+            Ground::shared(cells, &demand, spread, running).into_iter().collect();
         let why = Why::new(Cause::Spread, Some(spread.span));
         for (zone, bounds) in &zones {
             let Some(zone) = placement.zones.get_mut(zone) else { continue };

@@ -30,10 +30,11 @@ struct Layer {
 
 /// The cells as one workload finds them.
 pub(super) struct Ground<'a> {
-    cells: &'a [Cell],
-    limits: &'a Limits<'a>,
+    pub(super) cells: &'a [Cell],
+    pub(super) limits: &'a Limits<'a>,
     demand: &'a Demand,
-    caps: Vec<(u64, Why)>,
+    /// How many pods each cell takes at most, and why.
+    pub(super) caps: Vec<(u64, Why)>,
     layers: Vec<Layer>,
 }
 
@@ -115,100 +116,9 @@ impl<'a> Ground<'a> {
     /// How many pods there is room for at most.
     fn capacity(&self) -> u64 {
         let room = self.caps.iter().map(|cap| cap.0).sum::<u64>();
-        let layers = self.layers.iter().map(|l| l.worlds.iter().map(Level::capacity).max().unwrap_or(0));
+        let layers =
+            self.layers.iter().map(|l| l.worlds.iter().map(Level::capacity).max().unwrap_or(0));
         layers.fold(room, u64::min)
-    }
-
-    /// How many of `n` pods run at least, whatever order they are scheduled in: the others may wait
-    /// for a place that the limits do not let them have.
-    fn running(&self, n: u64) -> u64 {
-        let Limits { spreads, apart, .. } = self.limits;
-        let possible: Vec<usize> = (0..self.cells.len()).filter(|&i| self.caps[i].0 > 0).collect();
-        if possible.is_empty() {
-            return 0;
-        }
-        if spreads.is_empty() && apart.is_empty() {
-            return n;
-        }
-        n.min(self.placed(&possible).max(1))
-    }
-
-    /// How many pods are placed at least before no further one can be. In a zone it is so when each
-    /// node is full, or the zone has as many more than the emptiest as the skew allows.
-    fn placed(&self, possible: &[usize]) -> u64 {
-        let Limits { spreads, apart, together } = self.limits;
-        if let ([only], [], []) = (&spreads[..], &apart[..], &together[..])
-            && self.never_stuck(only)
-        {
-            return ANY;
-        }
-        let node = self.hold(Key::Host, 0);
-        let room = |cell: &Cell| match cell.ready {
-            true => ANY,
-            false => cell.eligible.sure.saturating_mul(node).min(ANY),
-        };
-        let counted = |cell: &&Cell| spreads.iter().any(|s| cell.counted[s.policy].all() > 0);
-        let nested = spreads.iter().all(|s| match s.key {
-            Key::Host => true,
-            Key::Zone => self.domains(s) >= s.min_domains,
-            Key::Region | Key::Other => false,
-        });
-        let nested = nested && together.is_empty() && apart.iter().all(|b| b.key == Key::Host);
-        let emptiest = self.cells.iter().filter(counted).map(room).min().unwrap_or(0);
-        let zone = self.hold(Key::Zone, if nested { emptiest } else { 0 });
-        let (region, other) = (self.hold(Key::Region, 0), self.hold(Key::Other, 0));
-        if !together.is_empty() {
-            let of = |&i: &usize| room(&self.cells[i]).min(zone).min(node);
-            return possible.iter().map(of).min().unwrap_or(0).min(region).min(other);
-        }
-        let mut zones: BTreeMap<Option<&str>, (Option<&str>, u64)> = BTreeMap::new();
-        for &i in possible {
-            let cell = &self.cells[i];
-            let sum = zones.entry(cell.zone.as_deref()).or_insert((cell.region.as_deref(), 0));
-            sum.1 = (sum.1 + room(cell)).min(zone);
-        }
-        let mut regions: BTreeMap<Option<&str>, u64> = BTreeMap::new();
-        for (name, sum) in zones.into_values() {
-            let whole = regions.entry(name).or_default();
-            *whole = (*whole + sum).min(region);
-        }
-        regions.values().sum::<u64>().min(other).min(ANY)
-    }
-
-    /// How many pods a domain takes whatever the others have, given how many the emptiest takes.
-    fn hold(&self, key: Key, emptiest: u64) -> u64 {
-        let spreads = self.limits.spreads.iter().filter(|s| s.key == key);
-        let binds = |s: &&Spread<'_>| s.min_domains > 1 || self.domains(s) > 1;
-        let skew = spreads.filter(binds).map(|s| s.skew.saturating_add(emptiest)).min();
-        let apart = self.limits.apart.iter().any(|b| b.key == key).then_some(1);
-        skew.into_iter().chain(apart).min().unwrap_or(ANY).min(ANY)
-    }
-
-    /// How many domains a spread constraint can count; more than one where nobody knows.
-    fn domains(&self, spread: &Spread<'_>) -> u64 {
-        let counted = || self.cells.iter().filter(|c| c.counted[spread.policy].all() > 0);
-        match spread.key {
-            Key::Host if counted().any(|c| c.open) => ANY,
-            Key::Host => counted().map(|c| c.counted[spread.policy].all()).sum(),
-            Key::Zone | Key::Region => {
-                let mut names: Vec<_> = counted().map(|c| spread.key.domain(c)).collect();
-                names.sort_unstable();
-                names.dedup();
-                names.len() as u64
-            }
-            Key::Other => 2,
-        }
-    }
-
-    /// Whether the emptiest domain can always take a pod, as each node that counts is one for pods.
-    fn never_stuck(&self, spread: &Spread<'_>) -> bool {
-        let enough = spread.min_domains <= 1
-            || spread.key != Key::Other && self.domains(spread) >= spread.min_domains;
-        enough
-            && self.cells.iter().all(|cell| {
-                let counted = cell.counted[spread.policy];
-                counted.sure <= cell.eligible.sure && counted.all() <= cell.eligible.all()
-            })
     }
 
     /// Bounds of each cell when just `n` pods run, or as many as there is room for.
@@ -250,7 +160,8 @@ impl<'a> Ground<'a> {
         for (row, cells) in layer.cells.iter().enumerate() {
             let least = all.iter().map(|world| world[row].0).min().unwrap_or(0);
             let most = all.iter().map(|world| world[row].1).max().unwrap_or(ANY);
-            let others = |i: usize| cells.iter().filter(|&&j| j != i).map(|&j| shares[j].most).sum::<u64>();
+            let others =
+                |i: usize| cells.iter().filter(|&&j| j != i).map(|&j| shares[j].most).sum::<u64>();
             let leasts: Vec<u64> = cells.iter().map(|&i| least.saturating_sub(others(i))).collect();
             let sure = layer.worlds.iter().all(|world| world.rows[row].low > 0);
             for (&i, least) in cells.iter().zip(leasts) {
@@ -297,14 +208,22 @@ impl<'a> Ground<'a> {
                 why_least: low.why_least,
                 why_most: high.why_most,
             };
-            zones.entry(cell.locality.clone()).and_modify(|zone: &mut ZoneBounds| zone.add(&one)).or_insert(one);
+            zones
+                .entry(cell.locality.clone())
+                .and_modify(|zone: &mut ZoneBounds| zone.add(&one))
+                .or_insert(one);
         }
         (Bounds { least: narrow(fewest), most: narrow(greatest) }, zones)
     }
 }
 
 /// How many pods a cell takes at most.
-fn cap(cell: &Cell, limits: &Limits<'_>, demand: &Demand, closed: &impl Fn(&Cell) -> Why) -> (u64, Why) {
+fn cap(
+    cell: &Cell,
+    limits: &Limits<'_>,
+    demand: &Demand,
+    closed: &impl Fn(&Cell) -> Why,
+) -> (u64, Why) {
     if cell.eligible.all() == 0 {
         return (0, closed(cell));
     }
@@ -314,7 +233,10 @@ fn cap(cell: &Cell, limits: &Limits<'_>, demand: &Demand, closed: &impl Fn(&Cell
     };
     let room = |bond: &Bond<'_>| if bond.key == Key::Host { cell.eligible.all() } else { 1 };
     let bonds = limits.apart.iter().filter(applies);
-    bonds.map(|b| (room(b), Why::new(Cause::Apart, Some(b.span)))).min_by_key(|cap| cap.0).unwrap_or((ANY, demand.most))
+    bonds
+        .map(|b| (room(b), Why::new(Cause::Apart, Some(b.span))))
+        .min_by_key(|cap| cap.0)
+        .unwrap_or((ANY, demand.most))
 }
 
 /// What the others cannot take is here, and what the others surely have is not.

@@ -6,6 +6,7 @@ use super::{Mesh, PemFile, by_namespace, policy, service};
 use crate::clusters::Fleet;
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
+use crate::kinds::is_placeholder;
 use crate::source::Sources;
 
 /// What a mesh is built from.
@@ -54,8 +55,10 @@ impl Mesh {
         for file in files {
             self.problems.syntax.extend(file.errors);
             self.problems.duplicate_keys.extend(file.duplicates);
-            let wrong = file.objects.iter().flat_map(|o| o.mismatches.iter().cloned());
-            self.problems.mismatches.extend(wrong);
+            let refused = file.objects.iter().filter(|o| is_checked(o.meta.group()));
+            let wrong = refused.flat_map(|o| &o.mismatches);
+            let wrong = wrong.filter(|m| !is_placeholder(sources.slice(m.span)));
+            self.problems.mismatches.extend(wrong.cloned());
             let source = sources.file(file.file);
             if is_pem(&source.name) {
                 let holds = self.clusters.iter().filter(|c| c.files.contains(&file.file));
@@ -102,4 +105,10 @@ impl Mesh {
             }
         }
     }
+}
+
+/// Whether the views of an API group are those of its API. What installs and delivers is read with the
+/// eyes of Istio's charts, and may be meant for others.
+fn is_checked(group: &str) -> bool {
+    matches!(group, "" | "apps" | "autoscaling" | "policy" | "networking.istio.io" | "discovery.k8s.io")
 }

@@ -1,6 +1,7 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
 mod capacity;
+mod fields;
 mod subsets;
 mod topology;
 mod trust;
@@ -66,6 +67,6 @@ use rule;
 
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let rooms = [capacity::RULES, subsets::RULES, topology::RULES, trust::RULES, yaml::RULES];
+    let rooms = [capacity::RULES, fields::RULES, subsets::RULES, topology::RULES, trust::RULES, yaml::RULES];
     rooms.into_iter().flatten().copied()
 }

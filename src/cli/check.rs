@@ -5,6 +5,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 
 use super::args::{Check, When};
 use super::{CLEAN, FAILED, FINDINGS, Failed, NOTHING, input, time};
+use super::progress::Progress;
 use crate::config::Config;
 use crate::lint::{self, Report};
 use crate::report::{self, Format, Style};
@@ -13,9 +14,15 @@ use crate::source::Sources;
 
 /// Reads, checks, reports.
 pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
+    let progress = Progress::start();
+    progress.step("reading files");
     let mut read = input::read(&args.reading)?;
     configure(args, &mut read.config)?;
-    let mut report = lint::lint(&read.sources, &read.config);
+    progress.step("building the mesh");
+    let model = lint::build(&read.sources, &read.config);
+    progress.step("checking");
+    let mut report = lint::check(&model, &read.sources, &read.config);
+    drop(progress);
     report.skipped.extend(read.skipped);
     report.skipped.sort();
     write(args.format, &report, &read.sources, &style(args.color), out)?;

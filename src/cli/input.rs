@@ -49,7 +49,14 @@ fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
     let mut sources = Sources::default();
     let id = sources.add(source::display_name(&file), text)?;
     let above = above(&file);
-    Config::parse(&sources, id, &above).map_err(|mistakes| {
+    let parsed = Config::parse(&sources, id, &above).map(|mut config| {
+        if !covers(paths, &file) {
+            // Whoever checks a part of the repository does not see what is complete in the whole.
+            config.clusters.iter_mut().for_each(|c| c.complete = false);
+        }
+        config
+    });
+    parsed.map_err(|mistakes| {
         let said = mistakes.iter().map(|m| {
             let place = sources.place(m.span.start);
             let place = place.map(|p| format!(":{}:{}", p.line, p.column)).unwrap_or_default();
@@ -75,6 +82,13 @@ fn find_upward(path: &Path) -> Option<PathBuf> {
         }
     }
     None
+}
+
+/// Whether the paths hold the whole folder of the configuration.
+fn covers(paths: &[PathBuf], config: &Path) -> bool {
+    let folder = config.canonicalize().ok().and_then(|f| f.parent().map(Path::to_path_buf));
+    let Some(folder) = folder else { return false };
+    paths.iter().filter_map(|p| p.canonicalize().ok()).any(|p| folder.starts_with(p))
 }
 
 /// The way from the configuration's folder down to the current one, `sub/folder/` or empty.

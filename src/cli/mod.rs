@@ -6,6 +6,7 @@ mod explain;
 mod graph;
 mod input;
 mod output;
+mod progress;
 mod time;
 
 use std::io::{self, Write};
@@ -24,13 +25,14 @@ pub const FAILED: u8 = 2;
 /// Nothing to analyse was found.
 pub const NOTHING: u8 = 3;
 
-/// Why no work could be done: a message for the user.
+/// Why no work could be done: a message for the user; empty where nobody reads what is printed.
 #[derive(Debug)]
 pub struct Failed(String);
 
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
-        Self(error.to_string())
+        let closed = error.kind() == io::ErrorKind::BrokenPipe;
+        Self(if closed { String::new() } else { error.to_string() })
     }
 }
 
@@ -59,6 +61,7 @@ pub fn run() -> ExitCode {
     let outcome = outcome.and_then(|code| out.flush().map(|()| code).map_err(Failed::from));
     match outcome {
         Ok(code) => ExitCode::from(code),
+        Err(Failed(message)) if message.is_empty() => ExitCode::from(CLEAN),
         Err(Failed(message)) => {
             // Nobody is left to tell when standard error is closed too.
             let _ = writeln!(io::stderr(), "mesh-lint: {message}");

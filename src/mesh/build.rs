@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Mesh, PemFile, policy, service};
+use super::{Mesh, PemFile, by_namespace, policy, service};
 use crate::clusters::Fleet;
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
+use crate::kinds::is_placeholder;
 use crate::source::Sources;
 
 /// What a mesh is built from.
@@ -54,8 +55,10 @@ impl Mesh {
         for file in files {
             self.problems.syntax.extend(file.errors);
             self.problems.duplicate_keys.extend(file.duplicates);
-            let wrong = file.objects.iter().flat_map(|o| o.mismatches.iter().cloned());
-            self.problems.mismatches.extend(wrong);
+            let refused = file.objects.iter().filter(|o| is_checked(o.meta.group()));
+            let wrong = refused.flat_map(|o| &o.mismatches);
+            let wrong = wrong.filter(|m| !is_placeholder(sources.slice(m.span)));
+            self.problems.mismatches.extend(wrong.cloned());
             let source = sources.file(file.file);
             if is_pem(&source.name) {
                 let holds = self.clusters.iter().filter(|c| c.files.contains(&file.file));
@@ -84,10 +87,10 @@ impl Mesh {
     }
 
     fn index_hosts(&mut self) {
-        for (i, workload) in self.objects.workloads.iter().enumerate() {
-            let key = (workload.cluster, workload.namespace.clone());
-            self.workloads_in.entry(key).or_default().push(i);
-        }
+        self.workloads_in = by_namespace(&self.objects.workloads);
+        self.pods_in = by_namespace(&self.objects.pods);
+        self.services_in = by_namespace(&self.objects.services);
+        self.budgets_in = by_namespace(&self.objects.disruption_budgets);
         for (i, s) in self.objects.services.iter().enumerate() {
             let key = (s.cluster, s.namespace.clone(), s.name().to_owned());
             self.service_index.entry(key).or_default().push(i);
@@ -102,4 +105,10 @@ impl Mesh {
             }
         }
     }
+}
+
+/// Whether the views of an API group are those of its API. What installs and delivers is read with the
+/// eyes of Istio's charts, and may be meant for others.
+fn is_checked(group: &str) -> bool {
+    matches!(group, "" | "apps" | "autoscaling" | "policy" | "networking.istio.io" | "discovery.k8s.io")
 }

@@ -30,7 +30,7 @@ pub use policy::{Client, LocalitySetting};
 pub use route::Route;
 pub use scaling::Scaler;
 pub use service::Host;
-pub use subset::{CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, Subset, SUBZONE_LABEL, ZONE_LABEL};
+pub use subset::{CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of};
 
 /// A resource in a cluster. One that several clusters share is in each of them, at the same place of
 /// the same file.
@@ -166,6 +166,8 @@ pub struct Problems {
 }
 
 type Key = (ClusterId, String, String);
+/// Positions of objects by cluster and namespace.
+type ByNamespace = BTreeMap<(ClusterId, String), Vec<usize>>;
 
 /// All clusters that were given, and everything in them.
 #[derive(Debug, Default)]
@@ -173,7 +175,10 @@ pub struct Mesh {
     clusters: Vec<Cluster>,
     objects: Objects,
     hosts: BTreeMap<String, service::HostIndex>,
-    workloads_in: BTreeMap<(ClusterId, String), Vec<usize>>,
+    workloads_in: ByNamespace,
+    pods_in: ByNamespace,
+    services_in: ByNamespace,
+    budgets_in: ByNamespace,
     service_index: BTreeMap<Key, Vec<usize>>,
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
@@ -347,6 +352,26 @@ impl Mesh {
         }
         Lookup::absent(name, self.namespaces.iter().filter(of).map(In::name))
     }
+}
+
+/// Objects by cluster and namespace.
+fn by_namespace<S>(objects: &[In<S>]) -> ByNamespace {
+    let mut found = ByNamespace::new();
+    for (i, object) in objects.iter().enumerate() {
+        found.entry((object.cluster, object.namespace.clone())).or_default().push(i);
+    }
+    found
+}
+
+/// The objects of one cluster and namespace.
+fn of_namespace<'m, S>(
+    objects: &'m [In<S>],
+    index: &'m ByNamespace,
+    cluster: ClusterId,
+    namespace: &str,
+) -> impl Iterator<Item = &'m In<S>> + use<'m, S> {
+    let found = index.get(&(cluster, namespace.to_owned()));
+    found.into_iter().flatten().map(|&i| &objects[i])
 }
 
 /// Names of clusters for a message: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.

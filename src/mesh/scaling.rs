@@ -82,11 +82,12 @@ impl Mesh {
     /// The disruption budgets that guard a workload's pods.
     pub fn budgets_of(&self, workload: &In<Workload>) -> Vec<&In<DisruptionBudget>> {
         let labels = &workload.template.metadata.labels;
-        let guards = |b: &&In<DisruptionBudget>| {
-            b.cluster == workload.cluster
-                && b.namespace == workload.namespace
-                && b.selector.as_ref().is_some_and(|s| s.matches(labels))
-        };
-        self.disruption_budgets.iter().filter(guards).collect()
+        let near = super::of_namespace(
+            &self.disruption_budgets,
+            &self.budgets_in,
+            workload.cluster,
+            &workload.namespace,
+        );
+        near.filter(|b| b.selector.as_ref().is_some_and(|s| s.matches(labels))).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Hosts: services by name across clusters, and the workloads behind them.
 
-use super::{Client, In, Lookup, Mesh, value};
+use super::{Client, In, Lookup, Mesh, of_namespace, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::networking::ServiceEntry;
@@ -97,24 +97,19 @@ impl Mesh {
         let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
             return Vec::new();
         };
-        let pods = self.pods.iter();
-        pods.filter(|p| p.cluster == service.cluster && p.namespace == service.namespace)
-            .filter(|p| selects(selector, &p.meta.labels))
-            .collect()
+        let pods = of_namespace(&self.pods, &self.pods_in, service.cluster, &service.namespace);
+        pods.filter(|p| selects(selector, &p.meta.labels)).collect()
     }
 
     /// The workloads of a namespace.
     pub fn workloads_in(&self, cluster: ClusterId, namespace: &str) -> impl Iterator<Item = &In<Workload>> {
-        let found = self.workloads_in.get(&(cluster, namespace.to_owned()));
-        found.into_iter().flatten().map(|&i| &self.workloads[i])
+        of_namespace(&self.workloads, &self.workloads_in, cluster, namespace)
     }
 
     /// The Services that select a workload's pods.
     pub fn services_of(&self, workload: &In<Workload>) -> Vec<&In<Service>> {
         let labels = &workload.template.metadata.labels;
-        let near = self.services.iter().filter(|s| {
-            s.cluster == workload.cluster && s.namespace == workload.namespace
-        });
+        let near = of_namespace(&self.services, &self.services_in, workload.cluster, &workload.namespace);
         near.filter(|s| s.selector.as_ref().is_some_and(|sel| !sel.is_empty() && selects(sel, labels)))
             .collect()
     }

@@ -82,20 +82,17 @@ impl Mesh {
     /// All subsets that have a name, in the order of their rules. A rule that several clusters share
     /// comes once per cluster.
     pub fn subsets(&self) -> impl Iterator<Item = Subset<'_>> {
-        self.destination_rules.iter().flat_map(|rule| {
-            let named = rule.subsets.iter().filter_map(|s| Some((s, s.name.as_ref()?)));
-            named.map(move |(subset, name)| Subset { rule, subset, name })
-        })
+        self.destination_rules.iter().flat_map(subsets_of)
     }
 
     /// The subsets that a cluster's control plane knows for a host, from every rule that has one.
     pub fn subsets_of<'m>(&'m self, host: &str, control_plane: ClusterId) -> Vec<Subset<'m>> {
-        let rules = self.rules_for(host, control_plane);
-        let named = rules.into_iter().flat_map(|rule| {
-            rule.subsets.iter().filter_map(move |subset| {
-                Some(Subset { rule, subset, name: subset.name.as_ref()? })
-            })
-        });
-        named.collect()
+        self.rules_for(host, control_plane).into_iter().flat_map(subsets_of).collect()
     }
+}
+
+/// The subsets of a rule that have a name.
+pub fn subsets_of(rule: &In<DestinationRule>) -> impl Iterator<Item = Subset<'_>> {
+    let named = rule.subsets.iter().filter_map(|s| Some((s, s.name.as_ref()?)));
+    named.map(move |(subset, name)| Subset { rule, subset, name })
 }

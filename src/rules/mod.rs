@@ -1,9 +1,12 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
+mod capacity;
+mod fields;
 mod subsets;
 mod topology;
 mod trust;
 mod yaml;
+mod zones;
 
 use crate::config::suppress::names_rule;
 use crate::finding::Findings;
@@ -64,6 +67,6 @@ use rule;
 
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let rooms = [subsets::RULES, topology::RULES, trust::RULES, yaml::RULES];
+    let rooms = [capacity::RULES, fields::RULES, subsets::RULES, topology::RULES, trust::RULES, yaml::RULES];
     rooms.into_iter().flatten().copied()
 }

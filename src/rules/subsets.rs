@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
-use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, value};
+use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, subsets_of, value};
 use crate::source::{Span, Text};
 
 pub(super) const RULES: &[Rule] = &[
@@ -27,9 +27,7 @@ pub(super) const RULES: &[Rule] = &[
 
 fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
     for rule in &mesh.destination_rules {
-        let mixed: Vec<(&Text, &Text, &Text)> = mesh
-            .subsets()
-            .filter(|s| std::ptr::eq(s.rule, rule))
+        let mixed: Vec<(&Text, &Text, &Text)> = subsets_of(rule)
             .filter_map(|s| Some((s.name, s.cluster_label()?, s.pod_labels().next()?.0)))
             .collect();
         let Some((name, cluster, key)) = mixed.first() else { continue };
@@ -311,6 +309,10 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
         let Some(near) = all.first() else { continue };
         let key = (subset.rule.cluster, host.name.to_owned());
         let route = routes.get(&key).into_iter().flatten().find(|r| r.subset() == Some(subset.name));
+        let bare = all.iter().find(|w| {
+            let labels = &w.template.metadata.labels;
+            subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))
+        });
         let labels: Vec<String> = subset.pod_labels().map(|(k, v)| format!("{k}={v}")).collect();
         let finding = found.say(
             format!("subset `{}` of `{}` selects no workload", subset.name, host.short()),
@@ -326,6 +328,11 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
                 finding.message.push_str(", and no route uses it");
                 finding.lower(Severity::Note);
             }
+        }
+        if let Some(bare) = bare {
+            // A pipeline, or a hand, may label it on its way.
+            finding.message.push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
+            finding.lower(finding.lowered.unwrap_or(Severity::Warning));
         }
         let others = near.template.metadata.labels.iter().next();
         finding

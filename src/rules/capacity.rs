@@ -1,0 +1,444 @@
+//! Capacity: does each zone that gets traffic have replicas, an autoscaler and a budget of its own?
+
+use std::collections::BTreeMap;
+
+use super::zones::{Share, shares};
+use super::{Rule, rule};
+use crate::finding::{Findings, Fix};
+use crate::kinds::workloads::{DisruptionBudget, Workload};
+use crate::mesh::{Host, In, Locality, LocalityPattern, Lookup, Mesh, Scaler, ZONE_LABEL, list};
+use crate::placement::{Bounds, Placements, is_owned, pinned_zone};
+use crate::source::Span;
+use crate::yaml::IntOrString;
+
+pub(super) const RULES: &[Rule] = &[
+    rule!("capacity/autoscaler-bounds", autoscaler_bounds),
+    rule!("capacity/autoscaler-shared-by-zones", autoscaler_shared_by_zones),
+    rule!("capacity/autoscaler-target-missing", autoscaler_target_missing),
+    rule!("capacity/disruption-budget-blocks-zone", disruption_budget_blocks_zone),
+    rule!("capacity/replicas-may-miss-zone", replicas_may_miss_zone),
+    rule!("capacity/single-replica-zone", single_replica_zone),
+    rule!("capacity/uneven-zones", uneven_zones),
+    rule!("capacity/zone-without-autoscaler", zone_without_autoscaler),
+    rule!("capacity/zone-without-disruption-budget", zone_without_disruption_budget),
+    rule!("capacity/zone-without-replicas", zone_without_replicas),
+];
+
+/// How much more load a pod of one zone may get than one of another.
+const FACTOR: f64 = 2.0;
+
+/// The shares of each host whose replicas are known, each place of the text once.
+fn once<'m>(shares: Vec<Share<'m>>, wanted: impl Fn(&Share<'m>) -> bool) -> Vec<Vec<Share<'m>>> {
+    let mut by_zone: BTreeMap<(Span, String), Vec<Share<'m>>> = BTreeMap::new();
+    for share in shares.into_iter().filter(|s| s.known && s.weight > 0 && wanted(s)) {
+        let rule = share.setting.rule.map(|r| r.meta.span).unwrap_or_default();
+        by_zone.entry((rule, share.to.value.clone())).or_default().push(share);
+    }
+    let mut all: Vec<_> = by_zone.into_values().collect();
+    all.sort_by_key(|shares| shares[0].to.span);
+    all
+}
+
+fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
+    let placements = Placements::new(mesh);
+    for same in once(shares(mesh, &placements), |s| s.bounds.most == 0) {
+        let share = &same[0];
+        let host = share.host.short();
+        let others = share.others_have_replicas;
+        let effect = if others { "its share moves to the other zones" } else { "nothing is left: 503" };
+        let finding = found.say(
+            format!("`{host}` has no replica in `{}`, which gets {} % of its traffic", share.to, share.weight),
+            share.to.span,
+            format!("no replica can be here: {effect}"),
+        );
+        for again in &same[1..] {
+            finding.also(again.to.span, format!("and {} % of the traffic from `{}`", again.weight, again.from));
+        }
+        if let Some((workload, why)) = share.why_most() {
+            finding.also(why, format!("`{}` cannot be there", workload.name()));
+        }
+        finding.help("deploy replicas into the zone, or take the zone out of `distribute`");
+    }
+    for (host, zone, subset, route) in pinned_subsets(mesh) {
+        let bounds = in_zone(&placements, host, zone.as_str(), subset.rule.cluster);
+        if bounds.is_some_and(|b| b.most == 0) {
+            found
+                .say(
+                    format!("`{}` has no replica in `{zone}`, and a route goes there alone", host.short()),
+                    zone.span,
+                    "the subset is empty: 503",
+                )
+                .also(route, "this route")
+                .help("deploy replicas into the zone, or route to the host without the subset");
+        }
+    }
+}
+
+/// Subsets of one zone that routes lead to: host, zone, subset, and the route.
+fn pinned_subsets(mesh: &Mesh) -> Vec<(Host<'_>, &crate::source::Text, crate::mesh::Subset<'_>, Span)> {
+    let mut found = Vec::new();
+    for route in mesh.routes() {
+        let Some(host) = mesh.host(&route.host) else { continue };
+        for subset in mesh.subsets_of_route(&route) {
+            let Some(zone) = subset.label(ZONE_LABEL) else { continue };
+            if found.iter().all(|(.., known, _): &(_, _, crate::mesh::Subset<'_>, _)| known.name.span != subset.name.span) {
+                let at = route.subset().map_or(route.destination.span, |s| s.span);
+                found.push((host, zone, subset, at));
+            }
+        }
+    }
+    found
+}
+
+/// Replicas of a host in a zone of any region; `None` where not all of them can be seen.
+fn in_zone<'m>(placements: &Placements<'m>, host: Host<'m>, zone: &str, of: crate::clusters::ClusterId) -> Option<Bounds> {
+    let place = Locality { zone: zone.to_owned(), ..Locality::default() };
+    let mut sum = Bounds::default();
+    for service in host.services_of_mesh(of) {
+        let here = placements.of_service(service);
+        if !here.known || here.workloads.is_empty() && here.pods.is_empty() {
+            return None;
+        }
+        sum = sum.plus(here.in_zone(&place));
+    }
+    Some(sum)
+}
+
+fn replicas_may_miss_zone(mesh: &Mesh, found: &mut Findings) {
+    let placements = Placements::new(mesh);
+    let mut by_rule: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
+    for same in once(shares(mesh, &placements), |s| s.bounds.least == 0 && s.bounds.most > 0) {
+        for share in same {
+            by_rule.entry(share.setting.setting.span).or_default().push(share);
+        }
+    }
+    for shares in by_rule.into_values() {
+        let share = &shares[0];
+        let mut zones: Vec<&str> = shares.iter().map(|s| s.to.as_str()).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        let finding = found.say(
+            format!("`{}` may have no replica in {}, where `distribute` sends its traffic", share.host.short(), list(zones)),
+            share.to.span,
+            format!("gets {} % of the traffic from `{}`, with {} replicas", share.weight, share.from, share.bounds),
+        );
+        let mut told = vec![share.to.as_str()];
+        for other in &shares[1..] {
+            if !told.contains(&other.to.as_str()) {
+                told.push(&other.to);
+                finding.also(other.to.span, format!("{} %, with {} replicas", other.weight, other.bounds));
+            }
+        }
+        if let Some((workload, why, span)) = share.why_least() {
+            finding.also(span, format!("`{}`: {why}", workload.name()));
+        }
+        finding.help(format!(
+            "hold one in each zone: a topologySpreadConstraint on `{ZONE_LABEL}` with `whenUnsatisfiable: \
+             DoNotSchedule`, `maxSkew: 1` and at least as many replicas as zones, or one Deployment per zone"
+        ));
+    }
+}
+
+fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
+    let placements = Placements::new(mesh);
+    for same in once(shares(mesh, &placements), |s| s.bounds.least == 1) {
+        let share = &same[0];
+        let only = share.bounds.most == 1;
+        let how = if only { "has a single replica" } else { "may be down to a single replica" };
+        let finding = found.say(
+            format!("`{}` {how} in `{}`, which gets {} % of its traffic", share.host.short(), share.to, share.weight),
+            share.to.span,
+            "when that pod goes, so does the zone's share",
+        );
+        if let Some((workload, span)) = share.why_so_many() {
+            finding.also(span, format!("what holds `{}` at one", workload.name()));
+        }
+        finding.help("run at least two replicas in each zone that traffic is sent to");
+    }
+}
+
+fn uneven_zones(mesh: &Mesh, found: &mut Findings) {
+    let factor = mesh.option("capacity/uneven-zones", "factor").and_then(|f| f.parse().ok()).unwrap_or(FACTOR);
+    let placements = Placements::new(mesh);
+    let mut settings: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
+    for share in shares(mesh, &placements) {
+        settings.entry(share.setting.setting.span).or_default().push(share);
+    }
+    for shares in settings.into_values().filter(|all| all.iter().all(|s| s.known && s.one_zone)) {
+        let loads = loads(mesh, &shares);
+        let busiest = loads.iter().max_by(|a, b| a.least.total_cmp(&b.least));
+        let idlest = loads.iter().min_by(|a, b| a.most.total_cmp(&b.most));
+        let (Some(busy), Some(idle)) = (busiest, idlest) else { continue };
+        let ratio = busy.least / idle.most;
+        if ratio <= factor {
+            continue;
+        }
+        let (host, from, to) = (busy.share.host.short(), &busy.share.to, &idle.share.to);
+        found
+            .say(
+                format!("pods of `{host}` in `{from}` get {ratio:.1} times the load of those in `{to}`"),
+                busy.share.to.span,
+                format!("{:.0} % of a zone's requests for {} replicas", busy.traffic, busy.share.bounds),
+            )
+            .also(idle.share.to.span, format!("{:.0} % for {} replicas", idle.traffic, idle.share.bounds))
+            .help(
+                "let weights follow the number of replicas, or the replicas the weights \
+                 (counted as if each zone sent the same)",
+            );
+    }
+}
+
+/// What a zone gets when each client zone sends 100, and what that is for each of its pods.
+struct Load<'s, 'm> {
+    share: &'s Share<'m>,
+    traffic: f64,
+    least: f64,
+    most: f64,
+}
+
+/// The loads of the zones that a setting names, those without a certain replica left out.
+fn loads<'s, 'm>(mesh: &'m Mesh, shares: &'s [Share<'m>]) -> Vec<Load<'s, 'm>> {
+    let mut traffic: BTreeMap<&str, (f64, &Share<'m>)> = BTreeMap::new();
+    for zone in client_zones(mesh, shares[0].setting.cluster) {
+        let from = shares.iter().find(|s| LocalityPattern::parse(s.from).matches(&zone));
+        let Some(entry) = from.map(|s| s.entry) else { continue };
+        for share in shares.iter().filter(|s| s.entry == entry && s.weight > 0) {
+            traffic.entry(share.to.as_str()).or_insert((0.0, share)).0 += f64::from(share.weight);
+        }
+    }
+    let load = |(traffic, share): (f64, &'s Share<'m>)| {
+        let Bounds { least, most } = share.bounds;
+        let per = |pods: u32| traffic / f64::from(pods);
+        (least > 0).then(|| Load { share, traffic, least: per(most), most: per(least) })
+    };
+    traffic.into_values().filter_map(load).collect()
+}
+
+/// The zones from which clients of a control plane call.
+fn client_zones(mesh: &Mesh, control_plane: crate::clusters::ClusterId) -> Vec<Locality> {
+    let mut zones: Vec<Locality> =
+        mesh.client_clusters(control_plane).iter().flat_map(|c| mesh.zones(c.id)).collect();
+    zones.sort();
+    zones.dedup();
+    zones
+}
+
+fn autoscaler_shared_by_zones(mesh: &Mesh, found: &mut Findings) {
+    let placements = Placements::new(mesh);
+    let mut told: Vec<Span> = Vec::new();
+    for share in shares(mesh, &placements).into_iter().filter(|s| s.one_zone && s.is_shared_out) {
+        for (workload, placement) in &share.workloads {
+            let open: Vec<String> = placement
+                .zones
+                .iter()
+                .filter(|(zone, bounds)| bounds.bounds.most > 0 && !zone.zone.is_empty())
+                .map(|(zone, _)| zone.zone.clone())
+                .collect();
+            let Some(scaler) = mesh.scalers_of(workload).first() else { continue };
+            if open.len() < 2 || told.contains(&scaler.span) {
+                continue;
+            }
+            told.push(scaler.span);
+            found
+                .say(
+                    format!("`{}` scales `{}` over zones {}, by their mean", scaler.name, workload.name(), list(open.iter().map(String::as_str))),
+                    scaler.span,
+                    "a busy zone and an idle one look like a fair load, and new pods may go to the idle one",
+                )
+                .also(share.to.span, format!("`{}` gets {} % of the traffic from `{}`", share.to, share.weight, share.from))
+                .also(workload.named_at(), "one workload for several zones")
+                .help("run one Deployment per zone, each with an autoscaler of its own");
+        }
+    }
+}
+
+/// The workloads behind each service that are confined to one zone each, by zone.
+fn by_zone<'m>(mesh: &'m Mesh) -> Vec<(&'m In<crate::kinds::core::Service>, BTreeMap<String, Vec<&'m In<Workload>>>)> {
+    let mut found = Vec::new();
+    let mut told: Vec<(crate::clusters::ClusterId, Vec<Span>)> = Vec::new();
+    for service in &mesh.services {
+        let mut zones: BTreeMap<String, Vec<&In<Workload>>> = BTreeMap::new();
+        for workload in mesh.backends(service).into_iter().filter(|w| !is_owned(w)) {
+            if let Some(pin) = pinned_zone(mesh, workload) {
+                zones.entry(pin.zone.zone).or_default().push(workload);
+            }
+        }
+        let spans: Vec<Span> = zones.values().flatten().map(|w| w.meta.span).collect();
+        // Two services over the same workloads would say the same twice.
+        if zones.len() > 1 && !told.contains(&(service.cluster, spans.clone())) {
+            told.push((service.cluster, spans));
+            found.push((service, zones));
+        }
+    }
+    found
+}
+
+fn zone_without_autoscaler(mesh: &Mesh, found: &mut Findings) {
+    for (service, zones) in by_zone(mesh) {
+        let scaler = |workloads: &[&In<Workload>]| -> Option<Scaler> {
+            workloads.iter().find_map(|w| mesh.scalers_of(w).first().cloned())
+        };
+        let Some(example) = zones.values().find_map(|w| scaler(w)) else { continue };
+        for (zone, workloads) in zones.iter().filter(|(_, w)| scaler(w).is_none()) {
+            let cluster = mesh.cluster_name(service.cluster);
+            found
+                .say(
+                    format!("`{}` is autoscaled in other zones of `{cluster}`, and not in `{zone}`", service.name()),
+                    workloads[0].named_at(),
+                    format!("in `{zone}`, without an autoscaler: its replicas stay when the load of a lost zone arrives"),
+                )
+                .also(example.span, "the autoscaler of another zone")
+                .help(format!("add an autoscaler for `{}`", workloads[0].name()));
+        }
+    }
+}
+
+fn zone_without_disruption_budget(mesh: &Mesh, found: &mut Findings) {
+    for (service, zones) in by_zone(mesh) {
+        let budget = |workloads: &[&'_ In<Workload>]| workloads.iter().find_map(|w| mesh.budgets_of(w).first().map(|b| b.named_at()));
+        let Some(example) = zones.values().find_map(|w| budget(w)) else { continue };
+        for (zone, workloads) in zones.iter().filter(|(_, w)| budget(w).is_none()) {
+            found
+                .say(
+                    format!("`{}` has a disruption budget in other zones, and none in `{zone}`", service.name()),
+                    workloads[0].named_at(),
+                    format!("in `{zone}`: draining nodes may take all replicas at once"),
+                )
+                .also(example, "the budget of another zone")
+                .help(format!("add a PodDisruptionBudget for `{}`", workloads[0].name()));
+        }
+    }
+}
+
+fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
+    for scaler in mesh.scalers() {
+        let Some((kind, name)) = scaler.target() else { continue };
+        let known = ["Deployment", "StatefulSet", "ReplicaSet", "Rollout"];
+        let Some(kind) = known.into_iter().find(|k| *k == kind) else { continue };
+        let near = || mesh.workloads_in(scaler.cluster, &scaler.namespace).filter(|w| w.meta.kind.as_str() == kind);
+        let target = scaler.target.as_ref().and_then(|t| t.name.as_ref());
+        let Some(at) = target.filter(|_| near().all(|w| w.name() != name)) else { continue };
+        if !mesh.has_seen(scaler.cluster, kind, &scaler.namespace) || crate::kinds::is_placeholder(name) {
+            continue;
+        }
+        let nearest = match Lookup::<()>::absent(name, near().map(In::name)) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        };
+        found
+            .say(
+                format!("`{}` scales {kind} `{name}`, which is not there", scaler.name),
+                at.span,
+                format!("no {kind} of namespace `{}` is called so", scaler.namespace),
+            )
+            .help("correct the name, or remove the autoscaler")
+            .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), at.span, n)));
+    }
+}
+
+fn autoscaler_bounds(mesh: &Mesh, found: &mut Findings) {
+    for scaler in mesh.scalers() {
+        let ((min, min_at), (max, max_at)) = (scaler.min, scaler.max);
+        let Some(max) = max else { continue };
+        if min > max {
+            let at = min_at.or(max_at).unwrap_or(scaler.span);
+            let finding = found.say(
+                format!("`{}` wants at least {min} replicas and at most {max}", scaler.name),
+                at,
+                "refused by the API server",
+            );
+            max_at.map(|at| finding.also(at, "less than the minimum"));
+            finding.help("raise the maximum or lower the minimum");
+        } else if let Some(at) = min_at.filter(|_| min == 0 && !scaler.keda) {
+            found
+                .say(
+                    format!("`{}` may scale to zero", scaler.name),
+                    at,
+                    "refused without the feature gate `HPAScaleToZero` and an external metric",
+                )
+                .help("set at least 1, or use KEDA to scale to zero");
+        }
+    }
+    let placements = Placements::new(mesh);
+    let mut told: Vec<Span> = Vec::new();
+    for share in shares(mesh, &placements).into_iter().filter(|s| s.zones_wanted > 1) {
+        let [(workload, _)] = share.workloads.as_slice() else { continue };
+        let Some(scaler) = mesh.scalers_of(workload).first() else { continue };
+        let wanted = share.zones_wanted;
+        let (Some(max), Some(at)) = scaler.max else { continue };
+        if max as usize >= wanted || told.contains(&at) {
+            continue;
+        }
+        told.push(at);
+        found
+            .say(
+                format!("`{}` allows {max} replicas for the {wanted} zones that traffic is sent to", scaler.name),
+                at,
+                "fewer than one for each zone",
+            )
+            .also(share.to.span, "one of the zones")
+            .help(format!("allow at least {wanted}"));
+    }
+}
+
+fn disruption_budget_blocks_zone(mesh: &Mesh, found: &mut Findings) {
+    let placements = Placements::new(mesh);
+    for budget in &mesh.disruption_budgets {
+        let guarded: Vec<&In<Workload>> = mesh
+            .workloads_in(budget.cluster, &budget.namespace)
+            .filter(|w| !is_owned(w) && w.meta.kind.as_str() != "DaemonSet")
+            .filter(|w| budget.selector.as_ref().is_some_and(|s| s.matches(&w.template.metadata.labels)))
+            .collect();
+        let Some(first) = guarded.first() else { continue };
+        let wanted = guarded.iter().map(|w| placements.of(w).wanted).fold(Bounds::default(), Bounds::plus);
+        let Some((left, at)) = may_go(&budget.resource.spec, wanted) else { continue };
+        let name = budget.name();
+        if left == 0 {
+            found
+                .say(
+                    format!("budget `{name}` lets no pod of `{}` go", first.name()),
+                    at,
+                    format!("with {wanted} replicas no node of theirs can be drained, in any zone"),
+                )
+                .also(first.named_at(), "guarded by it")
+                .help("let at least one pod go: more replicas, or `maxUnavailable: 1`");
+        } else if let (Some(pin), [only]) = (pinned_zone(mesh, first), guarded.as_slice())
+            && wanted.most > 1
+            && left >= wanted.most
+        {
+            found
+                .say(
+                    format!("budget `{name}` lets all pods of `{}` go at once", only.name()),
+                    at,
+                    format!("and these are all there are in `{}`", pin.zone.zone),
+                )
+                .also(pin.span, "confined to this zone")
+                .help("keep at least one: `minAvailable: 1`");
+        }
+    }
+}
+
+/// How many of the pods a budget lets go when all are well, at the most, and what says so. The API
+/// server rounds shares up for both fields.
+fn may_go(budget: &DisruptionBudget, wanted: Bounds) -> Option<(u32, Span)> {
+    let share = |value: &IntOrString, of: u32| match value {
+        IntOrString::Int(n) => u32::try_from(*n).ok(),
+        IntOrString::Str(text) => {
+            let percent: u32 = text.strip_suffix('%')?.parse().ok()?;
+            Some(of.checked_mul(percent)?.div_ceil(100))
+        }
+    };
+    if wanted.most == u32::MAX {
+        return None;
+    }
+    match (&budget.min_available, &budget.max_unavailable) {
+        (Some(min), None) => Some((wanted.most.saturating_sub(share(&min.value, wanted.most)?), min.span)),
+        (None, Some(max)) => Some((share(&max.value, wanted.most)?, max.span)),
+        _ => None,
+    }
+}
+
+/// Whether a pattern names one zone.
+pub(super) fn names_one_zone(pattern: &str) -> bool {
+    LocalityPattern::parse(pattern).zone().is_some()
+}

@@ -1,0 +1,146 @@
+//! The laws of the house: directions between rooms, doors of dependencies, sizes, words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path.as_ref()).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
+}
+
+/// The rows of a Markdown table that begins with this heading.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let text = read(root().join("ARCHITECTURE.md"));
+    let rows = text.lines().skip_while(|l| !l.starts_with(heading)).skip(2);
+    rows.take_while(|l| l.starts_with('|'))
+        .map(|l| l.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect())
+        .collect()
+}
+
+fn words(cell: &str) -> BTreeSet<String> {
+    cell.split(',').map(|w| w.trim().trim_matches('`').to_owned()).filter(|w| !w.is_empty()).collect()
+}
+
+/// Each Rust file of `src/` with its room and its text without tests and comments.
+fn code() -> Vec<(PathBuf, String, String)> {
+    let src = root().join("src");
+    let comment = Regex::new(r"(?m)^\s*//.*$").unwrap();
+    walkdir::WalkDir::new(&src)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|e| e.unwrap().into_path())
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+        .map(|path| {
+            let inside = path.strip_prefix(&src).unwrap();
+            let first = inside.components().next().unwrap().as_os_str().to_string_lossy();
+            let room = first.trim_end_matches(".rs").to_owned();
+            let text = read(&path);
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            (path.clone(), room, comment.replace_all(text, "").into_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn no_room_knows_anything_to_its_right() {
+    let rooms: BTreeMap<String, BTreeSet<String>> = table("| room |")
+        .into_iter()
+        .map(|row| (row[0].trim_matches('`').to_owned(), words(&row[2])))
+        .collect();
+    let used = Regex::new(r"\b(?:crate|mesh_lint)::(?:\{)?([a-z_]+)").unwrap();
+    let mut wrong = Vec::new();
+    for (path, room, text) in code().into_iter().filter(|(_, room, _)| room != "lib") {
+        let may = rooms.get(&room).unwrap_or_else(|| panic!("room `{room}` is not in ARCHITECTURE.md"));
+        for found in used.captures_iter(&text) {
+            let other = &found[1];
+            if other != room && rooms.contains_key(other) && !may.contains(other) {
+                wrong.push(format!("{}: `{room}` uses `{other}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let order: Vec<String> = table("| room |").into_iter().map(|r| r[0].trim_matches('`').to_owned()).collect();
+    for (room, may) in &rooms {
+        for other in may.iter().filter(|_| room != "main") {
+            let at = |name: &String| order.iter().position(|r| r == name).unwrap();
+            assert!(at(other) < at(room), "`{other}` stands to the right of `{room}`");
+        }
+    }
+}
+
+#[test]
+fn a_dependency_has_one_door() {
+    let mut wrong = Vec::new();
+    for row in table("| crate |") {
+        let name = row[0].trim_matches('`').to_owned();
+        let doors = words(&row[1]);
+        let used = Regex::new(&format!(r"\b{name}::")).unwrap();
+        for (path, room, text) in code() {
+            let own = text.contains(&format!("crate::{name}::")) || text.contains(&format!("self::{name}::"));
+            if used.is_match(&text) && !own && !doors.contains(&room) {
+                wrong.push(format!("{}: `{name}`", path.display()));
+            }
+        }
+    }
+    let disk = Regex::new(r"std::(fs|process::Command|net)\b").unwrap();
+    for (path, room, text) in code() {
+        if disk.is_match(&text) && !["source", "cli"].contains(&room.as_str()) {
+            wrong.push(format!("{}: touches the disk, a process or the network", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_module_begins_with_its_line_in_the_table() {
+    for row in table("| room |") {
+        let room = row[0].trim_matches('`');
+        let candidates = [format!("src/{room}.rs"), format!("src/{room}/mod.rs")];
+        let path = candidates.iter().map(|c| root().join(c)).find(|p| p.exists()).unwrap();
+        let text = read(&path);
+        assert_eq!(text.lines().next(), Some(format!("//! {}", row[1]).as_str()), "{}", path.display());
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    for (path, ..) in code() {
+        let lines = read(&path).lines().count();
+        assert!(lines <= 520, "{} has {lines} lines: it is two subjects", path.display());
+    }
+}
+
+#[test]
+fn every_room_of_rules_is_introduced() {
+    let index = read(root().join("rules/README.md"));
+    for rule in mesh_lint::rules::all() {
+        let room = rule.name.split('/').next().unwrap();
+        assert!(index.contains(&format!("* `{room}`:")), "rules/README.md does not name `{room}`");
+        let file = read(root().join(format!("src/rules/{room}.rs")));
+        let name = rule.name.split('/').nth(1).unwrap().replace('-', "_");
+        assert!(file.contains(&format!("fn {name}(")), "`{}` is not `fn {name}`", rule.name);
+    }
+}
+
+#[test]
+fn the_project_speaks_of_itself_alone() {
+    // Put together here, so that this file does not contain them.
+    let banned = [["/wo", "rk/"], ["crates", ".io"], ["py", "pi.org"], ["registry.npm", "js.org"], ["art", "ifactory"]];
+    let banned: Vec<String> = banned.iter().map(|parts| parts.concat()).collect();
+    let folders = ["src", "tests", "rules", "fixtures", "benches", "action", "schemas", ".github", ".ci"];
+    let files = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Cargo.toml", "action.yml"];
+    let below = folders.iter().flat_map(|f| walkdir::WalkDir::new(root().join(f)));
+    let below = below.filter_map(Result::ok).map(walkdir::DirEntry::into_path);
+    for path in below.chain(files.iter().map(|f| root().join(f))).filter(|p| p.is_file()) {
+        let text = read(&path);
+        for word in &banned {
+            assert!(!text.contains(word.as_str()), "{} contains {word}", path.display());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading: folders, files, what is skipped and what cannot be read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mesh_lint::config::Config;
+use mesh_lint::lint;
+use mesh_lint::source::{Reading, read};
+
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n";
+
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn of(folder: &Path) -> Reading {
+    read(&[folder.to_path_buf()]).unwrap()
+}
+
+/// Names below the folder, and what was skipped.
+fn names(reading: &Reading, folder: &Path) -> (Vec<String>, Vec<(String, &'static str)>) {
+    let prefix = format!("{}/", folder.display());
+    let inside = |name: &str| name.strip_prefix(&prefix).unwrap_or(name).to_owned();
+    let read = reading.sources.files().map(|(_, f)| inside(&f.name)).collect();
+    (read, reading.skipped.iter().map(|s| (inside(&s.file), s.reason)).collect())
+}
+
+#[test]
+fn folders_are_walked_as_git_sees_them() {
+    let folder = folder(&[
+        (".gitignore", b"build/\n"),
+        (".hidden/a.yaml", SERVICE.as_bytes()),
+        ("b/two.yml", SERVICE.as_bytes()),
+        ("a/one.yaml", SERVICE.as_bytes()),
+        ("build/out.yaml", SERVICE.as_bytes()),
+        ("README.md", b"# no manifest"),
+        ("data.json", b"{}"),
+    ]);
+    let (read, skipped) = names(&of(folder.path()), folder.path());
+    assert_eq!(read, ["a/one.yaml", "b/two.yml", "data.json"]);
+    assert!(skipped.is_empty());
+}
+
+#[test]
+fn what_is_no_text_is_skipped_and_told() {
+    let folder = folder(&[("a.yaml", b"\x00\x01"), ("b.yaml", b"caf\xe9: 1\n"), ("c.yaml", b"")]);
+    let reading = of(folder.path());
+    let (read, skipped) = names(&reading, folder.path());
+    assert_eq!(read, ["c.yaml"]);
+    assert_eq!(skipped, [("a.yaml".to_owned(), "binary"), ("b.yaml".to_owned(), "not UTF-8")]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_do_not_lead_out_of_the_tree() {
+    let outside = folder(&[("secret.yaml", SERVICE.as_bytes())]);
+    let inside = folder(&[("a.yaml", SERVICE.as_bytes())]);
+    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, inside.path().join(name)).unwrap();
+    link(&outside.path().join("secret.yaml"), "link.yaml");
+    link(outside.path(), "elsewhere");
+    let (read, skipped) = names(&of(inside.path()), inside.path());
+    assert_eq!(read, ["a.yaml"]);
+    assert_eq!(skipped, [("link.yaml".to_owned(), "link")]);
+}
+
+#[test]
+fn a_file_given_twice_is_read_once() {
+    let folder = folder(&[("a.yaml", SERVICE.as_bytes())]);
+    let paths = [folder.path().to_path_buf(), folder.path().join("a.yaml")];
+    assert_eq!(read(&paths).unwrap().sources.files().len(), 1);
+}
+
+#[test]
+fn a_path_that_is_not_there_is_a_failure() {
+    let reading = read(&[PathBuf::from("no/such/folder")]).unwrap();
+    assert_eq!(reading.failures.len(), 1);
+    assert!(reading.failures[0].message.contains("No such file"), "{:?}", reading.failures);
+}
+
+#[test]
+fn everything_that_is_no_manifest_is_counted_under_its_reason() {
+    let chart = b"apiVersion: v2\nname: cart\nversion: 1.0.0\n";
+    let template = b"apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n";
+    let crd = b"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n";
+    let folder = folder(&[
+        ("Chart.yaml", chart),
+        ("templates/service.yaml", template),
+        ("values.yaml", b"image: cart\nreplicas: 2\n"),
+        ("crd.yaml", crd),
+        ("empty.yaml", b"# nothing\n---\n"),
+        ("package.json", b"{\"name\": \"x\"}"),
+        ("broken.json", b"{\"name\": "),
+        ("cart.yaml", SERVICE.as_bytes()),
+    ]);
+    let reading = of(folder.path());
+    let report = lint::lint(&reading.sources, &Config::default());
+    let reason = |name: &str| {
+        let skipped = report.skipped.iter().find(|s| s.file.ends_with(name));
+        skipped.map(|s| s.reason)
+    };
+    assert_eq!(reason("templates/service.yaml"), Some("template"));
+    assert_eq!(reason("values.yaml"), Some("not Kubernetes"));
+    assert_eq!(reason("crd.yaml"), Some("kind that no rule reads"));
+    assert_eq!(reason("empty.yaml"), Some("empty"));
+    assert_eq!(reason("package.json"), Some("not Kubernetes"));
+    assert_eq!(reason("broken.json"), Some("not Kubernetes"));
+    assert_eq!(reason("cart.yaml"), None);
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert_eq!((report.files, report.resources), (1, 1));
+}
+
+#[test]
+fn lists_are_opened_and_a_broken_document_loses_only_itself() {
+    let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  \
+                - {apiVersion: v1, kind: Service, metadata: {name: a}}\n\
+                - {apiVersion: v1, kind: Service, metadata: {name: b}}\n";
+    let broken = format!("{SERVICE}---\napiVersion: v1\nkind: Service\n metadata: {{\n---\n{SERVICE}");
+    let folder = folder(&[("list.yaml", list.as_bytes()), ("broken.yaml", broken.as_bytes())]);
+    let reading = of(folder.path());
+    let report = lint::lint(&reading.sources, &Config::default());
+    assert_eq!(report.resources, 4);
+    let rules: Vec<_> = report.findings.iter().map(|f| f.rule).collect();
+    assert_eq!(rules, ["yaml/syntax"]);
+}

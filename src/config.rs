@@ -147,7 +147,10 @@ impl<'de> Deserialize<'de> for FileRule {
                 Ok(FileRule { word: Some(word.to_owned()), settings: Vec::new() })
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<FileRule, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<FileRule, A::Error> {
                 let mut settings = Vec::new();
                 while let Some(entry) = map.next_entry::<Text, Text>()? {
                     settings.push(entry);
@@ -167,16 +170,22 @@ impl Config {
         let folder = source.name.rfind('/').filter(|_| above.is_empty());
         let folder = folder.map_or("", |at| &source.name[..=at]);
         let stream = yaml::parse(&source.text, source.base);
-        let mut mistakes: Vec<_> =
-            stream.errors.into_iter().map(|e| Mistake { span: e.span, message: e.message }).collect();
+        let mut mistakes: Vec<_> = stream
+            .errors
+            .into_iter()
+            .map(|e| Mistake { span: e.span, message: e.message })
+            .collect();
         let mut config = Self::default();
         if let Some(document) = stream.documents.first() {
             let root = document.root();
             unknown_keys(root, &mut mistakes);
             let (file, wrong) = root.read::<File>();
-            mistakes.extend(wrong.into_iter().map(mistake));
+            mistakes.extend(wrong.iter().map(mistake));
             for again in document.duplicate_keys() {
-                mistakes.push(Mistake { span: again.again, message: format!("`{}` stands twice", again.key) });
+                mistakes.push(Mistake {
+                    span: again.again,
+                    message: format!("`{}` stands twice", again.key),
+                });
             }
             config = file.unwrap_or_default().check(&mut mistakes, folder, above);
         }
@@ -203,7 +212,7 @@ impl ClusterConfig {
     }
 }
 
-fn mistake(wrong: Mismatch) -> Mistake {
+fn mistake(wrong: &Mismatch) -> Mistake {
     Mistake { span: wrong.span, message: format!("`{}`: {}", wrong.path, wrong.message) }
 }
 
@@ -242,7 +251,10 @@ impl File {
             }
         };
         let fail_on = self.fail_on.as_ref().and_then(&mut severity);
-        let rules = self.rules.iter().map(|(name, rule)| (name.value.clone(), rule.read(name.span, &mut severity)));
+        let rules = self
+            .rules
+            .iter()
+            .map(|(name, rule)| (name.value.clone(), rule.read(name.span, &mut severity)));
         let rules = rules.collect();
         let clusters =
             self.clusters.iter().map(|(name, c)| c.check(name, mistakes, folder, above)).collect();
@@ -260,11 +272,7 @@ impl File {
 }
 
 impl FileRule {
-    fn read(
-        &self,
-        at: Span,
-        severity: &mut impl FnMut(&Text) -> Option<Severity>,
-    ) -> RuleConfig {
+    fn read(&self, at: Span, severity: &mut impl FnMut(&Text) -> Option<Severity>) -> RuleConfig {
         let mut rule = RuleConfig::default();
         match self.word.as_deref() {
             Some("off") => rule.off = true,
@@ -297,7 +305,10 @@ impl FileCluster {
             let glob = format!("{folder}{}", path.trim_start_matches("./"));
             match Glob::new(&glob) {
                 Ok(_) => globs.push(glob),
-                Err(e) => mistakes.push(Mistake { span: path.span, message: format!("not a glob: {}", e.kind()) }),
+                Err(e) => mistakes.push(Mistake {
+                    span: path.span,
+                    message: format!("not a glob: {}", e.kind()),
+                }),
             }
         }
         ClusterConfig {

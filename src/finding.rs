@@ -158,6 +158,11 @@ impl Findings {
         self.0.last_mut().expect("it was just pushed")
     }
 
+    /// What was said, in that order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.0.iter()
+    }
+
     /// All that was said, in that order.
     pub fn into_vec(self) -> Vec<Finding> {
         self.0

@@ -112,7 +112,9 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     let fleet = clusters::assign(sources, &files, config);
     let mut skipped: Vec<Skipped> = files
         .iter()
-        .filter_map(|f| Some(Skipped { file: sources.file(f.file).name.clone(), reason: f.skipped? }))
+        .filter_map(|f| {
+            Some(Skipped { file: sources.file(f.file).name.clone(), reason: f.skipped? })
+        })
         .collect();
     skipped.extend(fleet.skipped.iter().cloned());
     skipped.sort();
@@ -174,7 +176,11 @@ fn run(rule: &Rule, model: &Model, sources: &Sources, config: &Config) -> Vec<Re
     if outcome.is_err() {
         let mut failed = Findings::default();
         failed
-            .say(format!("the rule `{}` failed in itself", rule.name), crate::source::Span::default(), "")
+            .say(
+                format!("the rule `{}` failed in itself", rule.name),
+                crate::source::Span::default(),
+                "",
+            )
             .help("this is a fault of mesh-lint, not of the manifests: please report it")
             .lower(Severity::Warning);
         said.extend(failed.into_vec());
@@ -192,7 +198,8 @@ fn run(rule: &Rule, model: &Model, sources: &Sources, config: &Config) -> Vec<Re
     let told = told.and_then(|(_, rule)| rule.severity);
     said.into_iter()
         .map(|finding| {
-            let severity = told.unwrap_or_else(|| finding.lowered.map_or(page.severity, |l| l.min(page.severity)));
+            let severity = told
+                .unwrap_or_else(|| finding.lowered.map_or(page.severity, |l| l.min(page.severity)));
             let (resource, cluster) = model.resources.at(finding.span(), &model.mesh);
             let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, sources);
             let aliases = aliases.clone();

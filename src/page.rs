@@ -161,8 +161,11 @@ impl Case<'_> {
         let mut found = Vec::new();
         for (file, (_, text)) in self.files.iter().enumerate() {
             for (line, content) in text.lines().enumerate() {
-                found.extend(announced(content).map(|(severity, text)| {
-                    Expected { file, line: line + 1, severity, text }
+                found.extend(announced(content).map(|(severity, text)| Expected {
+                    file,
+                    line: line + 1,
+                    severity,
+                    text,
                 }));
             }
         }

@@ -1,5 +1,10 @@
 //! All texts as one address space: `Sources`, `Span`, lines; the door to the disk.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "no text is longer than `Sources::add` lets in, which is less than 4 GiB"
+)]
+
 mod walk;
 
 use std::fmt;
@@ -168,7 +173,9 @@ impl Sources {
     ) -> Result<FileId, TooLarge> {
         let (name, text) = (name.into(), text.into());
         // One byte between files, so that an empty span at an end belongs to one file only.
-        let end = u32::try_from(text.len()).ok().and_then(|len| self.len.checked_add(len)?.checked_add(1));
+        let end = u32::try_from(text.len())
+            .ok()
+            .and_then(|len| self.len.checked_add(len)?.checked_add(1));
         let Some(end) = end else { return Err(TooLarge { name }) };
         let id = FileId(self.files.len() as u32);
         self.files.push(SourceFile { name, text, base: self.len, lines: OnceLock::new() });
@@ -207,7 +214,9 @@ impl Sources {
     /// The text of a span; empty where the span leaves its file or cuts a character.
     pub fn slice(&self, span: Span) -> &str {
         self.file_at(span.start)
-            .and_then(|(_, f)| f.text.get((span.start - f.base) as usize..(span.end - f.base) as usize))
+            .and_then(|(_, f)| {
+                f.text.get((span.start - f.base) as usize..(span.end - f.base) as usize)
+            })
             .unwrap_or_default()
     }
 

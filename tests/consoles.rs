@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1 cargo test --test consoles` writes the blocks anew.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! Exit codes: the same in every format.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::process::{Command, Output};
 
@@ -41,7 +43,10 @@ fn fail_on_decides() {
     assert_eq!(code(&["check"], &[("a.yaml", old)]), Some(0));
     assert_eq!(code(&["check", "--fail-on", "warning"], &[("a.yaml", old)]), Some(1));
     assert_eq!(code(&["check", "--ignore", "topology"], &[("a.yaml", NODE)]), Some(0));
-    assert_eq!(code(&["check"], &[("a.yaml", old), ("mesh-lint.yaml", "fail-on: warning\n")]), Some(1));
+    assert_eq!(
+        code(&["check"], &[("a.yaml", old), ("mesh-lint.yaml", "fail-on: warning\n")]),
+        Some(1)
+    );
 }
 
 #[test]
@@ -56,7 +61,10 @@ fn what_cannot_be_done_gives_2() {
 
 #[test]
 fn a_mistake_in_the_configuration_has_a_place() {
-    let folder = with(&[("mesh-lint.yaml", "clusters:\n  east: {path: [a]}\nfail-on: often\n"), ("a.yaml", NODE)]);
+    let folder = with(&[
+        ("mesh-lint.yaml", "clusters:\n  east: {path: [a]}\nfail-on: often\n"),
+        ("a.yaml", NODE),
+    ]);
     let done = run(&["check"], folder.path());
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(2), "{said}");
@@ -85,7 +93,8 @@ fn a_path_alone_is_checked_and_standard_input_is_read() {
 #[test]
 fn further_reports_go_to_files() {
     let folder = with(&[("a.yaml", NODE)]);
-    let args = ["check", "--format", "concise", "--output", "sarif=out.sarif", "--output", "summary.md"];
+    let args =
+        ["check", "--format", "concise", "--output", "sarif=out.sarif", "--output", "summary.md"];
     assert_eq!(run(&args, folder.path()).status.code(), Some(1));
     let sarif = fs::read_to_string(folder.path().join("out.sarif")).unwrap();
     assert!(sarif.contains("\"version\": \"2.1.0\""));
@@ -97,7 +106,8 @@ fn further_reports_go_to_files() {
 fn comments_and_annotations_silence_a_finding() {
     let comment = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-a # mesh-lint: ignore[topology/node-without-zone]\n";
     assert_eq!(code(&["check"], &[("a.yaml", comment)]), Some(0));
-    let above = "apiVersion: v1\nkind: Node\nmetadata:\n  # mesh-lint: ignore[topology]\n  name: node-a\n";
+    let above =
+        "apiVersion: v1\nkind: Node\nmetadata:\n  # mesh-lint: ignore[topology]\n  name: node-a\n";
     assert_eq!(code(&["check"], &[("a.yaml", above)]), Some(0));
     let annotated = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-a\n  annotations: {mesh-lint.io/ignore: node-without-zone}\n";
     assert_eq!(code(&["check"], &[("a.yaml", annotated)]), Some(0));
@@ -109,6 +119,7 @@ fn comments_and_annotations_silence_a_finding() {
 fn a_closed_pipe_is_no_failure() {
     let folder = with(&[("a.yaml", NODE)]);
     let script = format!("{} rules | head -1", env!("CARGO_BIN_EXE_mesh-lint"));
-    let done = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+    let done =
+        Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
     assert!(done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
 }

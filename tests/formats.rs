@@ -1,5 +1,7 @@
 //! Every format keeps its promise: schemas hold, text of manifests never breaks out, secrets stay secret.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use mesh_lint::config::{ClusterConfig, Config};
 use mesh_lint::lint::{Report, lint};
 use mesh_lint::report::{Format, Style, write};
@@ -7,14 +9,8 @@ use mesh_lint::rules;
 use mesh_lint::source::Sources;
 use proptest::prelude::*;
 
-const FORMATS: [Format; 6] = [
-    Format::Human,
-    Format::Concise,
-    Format::Json,
-    Format::Sarif,
-    Format::Github,
-    Format::Markdown,
-];
+const FORMATS: [Format; 6] =
+    [Format::Human, Format::Concise, Format::Json, Format::Sarif, Format::Github, Format::Markdown];
 
 const EAST: &str = "apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -74,13 +70,18 @@ fn sarif_is_valid_and_tells_everything() {
     holds(&schema, &value);
     let results = value["runs"][0]["results"].as_array().unwrap();
     assert_eq!(results.len(), report.findings.len());
-    let mixed = results.iter().find(|r| r["ruleId"] == "subsets/mixed-version-and-cluster").unwrap();
+    let mixed =
+        results.iter().find(|r| r["ruleId"] == "subsets/mixed-version-and-cluster").unwrap();
     let place = &mixed["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "east/cart%20shop.yaml");
     // Columns count characters, not bytes.
-    assert_eq!((&place["region"]["startColumn"], &place["region"]["endColumn"]), (&11.into(), &15.into()));
+    assert_eq!(
+        (&place["region"]["startColumn"], &place["region"]["endColumn"]),
+        (&11.into(), &15.into())
+    );
     assert_eq!(mixed["relatedLocations"].as_array().unwrap().len(), 1);
-    let rule = &value["runs"][0]["tool"]["driver"]["rules"][mixed["ruleIndex"].as_u64().unwrap() as usize];
+    let rule = &value["runs"][0]["tool"]["driver"]["rules"]
+        [usize::try_from(mixed["ruleIndex"].as_u64().unwrap()).unwrap()];
     assert_eq!(rule["id"], "subsets/mixed-version-and-cluster");
     assert!(rule["help"]["markdown"].as_str().unwrap().contains("# Subset that mixes"));
 }
@@ -151,7 +152,8 @@ fn a_long_line_is_cut_around_its_label() {
 #[test]
 fn no_format_shows_a_secret_value() {
     let secret = "c3VwZXItc2VjcmV0LXZhbHVlLW5vYm9keS1tYXktc2Vl";
-    let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEyMzQ1Njc4OTAifQ.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQifQ";
+    let token =
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEyMzQ1Njc4OTAifQ.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQifQ";
     let key = "MHcCAQEEIIrYSSNQFaA2Hwf1duRSxKtLYX5CB04fSeQ6tF1aY/PuoAoGCCqGSM49";
     let east = format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: cacerts, namespace: istio-system}}\ndata:\n  \
@@ -159,7 +161,9 @@ fn no_format_shows_a_secret_value() {
          other.pem: |\n    -----BEGIN EC PRIVATE KEY-----\n    {key}\n    -----END EC PRIVATE KEY-----\n  \
          other.pem: hunter2\n"
     );
-    let broken = format!("apiVersion: v1\nkind: Secret\ndata:\n  password: hunter2\n a: {secret}\n b: {token}\n");
+    let broken = format!(
+        "apiVersion: v1\nkind: Secret\ndata:\n  password: hunter2\n a: {secret}\n b: {token}\n"
+    );
     let (sources, report) = run(&[("east/secret.yaml", &east), ("west/broken.yaml", &broken)]);
     assert!(report.findings.len() > 3, "{report:#?}");
     for format in FORMATS {
@@ -172,7 +176,11 @@ fn no_format_shows_a_secret_value() {
 
 /// Undoes GitHub's escapes, as its runner does.
 fn unescaped(text: &str) -> String {
-    text.replace("%0A", "\n").replace("%0D", "\r").replace("%3A", ":").replace("%2C", ",").replace("%25", "%")
+    text.replace("%0A", "\n")
+        .replace("%0D", "\r")
+        .replace("%3A", ":")
+        .replace("%2C", ",")
+        .replace("%25", "%")
 }
 
 proptest! {

@@ -121,7 +121,8 @@ fn line_of_key(text: &str, line: usize) -> usize {
     let indent = |l: &str| l.len() - l.trim_start().len();
     let opens = |l: &str| l.split(" #").next().unwrap_or_default().trim_end().ends_with('|');
     let Some(at) = lines.get(line - 1) else { return line };
-    let above = (0..line - 1).rev().find(|i| !lines[*i].is_empty() && indent(lines[*i]) < indent(at));
+    let above =
+        (0..line - 1).rev().find(|i| !lines[*i].is_empty() && indent(lines[*i]) < indent(at));
     above.filter(|i| opens(lines[*i])).map_or(line, |i| i + 1)
 }
 

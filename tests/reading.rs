@@ -1,5 +1,7 @@
 //! Reading: folders, files, what is skipped and what cannot be read.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +63,8 @@ fn what_is_no_text_is_skipped_and_told() {
 fn links_do_not_lead_out_of_the_tree() {
     let outside = folder(&[("secret.yaml", SERVICE.as_bytes())]);
     let inside = folder(&[("a.yaml", SERVICE.as_bytes())]);
-    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, inside.path().join(name)).unwrap();
+    let link =
+        |to: &Path, name: &str| std::os::unix::fs::symlink(to, inside.path().join(name)).unwrap();
     link(&outside.path().join("secret.yaml"), "link.yaml");
     link(outside.path(), "elsewhere");
     let (read, skipped) = names(&of(inside.path()), inside.path());
@@ -120,7 +123,8 @@ fn lists_are_opened_and_a_broken_document_loses_only_itself() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  \
                 - {apiVersion: v1, kind: Service, metadata: {name: a}}\n\
                 - {apiVersion: v1, kind: Service, metadata: {name: b}}\n";
-    let broken = format!("{SERVICE}---\napiVersion: v1\nkind: Service\n metadata: {{\n---\n{SERVICE}");
+    let broken =
+        format!("{SERVICE}---\napiVersion: v1\nkind: Service\n metadata: {{\n---\n{SERVICE}");
     let folder = folder(&[("list.yaml", list.as_bytes()), ("broken.yaml", broken.as_bytes())]);
     let reading = of(folder.path());
     let report = lint::lint(&reading.sources, &Config::default());

@@ -11,7 +11,12 @@ use crate::report::Format;
 ///
 /// Reads the manifests of all clusters at once, offline, and says what will go wrong between them.
 #[derive(Debug, Parser)]
-#[command(name = "mesh-lint", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(
+    name = "mesh-lint",
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
 pub struct Arguments {
     /// What to do; `check` where a path is given alone.
     #[command(subcommand)]

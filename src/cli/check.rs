@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 
 use super::args::{Check, When};
-use super::{CLEAN, FAILED, FINDINGS, Failed, NOTHING, input, time};
 use super::progress::Progress;
+use super::{CLEAN, FAILED, FINDINGS, Failed, NOTHING, input, time};
 use crate::config::Config;
 use crate::lint::{self, Report};
 use crate::report::{self, Format, Style};
@@ -35,7 +35,12 @@ pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
     }
     for failure in &read.failures {
         // What could not be read is told at the end, where it is seen.
-        let _ = writeln!(std::io::stderr(), "mesh-lint: {}: {}", failure.path.display(), failure.message);
+        let _ = writeln!(
+            std::io::stderr(),
+            "mesh-lint: {}: {}",
+            failure.path.display(),
+            failure.message
+        );
     }
     Ok(code(&report, &read.config, !read.failures.is_empty()))
 }

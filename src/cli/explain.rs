@@ -10,7 +10,8 @@ use crate::rules::{self, Rule};
 pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
     let called: Vec<Rule> = rules::all().filter(|rule| rule.is_called(word)).collect();
     let exact = called.iter().find(|rule| rule.name == word);
-    let (Some(rule), true) = (exact.or(called.first()), exact.is_some() || called.len() == 1) else {
+    let (Some(rule), true) = (exact.or(called.first()), exact.is_some() || called.len() == 1)
+    else {
         return Err(Failed(match called.as_slice() {
             [] => format!("no rule is called `{word}`: see `mesh-lint rules`"),
             several => {

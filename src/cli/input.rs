@@ -30,7 +30,8 @@ pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
     }
     let source::Reading { sources, skipped, failures } = source::read(&paths)?;
     if sources.files().len() == 0 && skipped.is_empty() && !failures.is_empty() {
-        let said: Vec<String> = failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
+        let said: Vec<String> =
+            failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
         return Err(Failed(said.join("\n")));
     }
     Ok(Read { sources, config, skipped, failures })
@@ -44,8 +45,8 @@ fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
     }
     let found = args.config.clone().or_else(|| paths.first().and_then(|path| find_upward(path)));
     let Some(file) = found else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(&file)
-        .map_err(|e| Failed(format!("{}: {e}", file.display())))?;
+    let text =
+        std::fs::read_to_string(&file).map_err(|e| Failed(format!("{}: {e}", file.display())))?;
     let mut sources = Sources::default();
     let id = sources.add(source::display_name(&file), text)?;
     let above = above(&file);

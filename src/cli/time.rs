@@ -16,7 +16,8 @@ pub(super) fn parse(text: &str) -> Result<i64, String> {
     let numbers = |text: &str, by: char| -> Option<Vec<i64>> {
         text.split(by).map(|part| part.parse().ok().filter(|n| *n >= 0)).collect()
     };
-    let (date, time) = (numbers(date, '-').ok_or_else(wrong)?, numbers(time, ':').ok_or_else(wrong)?);
+    let (date, time) =
+        (numbers(date, '-').ok_or_else(wrong)?, numbers(time, ':').ok_or_else(wrong)?);
     let ([year, month, day], [hour, minute, second]) = (date.as_slice(), time.as_slice()) else {
         return Err(wrong());
     };

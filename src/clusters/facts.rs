@@ -161,7 +161,8 @@ impl Facts {
     }
 
     fn learn_install(&mut self, meta: &Meta, install: &Install, origin: Origin) {
-        let remote = install.profile.as_ref().filter(|p| matches!(p.as_str(), "remote" | "external"));
+        let remote =
+            install.profile.as_ref().filter(|p| matches!(p.as_str(), "remote" | "external"));
         if let Some(profile) = remote {
             let config = install.values.global.config_cluster.as_ref().is_some_and(|c| c.value);
             let role = if config { Role::ConfigOfExternal } else { Role::Remote };
@@ -216,7 +217,11 @@ impl Facts {
 
     fn learn_namespace(&mut self, namespace: &Resource<Namespace>) {
         if namespace.meta.name.as_str() == self.system_namespace() {
-            push(&mut self.network, namespace.meta.label("topology.istio.io/network"), Origin::Namespace);
+            push(
+                &mut self.network,
+                namespace.meta.label("topology.istio.io/network"),
+                Origin::Namespace,
+            );
             let served_by = namespace.meta.annotation("topology.istio.io/controlPlaneClusters");
             push(&mut self.served_by, served_by, Origin::Namespace);
             if let Some(by) = served_by.filter(|by| !by.is_empty()) {
@@ -235,8 +240,9 @@ impl Facts {
         if let Some(image) = &istiod.image
             && let Some((_, tag)) = image.rsplit_once(':')
         {
-            let start = image.span.end - tag.len() as u32;
-            let tag = Text::new(tag.to_owned(), Span::new(start.max(image.span.start), image.span.end));
+            let start = image.span.end - u32::try_from(tag.len()).unwrap_or_default();
+            let tag =
+                Text::new(tag.to_owned(), Span::new(start.max(image.span.start), image.span.end));
             push(&mut self.version, Some(&tag), Origin::Istiod);
         }
     }
@@ -263,7 +269,9 @@ impl Facts {
 
 /// Adds a fact. Empty values and variables that a pipeline fills in tell nothing.
 fn push(facts: &mut Vec<Fact>, value: Option<&Text>, origin: Origin) {
-    let Some(value) = value.filter(|v| !v.is_empty() && !crate::kinds::is_placeholder(v)) else { return };
+    let Some(value) = value.filter(|v| !v.is_empty() && !crate::kinds::is_placeholder(v)) else {
+        return;
+    };
     let fact = Fact { value: value.clone(), origin };
     if !facts.iter().any(|f| f.value.span == fact.value.span && f.value == fact.value) {
         facts.push(fact);

@@ -111,7 +111,10 @@ pub struct Fleet {
 /// Finds the clusters and gives each resource to those it belongs to.
 pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
     let named: Vec<(String, Option<ClusterConfig>, Origin)> = if config.clusters.is_empty() {
-        paths::clusters(sources, files).into_iter().map(|(name, origin)| (name, None, origin)).collect()
+        paths::clusters(sources, files)
+            .into_iter()
+            .map(|(name, origin)| (name, None, origin))
+            .collect()
     } else {
         let told = config.clusters.iter();
         told.map(|c| (c.name.value.clone(), Some(c.clone()), Origin::Configuration)).collect()
@@ -155,7 +158,8 @@ fn owners(
     let mut owners = BTreeMap::new();
     for read in files {
         let name = &sources.file(read.file).name;
-        let told = |c: &&Cluster| c.config.as_ref().is_some_and(|config| config.paths.contains(name));
+        let told =
+            |c: &&Cluster| c.config.as_ref().is_some_and(|config| config.paths.contains(name));
         let configured = clusters.iter().any(|c| c.config.is_some());
         let mut of: Vec<ClusterId> = if configured {
             clusters.iter().filter(told).map(|c| c.id).collect()

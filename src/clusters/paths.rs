@@ -35,7 +35,11 @@ fn child_of<'n>(name: &'n str, parents: &[&str]) -> Option<&'n str> {
         if parents.contains(&part) {
             let child = parts.next()?;
             let is_file = parts.peek().is_none();
-            return Some(if is_file { child.rsplit_once('.').map_or(child, |(stem, _)| stem) } else { child });
+            return Some(if is_file {
+                child.rsplit_once('.').map_or(child, |(stem, _)| stem)
+            } else {
+                child
+            });
         }
     }
     None
@@ -43,5 +47,6 @@ fn child_of<'n>(name: &'n str, parents: &[&str]) -> Option<&'n str> {
 
 /// Whether the path of a file names a cluster: as a folder, or as the file's name.
 pub(super) fn names(path: &str, cluster: &str) -> bool {
-    path.split('/').any(|part| part == cluster || part.rsplit_once('.').is_some_and(|(s, _)| s == cluster))
+    path.split('/')
+        .any(|part| part == cluster || part.rsplit_once('.').is_some_and(|(s, _)| s == cluster))
 }

@@ -142,7 +142,9 @@ pub struct ConfigMap {
 pub(super) fn mesh_config(root: Value<'_>, wrong: &mut Vec<Mismatch>) -> Option<Box<MeshConfig>> {
     let stream = root.at(&["data", "mesh"])?.embedded();
     let (config, mismatches) = stream.documents.first()?.root().read::<MeshConfig>();
-    wrong.extend(mismatches.into_iter().map(|m| Mismatch { path: format!("data.mesh: {}", m.path), ..m }));
+    wrong.extend(
+        mismatches.into_iter().map(|m| Mismatch { path: format!("data.mesh: {}", m.path), ..m }),
+    );
     config.map(Box::new)
 }
 
@@ -185,6 +187,6 @@ impl std::fmt::Debug for Secret {
         f.debug_struct("Secret")
             .field("data", &keys(&self.data))
             .field("string_data", &keys(&self.string_data))
-            .finish()
+            .finish_non_exhaustive()
     }
 }

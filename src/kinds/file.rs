@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::control_plane::Values;
 use super::{Object, Unread, objects};
-use crate::source::{FileId, Span, Sources};
+use crate::source::{FileId, Sources, Span};
 use crate::yaml::{self, Document, DuplicateKey, SyntaxError};
 
 /// What one file holds.
@@ -33,7 +33,8 @@ pub struct Manifests {
 /// A value that begins with a template's braces, or an action of Go's templates anywhere.
 static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
     let action = r"\{\{-?\s*(?:\.|\$|/\*|if\b|else\b|end\b|range\b|with\b|include\b|template\b|define\b|toYaml\b)";
-    Regex::new(&format!(r"(?m)^\s*(?:- +)?(?:[^\s#:]+:\s+)?\{{\{{|{action}")).expect("a fixed pattern")
+    Regex::new(&format!(r"(?m)^\s*(?:- +)?(?:[^\s#:]+:\s+)?\{{\{{|{action}"))
+        .expect("a fixed pattern")
 });
 
 /// Reads one file. Templates, empty files and foreign ones are told apart from broken ones.
@@ -101,7 +102,8 @@ fn is_template(name: &str, text: &str) -> bool {
 
 fn looks_like_kubernetes(text: &str) -> bool {
     let has = |key: &str| {
-        text.lines().any(|line| line.trim_start_matches(['\u{feff}', ' ', '"', '{', '-']).starts_with(key))
+        text.lines()
+            .any(|line| line.trim_start_matches(['\u{feff}', ' ', '"', '{', '-']).starts_with(key))
     };
     has("apiVersion") || has("kind:") || has("kind\"")
 }

@@ -292,7 +292,8 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
 
 /// kustomize takes a `kustomization.yaml` without `apiVersion` and `kind`.
 fn kustomization_without_kind(root: Value<'_>, file: Option<FileId>) -> Option<Meta> {
-    let lists = ["resources", "bases", "components", "patches", "patchesStrategicMerge", "generators"];
+    let lists =
+        ["resources", "bases", "components", "patches", "patchesStrategicMerge", "generators"];
     lists.iter().find(|key| root.get(key).is_some())?;
     let named = |text: &str| Text::new(text.to_owned(), root.span());
     Some(Meta {

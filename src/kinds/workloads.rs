@@ -178,7 +178,10 @@ impl Selector {
     pub fn matches(&self, labels: &Entries<Text>) -> bool {
         let same = |(key, value): &(Text, Text)| labels.get(key.as_str()) == Some(value);
         self.match_labels.iter().all(same)
-            && self.match_expressions.iter().all(|e| e.matches(|key| labels.get(key).map(|v| v.as_str())))
+            && self
+                .match_expressions
+                .iter()
+                .all(|e| e.matches(|key| labels.get(key).map(|v| v.as_str())))
     }
 }
 

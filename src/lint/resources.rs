@@ -45,9 +45,15 @@ impl Resources {
     }
 
     /// The resource at a place, and its cluster where it has just one.
-    pub(super) fn at(&self, span: Span, mesh: &Mesh) -> (Option<Arc<ResourceName>>, Option<String>) {
+    pub(super) fn at(
+        &self,
+        span: Span,
+        mesh: &Mesh,
+    ) -> (Option<Arc<ResourceName>>, Option<String>) {
         let after = self.entries.partition_point(|e| e.span.start <= span.start);
-        let Some(entry) = after.checked_sub(1).map(|i| &self.entries[i]) else { return (None, None) };
+        let Some(entry) = after.checked_sub(1).map(|i| &self.entries[i]) else {
+            return (None, None);
+        };
         if !entry.span.contains(span) {
             return (None, None);
         }

@@ -76,9 +76,23 @@ impl Mesh {
     /// Notes that objects of a kind are in the input: evidence that others would be there too.
     fn note_seen(&mut self, member: &crate::clusters::Member) {
         let kinds = [
-            "Namespace", "Node", "Service", "Deployment", "StatefulSet", "DaemonSet", "Secret", "ConfigMap",
-            "DestinationRule", "VirtualService", "HorizontalPodAutoscaler", "ScaledObject",
-            "PodDisruptionBudget", "ServiceEntry", "Gateway", "Pod", "Rollout",
+            "Namespace",
+            "Node",
+            "Service",
+            "Deployment",
+            "StatefulSet",
+            "DaemonSet",
+            "Secret",
+            "ConfigMap",
+            "DestinationRule",
+            "VirtualService",
+            "HorizontalPodAutoscaler",
+            "ScaledObject",
+            "PodDisruptionBudget",
+            "ServiceEntry",
+            "Gateway",
+            "Pod",
+            "Rollout",
         ];
         let kind = member.object.meta.kind.as_str();
         if let Some(kind) = kinds.into_iter().find(|k| *k == kind) {
@@ -110,5 +124,8 @@ impl Mesh {
 /// Whether the views of an API group are those of its API. What installs and delivers is read with the
 /// eyes of Istio's charts, and may be meant for others.
 fn is_checked(group: &str) -> bool {
-    matches!(group, "" | "apps" | "autoscaling" | "policy" | "networking.istio.io" | "discovery.k8s.io")
+    matches!(
+        group,
+        "" | "apps" | "autoscaling" | "policy" | "networking.istio.io" | "discovery.k8s.io"
+    )
 }

@@ -70,7 +70,9 @@ impl Thing {
 impl fmt::Display for Thing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cluster { name } | Self::Network { name } | Self::Locality { name, .. } => f.write_str(name),
+            Self::Cluster { name } | Self::Network { name } | Self::Locality { name, .. } => {
+                f.write_str(name)
+            }
             Self::Host { name } => f.write_str(short(name)),
             Self::Subset { name, .. } => f.write_str(name),
             Self::Workload { namespace, name, .. } => write!(f, "{namespace}/{name}"),
@@ -150,7 +152,8 @@ impl Graph {
     /// The text for Graphviz.
     pub fn dot(&self) -> String {
         let label = |_: &_, (_, thing): (NodeIndex, &Thing)| format!("shape={}", shape(thing));
-        let dot = petgraph::dot::Dot::with_attr_getters(&self.graph, &[], &|_, _| String::new(), &label);
+        let dot =
+            petgraph::dot::Dot::with_attr_getters(&self.graph, &[], &|_, _| String::new(), &label);
         dot.to_string()
     }
 
@@ -161,7 +164,9 @@ impl Graph {
             let mut rest: VecDeque<NodeIndex> = wanted.iter().copied().collect();
             let mut seen = wanted.clone();
             while let Some(node) = rest.pop_front() {
-                rest.extend(self.graph.neighbors_directed(node, direction).filter(|n| seen.insert(*n)));
+                rest.extend(
+                    self.graph.neighbors_directed(node, direction).filter(|n| seen.insert(*n)),
+                );
             }
             keep.extend(seen);
         }
@@ -191,19 +196,25 @@ impl Graph {
         let part = self.around(&wanted);
         // A cluster reaches everything; what it reaches is not about this host.
         let reached = part.reached(|thing| is_it(thing));
-        part.only(|i| reached.contains(&i) || matches!(part.graph[i], Thing::Cluster { .. } | Thing::Network { .. }))
+        part.only(|i| {
+            reached.contains(&i)
+                || matches!(part.graph[i], Thing::Cluster { .. } | Thing::Network { .. })
+        })
     }
 
     /// Only what belongs to a cluster.
     pub fn narrowed_to_cluster(&self, cluster: &str) -> Self {
-        let reached = self.reached(|thing| matches!(thing, Thing::Cluster { name } if name == cluster));
-        let foreign = |thing: &Thing| matches!(thing, Thing::Workload { cluster: c, .. } if c != cluster);
+        let reached =
+            self.reached(|thing| matches!(thing, Thing::Cluster { name } if name == cluster));
+        let foreign =
+            |thing: &Thing| matches!(thing, Thing::Workload { cluster: c, .. } if c != cluster);
         self.only(|i| reached.contains(&i) && !foreign(&self.graph[i]))
     }
 
     /// What some nodes reach, themselves included.
     fn reached(&self, from: impl Fn(&Thing) -> bool) -> BTreeSet<NodeIndex> {
-        let mut rest: Vec<NodeIndex> = self.graph.node_indices().filter(|i| from(&self.graph[*i])).collect();
+        let mut rest: Vec<NodeIndex> =
+            self.graph.node_indices().filter(|i| from(&self.graph[*i])).collect();
         let mut seen: BTreeSet<NodeIndex> = rest.iter().copied().collect();
         while let Some(node) = rest.pop() {
             rest.extend(self.graph.neighbors(node).filter(|n| seen.insert(*n)));
@@ -235,7 +246,11 @@ impl Mesh {
             }
             for place in self.places(cluster.id).iter().filter(|p| !p.locality.is_empty()) {
                 let name = place.locality.to_string();
-                graph.edge(this(), Relation::Spans, Thing::Locality { cluster: cluster.name.clone(), name });
+                graph.edge(
+                    this(),
+                    Relation::Spans,
+                    Thing::Locality { cluster: cluster.name.clone(), name },
+                );
             }
         }
         for workload in &self.workloads {
@@ -259,7 +274,8 @@ impl Mesh {
         for host in self.hosts() {
             let this = || Thing::Host { name: host.name.to_owned() };
             for service in host.services() {
-                let cluster = Thing::Cluster { name: self.cluster_name(service.cluster).to_owned() };
+                let cluster =
+                    Thing::Cluster { name: self.cluster_name(service.cluster).to_owned() };
                 graph.edge(cluster, Relation::Defines, this());
                 for workload in self.backends(service) {
                     graph.edge(this(), Relation::Selects, self.workload_thing(workload));

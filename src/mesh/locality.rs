@@ -59,7 +59,8 @@ impl LocalityPattern {
 
     /// Whether it stands for this locality.
     pub fn matches(&self, locality: &Locality) -> bool {
-        let part = |pattern: &str, part: &str| pattern.is_empty() || pattern == "*" || pattern == part;
+        let part =
+            |pattern: &str, part: &str| pattern.is_empty() || pattern == "*" || pattern == part;
         self.1
             || (self.0.region == locality.region || self.0.region == "*")
                 && part(&self.0.zone, &locality.zone)
@@ -140,8 +141,13 @@ impl Mesh {
         }
         for kind in self.kind_clusters.iter().filter(|k| k.cluster == cluster) {
             for node in &kind.nodes {
-                let label = |name| node.labels.get(name).map(|v| v.value.clone()).unwrap_or_default();
-                let locality = Locality { region: label(REGION_LABEL), zone: label(ZONE_LABEL), subzone: label(SUBZONE_LABEL) };
+                let label =
+                    |name| node.labels.get(name).map(|v| v.value.clone()).unwrap_or_default();
+                let locality = Locality {
+                    region: label(REGION_LABEL),
+                    zone: label(ZONE_LABEL),
+                    subzone: label(SUBZONE_LABEL),
+                };
                 let span = node.labels.get(ZONE_LABEL).map(|z| z.span);
                 if let Some(span) = span.filter(|_| places.iter().all(|p| p.locality != locality)) {
                     places.push(Place { locality, span, nodes: None });
@@ -169,7 +175,8 @@ impl Mesh {
                     [one] => one.value.clone(),
                     _ => String::new(),
                 };
-                let locality = Locality { region, zone: zone.value.clone(), subzone: String::new() };
+                let locality =
+                    Locality { region, zone: zone.value.clone(), subzone: String::new() };
                 found.push((locality, zone.span));
             }
         }
@@ -203,8 +210,13 @@ fn locality(region: &str, zone: &str) -> Locality {
 }
 
 /// The values of a label that a pool's nodes can have.
-fn wanted<'p>(label: &str, expressions: &[&'p Expression], labels: &[&'p Entries<Text>]) -> Vec<&'p Text> {
+fn wanted<'p>(
+    label: &str,
+    expressions: &[&'p Expression],
+    labels: &[&'p Entries<Text>],
+) -> Vec<&'p Text> {
     let fixed = labels.iter().filter_map(|labels| labels.get(label));
-    let among = expressions.iter().filter(|e| e.key.as_str() == label && e.operator.as_str() == "In");
+    let among =
+        expressions.iter().filter(|e| e.key.as_str() == label && e.operator.as_str() == "In");
     fixed.chain(among.flat_map(|e| &e.values)).collect()
 }

@@ -30,7 +30,9 @@ pub use policy::{Client, LocalitySetting};
 pub use route::Route;
 pub use scaling::Scaler;
 pub use service::Host;
-pub use subset::{CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of};
+pub use subset::{
+    CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of,
+};
 
 /// A resource in a cluster. One that several clusters share is in each of them, at the same place of
 /// the same file.
@@ -244,10 +246,14 @@ impl Mesh {
         if let Some(found) = self.peers(from).find(|c| c.is_called(name)) {
             return Lookup::Found(found);
         }
-        if crate::kinds::is_placeholder(name) || !(self.configured || self.peers(from).count() > 1) {
+        if crate::kinds::is_placeholder(name) || !(self.configured || self.peers(from).count() > 1)
+        {
             return Lookup::Unseen;
         }
-        Lookup::absent(name, self.peers(from).map(|c| c.istio_name().map_or(c.name.as_str(), |n| n.as_str())))
+        Lookup::absent(
+            name,
+            self.peers(from).map(|c| c.istio_name().map_or(c.name.as_str(), |n| n.as_str())),
+        )
     }
 
     /// The network that a label value names, seen from a cluster of the same mesh: its clusters.
@@ -279,7 +285,9 @@ impl Mesh {
         }
         let names = cluster.facts.served_by.iter().flat_map(|f| f.value.split(','));
         let primaries = || self.peers(id).filter(|c| c.id != id && c.role() != Some(Role::Remote));
-        if let Some(primary) = names.into_iter().find_map(|name| primaries().find(|c| c.is_called(name))) {
+        if let Some(primary) =
+            names.into_iter().find_map(|name| primaries().find(|c| c.is_called(name)))
+        {
             return Lookup::Found(primary.id);
         }
         let mut all = primaries();
@@ -312,8 +320,10 @@ impl Mesh {
     pub fn raw(&self, span: Span) -> &str {
         let after = self.texts.partition_point(|(base, _)| *base <= span.start);
         let text = after.checked_sub(1).and_then(|i| self.texts.get(i));
-        text.and_then(|(base, text)| text.get((span.start - base) as usize..(span.end - base) as usize))
-            .unwrap_or_default()
+        text.and_then(|(base, text)| {
+            text.get((span.start - base) as usize..(span.end - base) as usize)
+        })
+        .unwrap_or_default()
     }
 
     /// What could not be read as it was meant.

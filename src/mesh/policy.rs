@@ -100,7 +100,9 @@ impl Mesh {
     }
 }
 
-fn most_specific<'m>(rules: impl Iterator<Item = &'m In<DestinationRule>>) -> Vec<&'m In<DestinationRule>> {
+fn most_specific<'m>(
+    rules: impl Iterator<Item = &'m In<DestinationRule>>,
+) -> Vec<&'m In<DestinationRule>> {
     let mut best: Vec<&In<DestinationRule>> = Vec::new();
     let rank = |r: &In<DestinationRule>| {
         r.host.as_ref().map(|h| HostPattern(&fqdn(h, &r.namespace)).specificity())
@@ -153,19 +155,33 @@ impl Mesh {
         let mut found = Vec::new();
         for rule in &self.destination_rules {
             let whole = rule.traffic_policy.iter().map(|p| (None, p));
-            let subsets = rule.subsets.iter().filter_map(|s| Some((s.name.as_ref(), s.traffic_policy.as_ref()?)));
+            let subsets = rule
+                .subsets
+                .iter()
+                .filter_map(|s| Some((s.name.as_ref(), s.traffic_policy.as_ref()?)));
             for (subset, policy) in whole.chain(subsets) {
-                let ports = policy.port_level_settings.iter().filter_map(|p| p.load_balancer.as_ref());
+                let ports =
+                    policy.port_level_settings.iter().filter_map(|p| p.load_balancer.as_ref());
                 let all = policy.load_balancer.iter().chain(ports);
                 for setting in all.filter_map(|lb| lb.locality_lb_setting.as_ref()) {
-                    found.push(LocalitySetting { cluster: rule.cluster, rule: Some(rule), subset, setting });
+                    found.push(LocalitySetting {
+                        cluster: rule.cluster,
+                        rule: Some(rule),
+                        subset,
+                        setting,
+                    });
                 }
             }
         }
         for cluster in &self.clusters {
             let configs = cluster.facts.mesh_config.iter();
             for setting in configs.filter_map(|c| c.locality_lb_setting.as_ref()) {
-                found.push(LocalitySetting { cluster: cluster.id, rule: None, subset: None, setting });
+                found.push(LocalitySetting {
+                    cluster: cluster.id,
+                    rule: None,
+                    subset: None,
+                    setting,
+                });
             }
         }
         found.retain(LocalitySetting::is_enabled);

@@ -60,7 +60,8 @@ impl HttpRoute {
 
     /// Whether every request of a client it is for takes it.
     pub fn is_catch_all(&self) -> bool {
-        self.matches.is_empty() || self.matches.iter().any(|m| m.is_any_request() && m.port.is_none())
+        self.matches.is_empty()
+            || self.matches.iter().any(|m| m.is_any_request() && m.port.is_none())
     }
 }
 
@@ -105,7 +106,9 @@ impl Mesh {
                     && self.config_cluster(c.cluster).found() == Some(service.cluster)
             };
             let others = self.clients(service.cluster).filter(sees);
-            found.extend(others.filter(|c| (c.cluster, c.namespace) != (own.cluster, own.namespace)));
+            found.extend(
+                others.filter(|c| (c.cluster, c.namespace) != (own.cluster, own.namespace)),
+            );
         }
         found
     }

@@ -48,7 +48,10 @@ impl Mesh {
             span: a.named_at(),
             target: a.scale_target_ref.clone(),
             min: bound(a.min_replicas.as_ref(), 1),
-            max: (a.max_replicas.as_ref().map(|m| m.value), a.max_replicas.as_ref().map(|m| m.span)),
+            max: (
+                a.max_replicas.as_ref().map(|m| m.value),
+                a.max_replicas.as_ref().map(|m| m.span),
+            ),
             keda: false,
         });
         let scaled = self.scaled_objects.iter().map(|s| Scaler {

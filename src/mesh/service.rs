@@ -51,7 +51,8 @@ impl<'m> Host<'m> {
 
     /// The workloads behind it in all clusters of one mesh.
     pub fn backends_of_mesh(self, of: ClusterId) -> Vec<&'m In<Workload>> {
-        let mut found: Vec<_> = self.services_of_mesh(of).flat_map(|s| self.mesh.backends(s)).collect();
+        let mut found: Vec<_> =
+            self.services_of_mesh(of).flat_map(|s| self.mesh.backends(s)).collect();
         found.sort_by_key(|w| (w.cluster, w.meta.span));
         found.dedup_by_key(|w| (w.cluster, w.meta.span));
         found
@@ -78,7 +79,8 @@ impl Mesh {
         if !self.has_seen(cluster, "Service", namespace) {
             return Lookup::Unseen;
         }
-        let same = self.services.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
+        let same =
+            self.services.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
         Lookup::absent(name, same.map(In::name))
     }
 
@@ -88,7 +90,7 @@ impl Mesh {
             return Vec::new();
         };
         self.workloads_in(service.cluster, &service.namespace)
-            .filter(|w| selects(selector, &w.template.metadata.labels))
+            .filter(|w| selects(selector, &w.template.metadata.labels) && !is_owned(w))
             .collect()
     }
 
@@ -102,16 +104,23 @@ impl Mesh {
     }
 
     /// The workloads of a namespace.
-    pub fn workloads_in(&self, cluster: ClusterId, namespace: &str) -> impl Iterator<Item = &In<Workload>> {
+    pub fn workloads_in(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = &In<Workload>> {
         of_namespace(&self.workloads, &self.workloads_in, cluster, namespace)
     }
 
     /// The Services that select a workload's pods.
     pub fn services_of(&self, workload: &In<Workload>) -> Vec<&In<Service>> {
         let labels = &workload.template.metadata.labels;
-        let near = of_namespace(&self.services, &self.services_in, workload.cluster, &workload.namespace);
-        near.filter(|s| s.selector.as_ref().is_some_and(|sel| !sel.is_empty() && selects(sel, labels)))
-            .collect()
+        let near =
+            of_namespace(&self.services, &self.services_in, workload.cluster, &workload.namespace);
+        near.filter(|s| {
+            s.selector.as_ref().is_some_and(|sel| !sel.is_empty() && selects(sel, labels))
+        })
+        .collect()
     }
 
     /// Clusters of a mesh in which a host has workloads behind it, as far as the input shows.
@@ -144,7 +153,9 @@ impl Mesh {
             .max_by_key(|(h, _)| super::HostPattern(h.as_str()).specificity());
         match told {
             Some((_, local)) => local.as_ref().is_some_and(|l| l.value),
-            None => host.contains(".kube-system.svc.") || host.starts_with("kubernetes.default.svc."),
+            None => {
+                host.contains(".kube-system.svc.") || host.starts_with("kubernetes.default.svc.")
+            }
         }
     }
 }
@@ -152,4 +163,9 @@ impl Mesh {
 /// Whether labels have all that a selector asks for.
 fn selects(selector: &Entries<crate::source::Text>, labels: &Entries<crate::source::Text>) -> bool {
     selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
+}
+
+/// Whether another workload made it: a ReplicaSet of a Deployment or Rollout, as a dump has them.
+fn is_owned(workload: &In<Workload>) -> bool {
+    workload.meta.kind.as_str() == "ReplicaSet" && !workload.meta.owners.is_empty()
 }

@@ -74,8 +74,15 @@ impl<'m> Subset<'m> {
 /// Whether Istio adds a label by the place an endpoint is in.
 /// Source: `serviceregistry/util/label`, `AugmentLabels`.
 fn is_place(key: &str) -> bool {
-    [CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, ZONE_LABEL, SUBZONE_LABEL, "kubernetes.io/hostname"]
-        .contains(&key)
+    [
+        CLUSTER_LABEL,
+        NETWORK_LABEL,
+        REGION_LABEL,
+        ZONE_LABEL,
+        SUBZONE_LABEL,
+        "kubernetes.io/hostname",
+    ]
+    .contains(&key)
 }
 
 impl Mesh {

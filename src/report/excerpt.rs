@@ -36,8 +36,9 @@ pub(super) fn excerpts(
             continue;
         }
         let base = texts.last().map_or(0, |t| t.base + t.text.len() + 1);
-        let here: Vec<usize> =
-            (i..labels.len()).filter(|j| files[*j].is_some_and(|(other, _)| other == *id)).collect();
+        let here: Vec<usize> = (i..labels.len())
+            .filter(|j| files[*j].is_some_and(|(other, _)| other == *id))
+            .collect();
         let places: Vec<Range<usize>> = here.iter().map(|j| within(&labels[*j], file)).collect();
         let (text, moved) = excerpt(&file.text, &places);
         for (j, place) in here.into_iter().zip(moved) {
@@ -64,13 +65,16 @@ fn excerpt(text: &str, places: &[Range<usize>]) -> (String, Vec<Range<usize>>) {
     for (number, line) in lines.iter().enumerate() {
         let near = wanted.iter().any(|w| w.abs_diff(number) <= AROUND);
         if near {
-            let on_line = || places.iter().zip(&wanted).filter(|(_, w)| **w == number).map(|(p, _)| p.start);
+            let on_line =
+                || places.iter().zip(&wanted).filter(|(_, w)| **w == number).map(|(p, _)| p.start);
             let focus = on_line().min().map_or(0, |at| at - line.start);
             let content = same_length(&withhold::line(&text[line.clone()], secret));
             let cut = window(&content, focus);
             let start = shown.len() + if cut.start > 0 { "…".len() } else { 0 };
             for (i, place) in places.iter().enumerate().filter(|(i, _)| wanted[*i] == number) {
-                let clamp = |at: usize| (at.min(line.end) - line.start).clamp(cut.start, cut.end) - cut.start;
+                let clamp = |at: usize| {
+                    (at.min(line.end) - line.start).clamp(cut.start, cut.end) - cut.start
+                };
                 moved[i] = start + clamp(place.start)..start + clamp(place.end);
             }
             if cut.start > 0 {

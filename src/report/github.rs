@@ -30,10 +30,16 @@ pub(super) fn write(report: &Report, sources: &Sources, out: &mut dyn Write) -> 
         }
         let mut properties = format!("title={}", property(found.rule));
         if !at.file.is_empty() && at.file != STDIN {
-            properties = format!("file={},line={},endLine={},{properties}", property(at.file), at.start.line, at.end.line);
+            properties = format!(
+                "file={},line={},endLine={},{properties}",
+                property(at.file),
+                at.start.line,
+                at.end.line
+            );
             // GitHub takes columns only where a span stays on its line.
             if at.start.line == at.end.line {
-                properties.push_str(&format!(",col={},endColumn={}", at.start.column, at.end.column));
+                properties
+                    .push_str(&format!(",col={},endColumn={}", at.start.column, at.end.column));
             }
         }
         writeln!(out, "::{command} {properties}::{}", data(&message))?;

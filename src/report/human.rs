@@ -4,8 +4,9 @@ use std::fmt;
 use std::io::{self, Write};
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    Severity as Level, SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
+    MietteSpanContents, Severity as Level, SourceCode, SourceSpan, SpanContents, ThemeCharacters,
+    ThemeStyles,
 };
 
 use super::excerpt::{Excerpt, excerpts};
@@ -26,7 +27,12 @@ pub(super) fn write(
         let mut text = String::new();
         if handler.render_report(&mut text, &shown).is_err() {
             // A finding is never lost: where it cannot be drawn it is told in a line.
-            text = format!("{}[{}] {}\n", found.severity, found.rule, harmless(&found.finding.message));
+            text = format!(
+                "{}[{}] {}\n",
+                found.severity,
+                found.rule,
+                harmless(&found.finding.message)
+            );
         }
         let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
         writeln!(out, "{}\n", text.trim_matches('\n'))?;
@@ -44,7 +50,11 @@ pub(super) fn write(
 
 fn handler(style: &Style) -> GraphicalReportHandler {
     let theme = GraphicalTheme {
-        characters: if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
+        characters: if style.unicode {
+            ThemeCharacters::unicode()
+        } else {
+            ThemeCharacters::ascii()
+        },
         styles: if style.color { ThemeStyles::ansi() } else { ThemeStyles::none() },
     };
     GraphicalReportHandler::new_themed(theme)
@@ -156,7 +166,8 @@ impl SourceCode for Snippets {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let i = self.texts.partition_point(|t| t.base <= span.offset());
-        let excerpt = i.checked_sub(1).and_then(|i| self.texts.get(i)).ok_or(MietteError::OutOfBounds)?;
+        let excerpt =
+            i.checked_sub(1).and_then(|i| self.texts.get(i)).ok_or(MietteError::OutOfBounds)?;
         let local = SourceSpan::from((span.offset() - excerpt.base, span.len()));
         let inner = excerpt.text.read_span(&local, before, after)?;
         let window = SourceSpan::from((inner.span().offset() + excerpt.base, inner.span().len()));

@@ -38,7 +38,7 @@ pub(super) fn write(report: &Report, sources: &Sources, out: &mut dyn Write) -> 
 /// Backticks of our own messages keep their meaning as long as they come in pairs.
 fn cell(text: &str) -> String {
     let text = harmless(text).replace('\n', " ");
-    let paired = text.matches('`').count() % 2 == 0;
+    let paired = text.matches('`').count().is_multiple_of(2);
     let mut safe = String::new();
     let mut code = false;
     for c in text.chars() {

@@ -12,7 +12,8 @@ use crate::lint::{Report, Reported};
 use crate::page::Page;
 use crate::source::Sources;
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(super) fn write(
     report: &Report,
@@ -81,7 +82,8 @@ fn result(found: &Reported, index: usize, sources: &Sources) -> Value {
     if let Some(help) = &finding.help {
         text.push_str(&format!(". Help: {help}"));
     }
-    let primary: Vec<Value> = finding.labels.iter().take(1).map(|l| location(l, 0, sources)).collect();
+    let primary: Vec<Value> =
+        finding.labels.iter().take(1).map(|l| location(l, 0, sources)).collect();
     let related = finding.labels.iter().enumerate().skip(1);
     let related: Vec<Value> = related.map(|(i, l)| location(l, i, sources)).collect();
     let mut result = json!({
@@ -148,7 +150,9 @@ fn uri(name: &str) -> String {
     let mut uri = String::new();
     for byte in name.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => uri.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                uri.push(char::from(byte));
+            }
             other => uri.push_str(&format!("%{other:02X}")),
         }
     }

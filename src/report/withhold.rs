@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn names_are_shown() {
-        let host = "  host: a-rather-long-service-name.a-rather-long-namespace-name.svc.cluster.local";
+        let host =
+            "  host: a-rather-long-service-name.a-rather-long-namespace-name.svc.cluster.local";
         assert_eq!(line(host, false), host);
     }
 }

@@ -7,7 +7,7 @@ use super::{Rule, rule};
 use crate::finding::{Findings, Fix};
 use crate::kinds::workloads::{DisruptionBudget, Workload};
 use crate::mesh::{Host, In, Locality, LocalityPattern, Lookup, Mesh, Scaler, ZONE_LABEL, list};
-use crate::placement::{Bounds, Placements, is_owned, pinned_zone};
+use crate::placement::{Bounds, Cause, Placements, is_owned, pinned_zone};
 use crate::source::Span;
 use crate::yaml::IntOrString;
 
@@ -45,14 +45,21 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
         let share = &same[0];
         let host = share.host.short();
         let others = share.others_have_replicas;
-        let effect = if others { "its share moves to the other zones" } else { "nothing is left: 503" };
+        let effect =
+            if others { "its share moves to the other zones" } else { "nothing is left: 503" };
         let finding = found.say(
-            format!("`{host}` has no replica in `{}`, which gets {} % of its traffic", share.to, share.weight),
+            format!(
+                "`{host}` has no replica in `{}`, which gets {} % of its traffic",
+                share.to, share.weight
+            ),
             share.to.span,
             format!("no replica can be here: {effect}"),
         );
         for again in &same[1..] {
-            finding.also(again.to.span, format!("and {} % of the traffic from `{}`", again.weight, again.from));
+            finding.also(
+                again.to.span,
+                format!("and {} % of the traffic from `{}`", again.weight, again.from),
+            );
         }
         if let Some((workload, why)) = share.why_most() {
             finding.also(why, format!("`{}` cannot be there", workload.name()));
@@ -64,7 +71,10 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
         if bounds.is_some_and(|b| b.most == 0) {
             found
                 .say(
-                    format!("`{}` has no replica in `{zone}`, and a route goes there alone", host.short()),
+                    format!(
+                        "`{}` has no replica in `{zone}`, and a route goes there alone",
+                        host.short()
+                    ),
                     zone.span,
                     "the subset is empty: 503",
                 )
@@ -75,13 +85,17 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
 }
 
 /// Subsets of one zone that routes lead to: host, zone, subset, and the route.
-fn pinned_subsets(mesh: &Mesh) -> Vec<(Host<'_>, &crate::source::Text, crate::mesh::Subset<'_>, Span)> {
+fn pinned_subsets(
+    mesh: &Mesh,
+) -> Vec<(Host<'_>, &crate::source::Text, crate::mesh::Subset<'_>, Span)> {
     let mut found = Vec::new();
     for route in mesh.routes() {
         let Some(host) = mesh.host(&route.host) else { continue };
         for subset in mesh.subsets_of_route(&route) {
             let Some(zone) = subset.label(ZONE_LABEL) else { continue };
-            if found.iter().all(|(.., known, _): &(_, _, crate::mesh::Subset<'_>, _)| known.name.span != subset.name.span) {
+            if found.iter().all(|(.., known, _): &(_, _, crate::mesh::Subset<'_>, _)| {
+                known.name.span != subset.name.span
+            }) {
                 let at = route.subset().map_or(route.destination.span, |s| s.span);
                 found.push((host, zone, subset, at));
             }
@@ -91,7 +105,12 @@ fn pinned_subsets(mesh: &Mesh) -> Vec<(Host<'_>, &crate::source::Text, crate::me
 }
 
 /// Replicas of a host in a zone of any region; `None` where not all of them can be seen.
-fn in_zone<'m>(placements: &Placements<'m>, host: Host<'m>, zone: &str, of: crate::clusters::ClusterId) -> Option<Bounds> {
+fn in_zone<'m>(
+    placements: &Placements<'m>,
+    host: Host<'m>,
+    zone: &str,
+    of: crate::clusters::ClusterId,
+) -> Option<Bounds> {
     let place = Locality { zone: zone.to_owned(), ..Locality::default() };
     let mut sum = Bounds::default();
     for service in host.services_of_mesh(of) {
@@ -107,7 +126,10 @@ fn in_zone<'m>(placements: &Placements<'m>, host: Host<'m>, zone: &str, of: crat
 fn replicas_may_miss_zone(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
     let mut by_rule: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
-    for same in once(shares(mesh, &placements), |s| s.bounds.least == 0 && s.bounds.most > 0) {
+    let may_miss = |s: &Share<'_>| s.bounds.least == 0 && s.bounds.most > 0;
+    // Where it is not even known whether a node fits, there is nothing to say.
+    let sure = |s: &Share<'_>| s.why_least().is_none_or(|(_, why, _)| why != Cause::Unsure);
+    for same in once(shares(mesh, &placements), |s| may_miss(s) && sure(s)) {
         for share in same {
             by_rule.entry(share.setting.setting.span).or_default().push(share);
         }
@@ -118,15 +140,25 @@ fn replicas_may_miss_zone(mesh: &Mesh, found: &mut Findings) {
         zones.sort_unstable();
         zones.dedup();
         let finding = found.say(
-            format!("`{}` may have no replica in {}, where `distribute` sends its traffic", share.host.short(), list(zones)),
+            format!(
+                "`{}` may have no replica in {}, where `distribute` sends its traffic",
+                share.host.short(),
+                list(zones)
+            ),
             share.to.span,
-            format!("gets {} % of the traffic from `{}`, with {} replicas", share.weight, share.from, share.bounds),
+            format!(
+                "gets {} % of the traffic from `{}`, with {} replicas",
+                share.weight, share.from, share.bounds
+            ),
         );
         let mut told = vec![share.to.as_str()];
         for other in &shares[1..] {
             if !told.contains(&other.to.as_str()) {
-                told.push(&other.to);
-                finding.also(other.to.span, format!("{} %, with {} replicas", other.weight, other.bounds));
+                told.push(other.to);
+                finding.also(
+                    other.to.span,
+                    format!("{} %, with {} replicas", other.weight, other.bounds),
+                );
             }
         }
         if let Some((workload, why, span)) = share.why_least() {
@@ -146,7 +178,12 @@ fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
         let only = share.bounds.most == 1;
         let how = if only { "has a single replica" } else { "may be down to a single replica" };
         let finding = found.say(
-            format!("`{}` {how} in `{}`, which gets {} % of its traffic", share.host.short(), share.to, share.weight),
+            format!(
+                "`{}` {how} in `{}`, which gets {} % of its traffic",
+                share.host.short(),
+                share.to,
+                share.weight
+            ),
             share.to.span,
             "when that pod goes, so does the zone's share",
         );
@@ -158,7 +195,10 @@ fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
 }
 
 fn uneven_zones(mesh: &Mesh, found: &mut Findings) {
-    let factor = mesh.option("capacity/uneven-zones", "factor").and_then(|f| f.parse().ok()).unwrap_or(FACTOR);
+    let factor = mesh
+        .option("capacity/uneven-zones", "factor")
+        .and_then(|f| f.parse().ok())
+        .unwrap_or(FACTOR);
     let placements = Placements::new(mesh);
     let mut settings: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
     for share in shares(mesh, &placements) {
@@ -176,11 +216,19 @@ fn uneven_zones(mesh: &Mesh, found: &mut Findings) {
         let (host, from, to) = (busy.share.host.short(), &busy.share.to, &idle.share.to);
         found
             .say(
-                format!("pods of `{host}` in `{from}` get {ratio:.1} times the load of those in `{to}`"),
+                format!(
+                    "pods of `{host}` in `{from}` get {ratio:.1} times the load of those in `{to}`"
+                ),
                 busy.share.to.span,
-                format!("{:.0} % of a zone's requests for {} replicas", busy.traffic, busy.share.bounds),
+                format!(
+                    "{:.0} % of a zone's requests for {} replicas",
+                    busy.traffic, busy.share.bounds
+                ),
             )
-            .also(idle.share.to.span, format!("{:.0} % for {} replicas", idle.traffic, idle.share.bounds))
+            .also(
+                idle.share.to.span,
+                format!("{:.0} % for {} replicas", idle.traffic, idle.share.bounds),
+            )
             .help(
                 "let weights follow the number of replicas, or the replicas the weights \
                  (counted as if each zone sent the same)",
@@ -226,7 +274,7 @@ fn client_zones(mesh: &Mesh, control_plane: crate::clusters::ClusterId) -> Vec<L
 fn autoscaler_shared_by_zones(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
     let mut told: Vec<Span> = Vec::new();
-    for share in shares(mesh, &placements).into_iter().filter(|s| s.one_zone && s.is_shared_out) {
+    for share in shares(mesh, &placements).into_iter().filter(|s| s.one_zone && s.parts > 1) {
         for (workload, placement) in &share.workloads {
             let open: Vec<String> = placement
                 .zones
@@ -253,7 +301,9 @@ fn autoscaler_shared_by_zones(mesh: &Mesh, found: &mut Findings) {
 }
 
 /// The workloads behind each service that are confined to one zone each, by zone.
-fn by_zone<'m>(mesh: &'m Mesh) -> Vec<(&'m In<crate::kinds::core::Service>, BTreeMap<String, Vec<&'m In<Workload>>>)> {
+fn by_zone(
+    mesh: &Mesh,
+) -> Vec<(&In<crate::kinds::core::Service>, BTreeMap<String, Vec<&In<Workload>>>)> {
     let mut found = Vec::new();
     let mut told: Vec<(crate::clusters::ClusterId, Vec<Span>)> = Vec::new();
     for service in &mesh.services {
@@ -295,12 +345,17 @@ fn zone_without_autoscaler(mesh: &Mesh, found: &mut Findings) {
 
 fn zone_without_disruption_budget(mesh: &Mesh, found: &mut Findings) {
     for (service, zones) in by_zone(mesh) {
-        let budget = |workloads: &[&'_ In<Workload>]| workloads.iter().find_map(|w| mesh.budgets_of(w).first().map(|b| b.named_at()));
+        let budget = |workloads: &[&'_ In<Workload>]| {
+            workloads.iter().find_map(|w| mesh.budgets_of(w).first().map(|b| b.named_at()))
+        };
         let Some(example) = zones.values().find_map(|w| budget(w)) else { continue };
         for (zone, workloads) in zones.iter().filter(|(_, w)| budget(w).is_none()) {
             found
                 .say(
-                    format!("`{}` has a disruption budget in other zones, and none in `{zone}`", service.name()),
+                    format!(
+                        "`{}` has a disruption budget in other zones, and none in `{zone}`",
+                        service.name()
+                    ),
                     workloads[0].named_at(),
                     format!("in `{zone}`: draining nodes may take all replicas at once"),
                 )
@@ -315,10 +370,15 @@ fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
         let Some((kind, name)) = scaler.target() else { continue };
         let known = ["Deployment", "StatefulSet", "ReplicaSet", "Rollout"];
         let Some(kind) = known.into_iter().find(|k| *k == kind) else { continue };
-        let near = || mesh.workloads_in(scaler.cluster, &scaler.namespace).filter(|w| w.meta.kind.as_str() == kind);
+        let near = || {
+            mesh.workloads_in(scaler.cluster, &scaler.namespace)
+                .filter(|w| w.meta.kind.as_str() == kind)
+        };
         let target = scaler.target.as_ref().and_then(|t| t.name.as_ref());
         let Some(at) = target.filter(|_| near().all(|w| w.name() != name)) else { continue };
-        if !mesh.has_seen(scaler.cluster, kind, &scaler.namespace) || crate::kinds::is_placeholder(name) {
+        if !mesh.has_seen(scaler.cluster, kind, &scaler.namespace)
+            || crate::kinds::is_placeholder(name)
+        {
             continue;
         }
         let nearest = match Lookup::<()>::absent(name, near().map(In::name)) {
@@ -372,7 +432,10 @@ fn autoscaler_bounds(mesh: &Mesh, found: &mut Findings) {
         told.push(at);
         found
             .say(
-                format!("`{}` allows {max} replicas for the {wanted} zones that traffic is sent to", scaler.name),
+                format!(
+                    "`{}` allows {max} replicas for the {wanted} zones that traffic is sent to",
+                    scaler.name
+                ),
                 at,
                 "fewer than one for each zone",
             )
@@ -387,10 +450,13 @@ fn disruption_budget_blocks_zone(mesh: &Mesh, found: &mut Findings) {
         let guarded: Vec<&In<Workload>> = mesh
             .workloads_in(budget.cluster, &budget.namespace)
             .filter(|w| !is_owned(w) && w.meta.kind.as_str() != "DaemonSet")
-            .filter(|w| budget.selector.as_ref().is_some_and(|s| s.matches(&w.template.metadata.labels)))
+            .filter(|w| {
+                budget.selector.as_ref().is_some_and(|s| s.matches(&w.template.metadata.labels))
+            })
             .collect();
         let Some(first) = guarded.first() else { continue };
-        let wanted = guarded.iter().map(|w| placements.of(w).wanted).fold(Bounds::default(), Bounds::plus);
+        let wanted =
+            guarded.iter().map(|w| placements.of(w).wanted).fold(Bounds::default(), Bounds::plus);
         let Some((left, at)) = may_go(&budget.resource.spec, wanted) else { continue };
         let name = budget.name();
         if left == 0 {
@@ -432,7 +498,9 @@ fn may_go(budget: &DisruptionBudget, wanted: Bounds) -> Option<(u32, Span)> {
         return None;
     }
     match (&budget.min_available, &budget.max_unavailable) {
-        (Some(min), None) => Some((wanted.most.saturating_sub(share(&min.value, wanted.most)?), min.span)),
+        (Some(min), None) => {
+            Some((wanted.most.saturating_sub(share(&min.value, wanted.most)?), min.span))
+        }
         (None, Some(max)) => Some((share(&max.value, wanted.most)?, max.span)),
         _ => None,
     }

@@ -67,6 +67,13 @@ use rule;
 
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
-    let rooms = [capacity::RULES, fields::RULES, subsets::RULES, topology::RULES, trust::RULES, yaml::RULES];
+    let rooms = [
+        capacity::RULES,
+        fields::RULES,
+        subsets::RULES,
+        topology::RULES,
+        trust::RULES,
+        yaml::RULES,
+    ];
     rooms.into_iter().flatten().copied()
 }

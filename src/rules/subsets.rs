@@ -1,26 +1,36 @@
 //! Subsets: what a DestinationRule cuts a host into, and where routes send it.
 
+mod routed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
-use crate::clusters::{Cluster, ClusterId};
+use crate::clusters::ClusterId;
 use crate::finding::{Findings, Fix, Severity};
-use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, subsets_of, value};
-use crate::source::{Span, Text};
+use crate::mesh::{
+    CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Subset, list, short, subsets_of,
+};
+use crate::source::Text;
 
 pub(super) const RULES: &[Rule] = &[
-    rule!("subsets/cluster-local-host-routed-across", cluster_local_host_routed_across),
-    rule!("subsets/cluster-not-routed", cluster_not_routed),
+    rule!("subsets/cluster-local-host-routed-across", routed::cluster_local_host_routed_across),
+    rule!("subsets/cluster-not-routed", routed::cluster_not_routed),
     rule!("subsets/cluster-without-subset", cluster_without_subset),
-    rule!("subsets/destination-subset-missing-across-clusters", destination_subset_missing_across_clusters),
+    rule!(
+        "subsets/destination-subset-missing-across-clusters",
+        routed::destination_subset_missing_across_clusters
+    ),
     rule!("subsets/duplicate-subset", duplicate_subset),
     rule!("subsets/empty-subset", empty_subset),
     rule!("subsets/empty-subset-in-cluster", empty_subset_in_cluster),
     rule!("subsets/mixed-version-and-cluster", mixed_version_and_cluster),
-    rule!("subsets/per-cluster-subset-without-failover", per_cluster_subset_without_failover),
-    rule!("subsets/routed-to-other-cluster", routed_to_other_cluster),
-    rule!("subsets/undefined-subset", undefined_subset),
-    rule!("subsets/unknown-cluster-in-source-labels", unknown_cluster_in_source_labels),
+    rule!(
+        "subsets/per-cluster-subset-without-failover",
+        routed::per_cluster_subset_without_failover
+    ),
+    rule!("subsets/routed-to-other-cluster", routed::routed_to_other_cluster),
+    rule!("subsets/undefined-subset", routed::undefined_subset),
+    rule!("subsets/unknown-cluster-in-source-labels", routed::unknown_cluster_in_source_labels),
     rule!("subsets/unknown-cluster-in-subset", unknown_cluster_in_subset),
     rule!("subsets/version-subset-in-one-cluster", version_subset_in_one_cluster),
 ];
@@ -68,7 +78,10 @@ fn unknown_cluster_in_subset(mesh: &Mesh, found: &mut Findings) {
             };
             found
                 .say(
-                    format!("subset `{}` selects {what} `{label}`, which is not in the mesh", subset.name),
+                    format!(
+                        "subset `{}` selects {what} `{label}`, which is not in the mesh",
+                        subset.name
+                    ),
                     label.span,
                     format!("no {what} is called so: the subset is empty"),
                 )
@@ -91,7 +104,11 @@ fn known(mesh: &Mesh, what: &str, from: ClusterId) -> String {
 }
 
 /// The subsets of each host that select by cluster, as a control plane knows them.
-fn per_cluster<'m>(mesh: &'m Mesh, host: &Host<'m>, control_plane: ClusterId) -> Vec<(Subset<'m>, &'m Text)> {
+fn per_cluster<'m>(
+    mesh: &'m Mesh,
+    host: &Host<'m>,
+    control_plane: ClusterId,
+) -> Vec<(Subset<'m>, &'m Text)> {
     let all = mesh.subsets_of(host.name, control_plane);
     all.into_iter().filter_map(|s| Some((s, s.cluster_label()?))).collect()
 }
@@ -112,162 +129,27 @@ fn cluster_without_subset(mesh: &Mesh, found: &mut Findings) {
                 let service = host.services().find(|s| s.cluster == id);
                 let at = first.rule.host.as_ref().map_or(first.name.span, |h| h.span);
                 let finding = found.say(
-                    format!("`{}` has a subset for each of {} and none for `{}`", host.short(), list(named.iter().copied()), cluster.name),
+                    format!(
+                        "`{}` has a subset for each of {} and none for `{}`",
+                        host.short(),
+                        list(named.iter().copied()),
+                        cluster.name
+                    ),
                     at,
                     format!("no subset selects cluster `{}`", cluster.name),
                 );
                 if let Some(service) = service {
-                    finding.also(service.named_at(), format!("has pods behind it in `{}`", cluster.name));
+                    finding.also(
+                        service.named_at(),
+                        format!("has pods behind it in `{}`", cluster.name),
+                    );
                 }
-                finding.help(format!("add a subset with `{CLUSTER_LABEL}: {}`, and routes that use it", cluster.name));
+                finding.help(format!(
+                    "add a subset with `{CLUSTER_LABEL}: {}`, and routes that use it",
+                    cluster.name
+                ));
             }
         }
-    }
-}
-
-/// Routes that lead to a subset of one cluster, with that cluster.
-fn pinned_routes(mesh: &Mesh) -> Vec<(Route<'_>, Subset<'_>, &Text)> {
-    let routes = mesh.routes().into_iter();
-    routes
-        .filter_map(|route| {
-            let subset = mesh.subsets_of_route(&route).into_iter().find(|s| s.cluster_label().is_some())?;
-            Some((route, subset, subset.cluster_label()?))
-        })
-        .collect()
-}
-
-fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findings) {
-    let mut by_service: BTreeMap<(Span, String), Vec<(Route<'_>, Subset<'_>, &Text)>> = BTreeMap::new();
-    for pinned in pinned_routes(mesh) {
-        let (route, ..) = &pinned;
-        let Some(host) = mesh.host(&route.host) else { continue };
-        if mesh.clusters_with_backends(host, route.service.cluster).len() > 1 {
-            by_service.entry((route.service.meta.span, route.host.clone())).or_default().push(pinned);
-        }
-    }
-    for ((_, host), pinned) in by_service {
-        let (route, subset, cluster) = &pinned[0];
-        let finding = found.say(
-            format!("requests to `{}` are pinned to single clusters", short(&host)),
-            route.subset().map_or(route.destination.span, |s| s.span),
-            format!("only endpoints in `{cluster}`: without a healthy one there, these requests fail"),
-        );
-        for (route, _, cluster) in &pinned[1..] {
-            if let Some(name) = route.subset() {
-                finding.also(name.span, format!("only endpoints in `{cluster}`"));
-            }
-        }
-        finding.also(subset.name.span, "a subset never fails over, and weights do not move").help(format!(
-            "route to the host without a subset, with outlierDetection and \
-             failoverPriority on `{CLUSTER_LABEL}`, to prefer a cluster and still leave it when it fails"
-        ));
-    }
-}
-
-fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
-    for service in mesh.virtual_services.iter().filter(|s| s.is_for_mesh() && !s.hosts.is_empty()) {
-        let guards: Vec<&Text> = service.http.iter().filter_map(|r| r.guards()).flatten().collect();
-        let Some(guard) = guards.first() else { continue };
-        let clients = mesh.client_clusters(service.cluster);
-        let routed = |c: &Cluster| service.http.iter().any(|r| r.is_for(c) && r.is_catch_all());
-        let left: Vec<&Cluster> = clients.iter().copied().filter(|c| !routed(c)).collect();
-        // Where no cluster has a rule for every request, the VirtualService means to be partial.
-        if left.is_empty() || left.len() == clients.len() && !guards.iter().any(|g| mesh.cluster_called(g, service.cluster).found().is_some()) {
-            continue;
-        }
-        for cluster in left {
-            let matches_some = service.http.iter().any(|r| r.is_for(cluster));
-            if matches_some && !service.http.iter().any(|r| r.guards().is_some() && r.is_catch_all()) {
-                continue;
-            }
-            let host = value(service.hosts.first()).unwrap_or_default();
-            let (what, why) = if matches_some {
-                ("404", "requests that match no rule get 404")
-            } else {
-                ("the default route", "this VirtualService does not exist for them: they go to all endpoints of all clusters")
-            };
-            found
-                .say(
-                    format!("clients in `{}` that call `{host}` get {what}", cluster.name),
-                    guard.span,
-                    format!("no rule is for `{}`: {why}", cluster.name),
-                )
-                .also(service.named_at(), format!("read by clients in {}", list(clients.iter().map(|c| c.name.as_str()))))
-                .help("add a rule for this cluster, or a last rule without `sourceLabels`");
-        }
-    }
-}
-
-fn unknown_cluster_in_source_labels(mesh: &Mesh, found: &mut Findings) {
-    for service in &mesh.virtual_services {
-        for guard in service.http.iter().filter_map(|r| r.guards()).flatten() {
-            let Lookup::Absent { nearest } = mesh.cluster_called(guard, service.cluster) else { continue };
-            found
-                .say(
-                    format!("a rule of `{}` is for clients in cluster `{guard}`, which is not in the mesh", service.name()),
-                    guard.span,
-                    "no client matches: the rule is dead",
-                )
-                .help(known(mesh, "cluster", service.cluster))
-                .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), guard.span, n)));
-        }
-    }
-}
-
-fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
-    for (route, subset, to) in pinned_routes(mesh) {
-        let (Some(rule), Some(host)) = (route.rule, mesh.host(&route.host)) else { continue };
-        let with_backends = mesh.clusters_with_backends(host, route.service.cluster);
-        for guard in rule.guards().unwrap_or_default() {
-            let Some(from) = mesh.cluster_called(guard, route.service.cluster).found() else { continue };
-            let stays = rule.route.iter().filter_map(|r| r.destination.as_ref()).any(|d| {
-                let name = d.subset.as_ref();
-                let all = mesh.subsets_of(&route.host, route.service.cluster);
-                all.iter().any(|s| {
-                    Some(s.name) == name && s.cluster_label().is_none_or(|c| from.is_called(c))
-                })
-            });
-            if stays || from.is_called(to) || !with_backends.contains(&from.id) {
-                continue;
-            }
-            found
-                .say(
-                    format!("clients in `{}` are sent to `{}` in cluster `{to}`", from.name, host.short()),
-                    route.subset().map_or(route.destination.span, |s| s.span),
-                    format!("endpoints in `{to}` only"),
-                )
-                .also(guard.span, format!("clients in `{}`, which has endpoints of its own", from.name))
-                .also(subset.name.span, "the subset")
-                .help(format!("route clients in `{}` to the subset of their own cluster", from.name));
-        }
-    }
-}
-
-fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings) {
-    for (route, subset, to) in pinned_routes(mesh) {
-        let control_plane = route.service.cluster;
-        if !mesh.is_cluster_local(&route.host, control_plane) {
-            continue;
-        }
-        let guards = route.rule.and_then(|r| r.guards());
-        let clients: Vec<&Cluster> = mesh
-            .client_clusters(control_plane)
-            .into_iter()
-            .filter(|c| !c.is_called(to))
-            .filter(|c| guards.as_ref().is_none_or(|g| g.iter().any(|g| c.is_called(g))))
-            .collect();
-        if clients.is_empty() {
-            continue;
-        }
-        let names = list(clients.iter().map(|c| c.name.as_str()));
-        found
-            .say(
-                format!("`{}` is cluster-local, and clients in {names} are sent to cluster `{to}`", short(&route.host)),
-                route.subset().map_or(route.destination.span, |s| s.span),
-                format!("no endpoint for clients outside `{to}`: 503"),
-            )
-            .also(subset.name.span, "the subset")
-            .help("take the host out of `serviceSettings`, or route each cluster to itself");
     }
 }
 
@@ -276,14 +158,22 @@ fn duplicate_subset(mesh: &Mesh, found: &mut Findings) {
     for subset in mesh.subsets() {
         let Some(host) = subset.host() else { continue };
         let exports: Vec<&str> = subset.rule.export_to.iter().map(|t| t.as_str()).collect();
-        let key = (subset.rule.cluster, subset.rule.namespace.as_str(), format!("{host} {exports:?}"), subset.name.value.clone());
+        let key = (
+            subset.rule.cluster,
+            subset.rule.namespace.as_str(),
+            format!("{host} {exports:?}"),
+            subset.name.value.clone(),
+        );
         let Some(first) = seen.get(&key).copied() else {
             seen.insert(key, subset);
             continue;
         };
         let same_rule = std::ptr::eq(first.rule, subset.rule);
         // Two texts of one object are alternatives, not two objects.
-        if !same_rule && (first.rule.name() == subset.rule.name() || first.subset.labels == subset.subset.labels) {
+        if !same_rule
+            && (first.rule.name() == subset.rule.name()
+                || first.subset.labels == subset.subset.labels)
+        {
             continue;
         }
         let rules = if same_rule { "one rule" } else { "two rules that Istio merges" };
@@ -291,7 +181,11 @@ fn duplicate_subset(mesh: &Mesh, found: &mut Findings) {
             .say(
                 format!("subset `{}` of `{}` stands twice, in {rules}", subset.name, short(&host)),
                 subset.name.span,
-                if same_rule { "refused by Istio's webhook" } else { "dropped: the first one wins" },
+                if same_rule {
+                    "refused by Istio's webhook"
+                } else {
+                    "dropped: the first one wins"
+                },
             )
             .also(first.name.span, "the first one")
             .help("rename or remove one of them");
@@ -308,7 +202,8 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
         let all = host.backends_of_mesh(subset.rule.cluster);
         let Some(near) = all.first() else { continue };
         let key = (subset.rule.cluster, host.name.to_owned());
-        let route = routes.get(&key).into_iter().flatten().find(|r| r.subset() == Some(subset.name));
+        let route =
+            routes.get(&key).into_iter().flatten().find(|r| r.subset() == Some(subset.name));
         let bare = all.iter().find(|w| {
             let labels = &w.template.metadata.labels;
             subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))
@@ -331,12 +226,17 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
         }
         if let Some(bare) = bare {
             // A pipeline, or a hand, may label it on its way.
-            finding.message.push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
+            finding
+                .message
+                .push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
             finding.lower(finding.lowered.unwrap_or(Severity::Warning));
         }
         let others = near.template.metadata.labels.iter().next();
         finding
-            .also(others.map_or(near.named_at(), |(key, _)| key.span), "labels of a workload behind the host")
+            .also(
+                others.map_or(near.named_at(), |(key, _)| key.span),
+                "labels of a workload behind the host",
+            )
             .help("correct the labels, deploy the workload, or remove the subset");
     }
 }
@@ -353,7 +253,9 @@ fn has_endpoint(mesh: &Mesh, subset: Subset<'_>, host: Host<'_>) -> bool {
 }
 
 /// Hosts whose workloads stand in several clusters, with the subsets routes use and where each exists.
-fn routed_version_subsets(mesh: &Mesh) -> Vec<(Subset<'_>, Host<'_>, Vec<ClusterId>, Vec<ClusterId>)> {
+fn routed_version_subsets(
+    mesh: &Mesh,
+) -> Vec<(Subset<'_>, Host<'_>, Vec<ClusterId>, Vec<ClusterId>)> {
     let mut found = Vec::new();
     let mut told = BTreeSet::new();
     for route in mesh.routes() {
@@ -364,7 +266,8 @@ fn routed_version_subsets(mesh: &Mesh) -> Vec<(Subset<'_>, Host<'_>, Vec<Cluster
                 continue;
             }
             let all = mesh.clusters_with_backends(host, route.service.cluster);
-            let mut has: Vec<ClusterId> = subset.backends(mesh, host).iter().map(|w| w.cluster).collect();
+            let mut has: Vec<ClusterId> =
+                subset.backends(mesh, host).iter().map(|w| w.cluster).collect();
             has.dedup();
             if all.len() > 1 && !has.is_empty() && has.len() < all.len() {
                 found.push((subset, host, has, all));
@@ -378,7 +281,8 @@ fn version_subset_in_one_cluster(mesh: &Mesh, found: &mut Findings) {
     for (subset, host, has, all) in routed_version_subsets(mesh) {
         let [only] = has.as_slice() else { continue };
         let only_name = mesh.cluster_name(*only);
-        let others: Vec<&str> = all.iter().filter(|c| *c != only).map(|c| mesh.cluster_name(*c)).collect();
+        let others: Vec<&str> =
+            all.iter().filter(|c| *c != only).map(|c| mesh.cluster_name(*c)).collect();
         let finding = found.say(
             format!("subset `{}` of `{}` exists in cluster `{only_name}` alone", subset.name, host.short()),
             subset.name.span,
@@ -387,7 +291,10 @@ fn version_subset_in_one_cluster(mesh: &Mesh, found: &mut Findings) {
         if let Some(workload) = subset.backends(mesh, host).first() {
             finding.also(workload.named_at(), format!("the only workload, in `{only_name}`"));
         }
-        finding.help(format!("deploy it in {} too, or keep it out of routes until it is there", list(others)));
+        finding.help(format!(
+            "deploy it in {} too, or keep it out of routes until it is there",
+            list(others)
+        ));
     }
 }
 
@@ -396,98 +303,23 @@ fn empty_subset_in_cluster(mesh: &Mesh, found: &mut Findings) {
         if has.len() < 2 {
             continue;
         }
-        let missing: Vec<&str> = all.iter().filter(|c| !has.contains(c)).map(|c| mesh.cluster_name(*c)).collect();
+        let missing: Vec<&str> =
+            all.iter().filter(|c| !has.contains(c)).map(|c| mesh.cluster_name(*c)).collect();
         let there: Vec<&str> = has.iter().map(|c| mesh.cluster_name(*c)).collect();
         found
             .say(
-                format!("subset `{}` of `{}` is empty in {}", subset.name, host.short(), list(missing.iter().copied())),
+                format!(
+                    "subset `{}` of `{}` is empty in {}",
+                    subset.name,
+                    host.short(),
+                    list(missing.iter().copied())
+                ),
                 subset.name.span,
-                format!("its workloads are in {}: clients elsewhere leave their cluster", list(there)),
+                format!(
+                    "its workloads are in {}: clients elsewhere leave their cluster",
+                    list(there)
+                ),
             )
             .help("deploy it in each cluster of the host, or accept the way across");
-    }
-}
-
-fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
-    for route in mesh.routes() {
-        let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else { continue };
-        let control_plane = route.service.cluster;
-        let host_namespace = mesh.host(&route.host).and_then(|h| h.namespace());
-        let host_namespace = host_namespace.or_else(|| route.host.split('.').nth(1));
-        let mut without = BTreeSet::new();
-        let mut applied = None;
-        for client in mesh.clients_of(route.service) {
-            let rules = mesh.applied(client, &route.host, host_namespace, control_plane);
-            let defines = |r: &&crate::mesh::In<crate::kinds::networking::DestinationRule>| {
-                r.subsets.iter().any(|s| s.name.as_ref() == Some(name))
-            };
-            if rules.iter().any(defines) {
-                continue;
-            }
-            // Without any rule in sight, the rule may stand outside the input.
-            let complete = mesh.has_seen(control_plane, "DestinationRule", &route.service.namespace);
-            if rules.is_empty() && !complete {
-                continue;
-            }
-            without.insert(client.namespace);
-            applied = applied.or(rules.first().copied());
-        }
-        if without.is_empty() {
-            continue;
-        }
-        let finding = found.say(
-            format!("subset `{name}` of `{}` is not defined for clients in {}", short(&route.host), namespaces(&without)),
-            name.span,
-            "no such subset: 503 for every request that comes here",
-        );
-        if let Some(rule) = applied {
-            finding.also(rule.host.as_ref().map_or(rule.named_at(), |h| h.span), "the rule that applies does not define it");
-        }
-        if let Some(elsewhere) = mesh.subsets_of_route(&route).first() {
-            finding.also(elsewhere.name.span, "defined here, in a rule that does not apply to them");
-        }
-        let nearest = match Lookup::<()>::absent(name, applied.into_iter().flat_map(|r| &r.subsets).filter_map(|s| value(s.name.as_ref()))) {
-            Lookup::Absent { nearest } => nearest,
-            _ => None,
-        };
-        finding
-            .help("define it in the DestinationRule that applies to these clients, or correct the name")
-            .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), name.span, n)));
-    }
-}
-
-fn namespaces(names: &BTreeSet<&str>) -> String {
-    match names.len() {
-        0..=3 => format!("{} {}", plural(names.len(), "namespace"), list(names.iter().copied())),
-        n => format!("{n} namespaces"),
-    }
-}
-
-fn destination_subset_missing_across_clusters(mesh: &Mesh, found: &mut Findings) {
-    let mut told = BTreeSet::new();
-    for route in mesh.routes() {
-        let (Some(name), Some(host)) = (route.subset(), mesh.host(&route.host)) else { continue };
-        let here = mesh.cluster(route.service.cluster);
-        let Some(defined) = mesh.subsets_of_route(&route).into_iter().next() else { continue };
-        for id in mesh.clusters_with_backends(host, here.id) {
-            let there = mesh.cluster(id);
-            let Some(gateway_plane) = mesh.config_cluster(id).found() else { continue };
-            let (Some(from), Some(to)) = (here.network(), there.network()) else { continue };
-            let known = mesh.subsets_of(host.name, gateway_plane).iter().any(|s| s.name == name);
-            let seen = mesh.has_seen(gateway_plane, "DestinationRule", &route.service.namespace);
-            let reaches = defined.cluster_label().is_none_or(|c| there.is_called(c));
-            if from == to || known || !seen || !reaches || gateway_plane == here.id || !told.insert((name.span, id)) {
-                continue;
-            }
-            found
-                .say(
-                    format!("subset `{name}` of `{}` is unknown to the gateway of `{}`", host.short(), there.name),
-                    name.span,
-                    format!("requests from `{}` to endpoints in `{}` are reset", here.name, there.name),
-                )
-                .also(defined.name.span, format!("defined for `{}`", here.name))
-                .also(to.span, format!("another network than `{from}`: only the gateway leads there"))
-                .help(format!("apply the DestinationRule in `{}` too: its gateway builds a way in for each subset it knows", mesh.cluster_name(gateway_plane)));
-        }
     }
 }

@@ -8,8 +8,8 @@ use crate::kinds::core::Node;
 use crate::kinds::networking::WorkloadEntry;
 use crate::kinds::workloads::Workload;
 use crate::mesh::{
-    CLUSTER_LABEL, In, Locality, LocalitySetting, Mesh, Place, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL,
-    list, locality_of_node, value,
+    CLUSTER_LABEL, In, Locality, LocalitySetting, Mesh, Place, REGION_LABEL, SUBZONE_LABEL,
+    ZONE_LABEL, list, locality_of_node, value,
 };
 use crate::source::{Spanned, Text};
 
@@ -45,10 +45,10 @@ fn workers(mesh: &Mesh) -> impl Iterator<Item = &In<Node>> {
 }
 
 /// Nodes of each cluster that fail a test, with the number of all.
-fn nodes_that<'m>(
-    mesh: &'m Mesh,
+fn nodes_that(
+    mesh: &Mesh,
     fails: impl Fn(&In<Node>) -> bool,
-) -> Vec<(&'m str, usize, Vec<&'m In<Node>>)> {
+) -> Vec<(&str, usize, Vec<&In<Node>>)> {
     let mut found = Vec::new();
     for cluster in mesh.clusters() {
         let nodes: Vec<_> = workers(mesh).filter(|n| n.cluster == cluster.id).collect();
@@ -70,7 +70,13 @@ fn count(failing: usize, all: usize) -> String {
 
 fn node_without_zone(mesh: &Mesh, found: &mut Findings) {
     for (cluster, all, nodes) in nodes_that(mesh, |n| locality_of_node(&n.meta).zone.is_empty()) {
-        let verb = if nodes.len() == all && all > 1 { "has a zone" } else if nodes.len() == 1 { "has no zone" } else { "have no zone" };
+        let verb = if nodes.len() == all && all > 1 {
+            "has a zone"
+        } else if nodes.len() == 1 {
+            "has no zone"
+        } else {
+            "have no zone"
+        };
         let message = format!("{} of cluster `{cluster}` {verb}", count(nodes.len(), all));
         let label = |n: &In<Node>| {
             let region = locality_of_node(&n.meta).region;
@@ -98,7 +104,10 @@ fn node_without_region(mesh: &Mesh, found: &mut Findings) {
             format!("no node of cluster `{cluster}` has a region")
         } else {
             let verb = if nodes.len() == 1 { "has" } else { "have" };
-            format!("{} of cluster `{cluster}` {verb} a zone and no region", count(nodes.len(), all))
+            format!(
+                "{} of cluster `{cluster}` {verb} a zone and no region",
+                count(nodes.len(), all)
+            )
         };
         let at = |n: &In<Node>| n.meta.label(ZONE_LABEL).map_or(n.named_at(), |zone| zone.span);
         let finding = found.say(message, at(nodes[0]), "a zone of no region");
@@ -179,12 +188,16 @@ fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
                     .places(a.id)
                     .iter()
                     .filter(|p| !p.locality.zone.is_empty())
-                    .filter_map(|p| Some((p, mesh.places(b.id).iter().find(|q| q.locality == p.locality)?)))
+                    .filter_map(|p| {
+                        Some((p, mesh.places(b.id).iter().find(|q| q.locality == p.locality)?))
+                    })
                     .collect();
                 let Some((one, other)) = shared.first() else { continue };
-                let spans_both = |s: &&LocalitySetting<'_>| tells_clusters_apart_by_zone(mesh, s, a.id, b.id);
+                let spans_both =
+                    |s: &&LocalitySetting<'_>| tells_clusters_apart_by_zone(mesh, s, a.id, b.id);
                 let Some(setting) = settings.iter().find(spans_both) else { continue };
-                let zones: Vec<String> = shared.iter().map(|(p, _)| p.locality.to_string()).collect();
+                let zones: Vec<String> =
+                    shared.iter().map(|(p, _)| p.locality.to_string()).collect();
                 found
                     .say(
                         format!(
@@ -230,7 +243,8 @@ fn region_spelled_differently(mesh: &Mesh, found: &mut Findings) {
         let mut spellings: BTreeMap<String, BTreeMap<&str, (&Place, &str)>> = BTreeMap::new();
         for cluster in clusters {
             for place in mesh.places(cluster.id).iter().filter(|p| !p.locality.region.is_empty()) {
-                let bare: String = place.locality.region.chars().filter(char::is_ascii_alphanumeric).collect();
+                let bare: String =
+                    place.locality.region.chars().filter(char::is_ascii_alphanumeric).collect();
                 let known = spellings.entry(bare.to_ascii_lowercase()).or_default();
                 known.entry(&place.locality.region).or_insert((place, &cluster.name));
             }
@@ -277,7 +291,8 @@ fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
         let labels = &workload.template.metadata.labels;
         let keys = ["topology.istio.io/locality", "istio-locality"];
         let Some(label) = keys.iter().find_map(|key| labels.get(key)) else { continue };
-        let dotted = if label.contains('/') { label.value.clone() } else { label.replace('.', "/") };
+        let dotted =
+            if label.contains('/') { label.value.clone() } else { label.replace('.', "/") };
         let locality = Locality::parse(&dotted);
         let parts = dotted.split('/').count();
         let name = workload.name();
@@ -362,7 +377,11 @@ fn manual_endpoints_without_locality(mesh: &Mesh, found: &mut Findings) {
             let Some((first, at)) = bare.first() else { continue };
             let at_address = |e: &WorkloadEntry, at| e.address.as_ref().map_or(at, |a| a.span);
             let finding = found.say(
-                format!("{} of {} endpoints of `{host}` have no locality", bare.len(), endpoints.len()),
+                format!(
+                    "{} of {} endpoints of `{host}` have no locality",
+                    bare.len(),
+                    endpoints.len()
+                ),
                 at_address(first, *at),
                 "no locality: last in every order of failover",
             );
@@ -388,13 +407,18 @@ fn duplicate_zone_name(mesh: &Mesh, found: &mut Findings) {
         }
         regions.retain(|zone, places| !zone.is_empty() && places.len() > 1);
         let mut told = BTreeSet::new();
-        for by_zone in matches_by_zone_alone(mesh).into_iter().filter(|(c, ..)| mesh.same_mesh(*c, of)) {
+        for by_zone in
+            matches_by_zone_alone(mesh).into_iter().filter(|(c, ..)| mesh.same_mesh(*c, of))
+        {
             let (_, zone, at, what) = by_zone;
-            for (name, places) in regions.iter().filter(|(name, _)| zone.is_none_or(|z| z == **name)) {
+            for (name, places) in
+                regions.iter().filter(|(name, _)| zone.is_none_or(|z| z == **name))
+            {
                 if !told.insert((at, *name)) {
                     continue;
                 }
-                let in_regions: Vec<&str> = places.iter().map(|p| p.locality.region.as_str()).collect();
+                let in_regions: Vec<&str> =
+                    places.iter().map(|p| p.locality.region.as_str()).collect();
                 let finding = found.say(
                     format!("zone `{name}` exists in regions {}", list(in_regions)),
                     at,
@@ -415,7 +439,9 @@ type ByZone<'m> = (crate::clusters::ClusterId, Option<&'m str>, crate::source::S
 fn matches_by_zone_alone(mesh: &Mesh) -> Vec<ByZone<'_>> {
     let mut found = Vec::new();
     for subset in mesh.subsets() {
-        if let Some(zone) = subset.label(ZONE_LABEL).filter(|_| subset.label(REGION_LABEL).is_none()) {
+        if let Some(zone) =
+            subset.label(ZONE_LABEL).filter(|_| subset.label(REGION_LABEL).is_none())
+        {
             found.push((subset.rule.cluster, Some(zone.as_str()), zone.span, "this subset"));
         }
     }
@@ -430,7 +456,9 @@ fn matches_by_zone_alone(mesh: &Mesh) -> Vec<ByZone<'_>> {
     for service in &mesh.virtual_services {
         let matches = service.http.iter().flat_map(|r| &r.matches);
         for source in matches.map(|m| &m.source_labels) {
-            if let Some(zone) = source.get(ZONE_LABEL).filter(|_| source.get(REGION_LABEL).is_none()) {
+            if let Some(zone) =
+                source.get(ZONE_LABEL).filter(|_| source.get(REGION_LABEL).is_none())
+            {
                 found.push((service.cluster, Some(zone.as_str()), zone.span, "this match"));
             }
         }

@@ -8,8 +8,8 @@ use crate::finding::{Findings, Severity};
 use crate::mesh::{Mesh, list};
 use crate::source::Span;
 use crate::trust::{
-    CaMaterial, Certificate, Digest, Found, Groups, Origin, Refusal, Refused, Time, Why, found as cas, in_use,
-    istiod_accepts, peer_accepts,
+    CaMaterial, Certificate, Digest, Found, Groups, Origin, Refusal, Refused, Time, Why,
+    found as cas, in_use, istiod_accepts, peer_accepts,
 };
 
 pub(super) const RULES: &[Rule] = &[
@@ -36,13 +36,23 @@ fn roots_not_mutually_trusted(mesh: &Mesh, found: &mut Findings) {
         let Some(first) = groups.refused.first() else { continue };
         let name = |id: &ClusterId| mesh.cluster_name(*id);
         let message = if groups.groups.len() > 1 {
-            let parts: Vec<String> = groups.groups.iter().map(|g| list(g.iter().map(name))).collect();
+            let parts: Vec<String> =
+                groups.groups.iter().map(|g| list(g.iter().map(name))).collect();
             format!("clusters do not trust each other: {}", parts.join(" | "))
         } else {
-            format!("cluster `{}` does not trust `{}`", name(&first.verifier), name(&first.presenter))
+            format!(
+                "cluster `{}` does not trust `{}`",
+                name(&first.verifier),
+                name(&first.presenter)
+            )
         };
         let label = |r: &Refused<ClusterId>| {
-            format!("workloads of `{}` are refused by `{}`: {}", name(&r.presenter), name(&r.verifier), r.why)
+            format!(
+                "workloads of `{}` are refused by `{}`: {}",
+                name(&r.presenter),
+                name(&r.verifier),
+                r.why
+            )
         };
         let finding = found.say(message, first.why.certificate().span, label(first));
         for refused in &groups.refused[1..] {
@@ -51,7 +61,8 @@ fn roots_not_mutually_trusted(mesh: &Mesh, found: &mut Findings) {
         for id in groups.groups.iter().filter_map(|g| g.first()) {
             let root = here.iter().find(|(c, _)| c == id).and_then(|(_, ca)| ca.roots.first());
             if let Some(root) = root {
-                finding.also(root.span, format!("`{}` trusts this root ({})", name(id), short(root)));
+                finding
+                    .also(root.span, format!("`{}` trusts this root ({})", name(id), short(root)));
             }
         }
         finding.help(if first.one_way {
@@ -65,8 +76,13 @@ fn roots_not_mutually_trusted(mesh: &Mesh, found: &mut Findings) {
 
 /// The first bytes of a fingerprint: enough to tell two roots of one name apart.
 fn short(certificate: &Certificate) -> String {
-    let digits: String =
-        certificate.fingerprint.to_string().chars().filter(char::is_ascii_hexdigit).take(12).collect();
+    let digits: String = certificate
+        .fingerprint
+        .to_string()
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(12)
+        .collect();
     format!("{}, SHA-256 {}…", certificate.subject, digits.to_ascii_lowercase())
 }
 
@@ -82,7 +98,11 @@ fn ca_chain_broken(mesh: &Mesh, found: &mut Findings) {
         let by_istiod = istiod.as_ref().is_some_and(broken);
         let Some(why) = istiod.filter(broken).or_else(|| peer().filter(broken)) else { continue };
         let name = mesh.cluster_name(cluster);
-        let effect = if by_istiod { "istiod does not start with it" } else { "istiod starts, and every peer refuses its certificates" };
+        let effect = if by_istiod {
+            "istiod does not start with it"
+        } else {
+            "istiod starts, and every peer refuses its certificates"
+        };
         let finding = found.say(
             format!("the CA of `{name}` does not lead to its own root"),
             why.certificate().span,
@@ -134,7 +154,13 @@ fn what(certificate: &Certificate) -> &'static str {
 fn ca_expired(mesh: &Mesh, found: &mut Findings) {
     let now = Time(mesh.now());
     for (certificate, places) in certificates_that(mesh, |c| c.not_after < now) {
-        say_dates(mesh, found, &certificate, &places, &format!("expired on {}", certificate.not_after));
+        say_dates(
+            mesh,
+            found,
+            &certificate,
+            &places,
+            &format!("expired on {}", certificate.not_after),
+        );
     }
 }
 
@@ -176,8 +202,11 @@ fn self_signed_ca_in_mesh(mesh: &Mesh, found: &mut Findings) {
     let all = cas(mesh);
     for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {
         let of = |id| all.iter().find(|f| f.cluster == id);
-        let plugged = |f: &&Found| f.ca.origin == Origin::Cacerts && f.ca.made_by_istiod().is_none();
-        let Some(sibling) = clusters.iter().filter_map(|c| of(c.id)).find(plugged) else { continue };
+        let plugged =
+            |f: &&Found| f.ca.origin == Origin::Cacerts && f.ca.made_by_istiod().is_none();
+        let Some(sibling) = clusters.iter().filter_map(|c| of(c.id)).find(plugged) else {
+            continue;
+        };
         let with = mesh.cluster_name(sibling.cluster);
         for cluster in clusters.iter().filter(|c| c.role() != Some(Role::Remote)) {
             let namespace = cluster.facts.system_namespace();

@@ -26,8 +26,8 @@ pub(super) struct Share<'m> {
     pub(super) known: bool,
     /// Whether the locality is a single zone.
     pub(super) one_zone: bool,
-    /// Whether the entry has more than one locality, so that weights shift load between them.
-    pub(super) is_shared_out: bool,
+    /// How many localities the entry names; with several, weights shift load between them.
+    pub(super) parts: usize,
     /// Whether another locality of the entry may have replicas.
     pub(super) others_have_replicas: bool,
     /// How many single zones of a cluster's own the setting names.
@@ -55,7 +55,9 @@ impl<'m> Share<'m> {
     /// A workload that can be in the locality, and the text that says how many replicas it has.
     pub(super) fn why_so_many(&self) -> Option<(&'m In<Workload>, Span)> {
         let pattern = self.localities();
-        let can = |p: &Placement| p.zones.iter().any(|(zone, z)| pattern.matches(zone) && z.bounds.most > 0);
+        let can = |p: &Placement| {
+            p.zones.iter().any(|(zone, z)| pattern.matches(zone) && z.bounds.most > 0)
+        };
         let (workload, placement) = self.workloads.iter().find(|(_, p)| can(p))?;
         Some((*workload, placement.why_wanted.0.span.unwrap_or(workload.named_at())))
     }
@@ -64,7 +66,10 @@ impl<'m> Share<'m> {
     pub(super) fn why_least(&self) -> Option<(&'m In<Workload>, Cause, Span)> {
         let pattern = self.localities();
         self.workloads.iter().find_map(|(workload, placement)| {
-            let mut zones = placement.zones.iter().filter(|(zone, z)| pattern.matches(zone) && z.bounds.most > 0);
+            let mut zones = placement
+                .zones
+                .iter()
+                .filter(|(zone, z)| pattern.matches(zone) && z.bounds.most > 0);
             let (_, zone) = zones.next()?;
             let span = zone.why_least.span.unwrap_or(workload.named_at());
             Some((*workload, zone.why_least.cause, span))
@@ -88,7 +93,7 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
                 continue;
             }
             let first = found.len();
-            for (to, weight) in entry.to.iter() {
+            for (to, weight) in &entry.to {
                 let pattern = LocalityPattern::parse(to);
                 let (bounds, known) = backends.matching(&pattern);
                 found.push(Share {
@@ -101,7 +106,7 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
                     bounds,
                     known,
                     one_zone: names_one_zone(to),
-                    is_shared_out: entry.to.iter().count() > 1,
+                    parts: entry.to.len(),
                     others_have_replicas: false,
                     zones_wanted,
                     workloads: backends.workloads.clone(),
@@ -134,7 +139,8 @@ fn zones_wanted(setting: &LocalitySetting<'_>) -> usize {
 /// not known where its nodes are.
 fn mesh_has(mesh: &Mesh, setting: &LocalitySetting<'_>, from: &str) -> bool {
     let pattern = LocalityPattern::parse(from);
-    let reads = |c: &&crate::clusters::Cluster| mesh.config_cluster(c.id).found() == Some(setting.cluster);
+    let reads =
+        |c: &&crate::clusters::Cluster| mesh.config_cluster(c.id).found() == Some(setting.cluster);
     mesh.peers(setting.cluster).filter(reads).any(|c| {
         let places = mesh.places(c.id);
         places.is_empty() || places.iter().any(|p| pattern.matches(&p.locality))
@@ -173,14 +179,18 @@ fn backends<'m>(
         }
         // Nodes without a region have none; of pools and selectors it may only be unknown.
         let by_nodes = mesh.places(service.cluster).iter().any(|p| p.nodes.is_some());
-        all.known &= here.known && (by_nodes || here.zones.keys().all(|zone| !zone.region.is_empty()));
+        all.known &=
+            here.known && (by_nodes || here.zones.keys().all(|zone| !zone.region.is_empty()));
         let in_subset = |w: &In<Workload>| subset.is_none_or(|s| s.may_select(mesh, w));
         match subset {
-            None => all.zones.extend(here.zones.iter().map(|(zone, bounds)| (zone.clone(), *bounds))),
+            None => {
+                all.zones.extend(here.zones.iter().map(|(zone, bounds)| (zone.clone(), *bounds)));
+            }
             Some(_) => {
                 all.known &= here.pods.is_empty();
                 let of = here.workloads.iter().filter(|(w, _)| in_subset(w));
-                let zones = of.flat_map(|(_, p)| p.zones.iter().map(|(zone, z)| (zone.clone(), z.bounds)));
+                let zones =
+                    of.flat_map(|(_, p)| p.zones.iter().map(|(zone, z)| (zone.clone(), z.bounds)));
                 all.zones.extend(zones);
             }
         }

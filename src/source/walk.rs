@@ -75,7 +75,11 @@ pub fn display_name(path: &Path) -> String {
         let current = std::env::current_dir().ok()?;
         path.strip_prefix(current).ok().map(Path::to_path_buf)
     };
-    let path = if path.is_absolute() { relative().unwrap_or_else(|| path.to_path_buf()) } else { path.to_path_buf() };
+    let path = if path.is_absolute() {
+        relative().unwrap_or_else(|| path.to_path_buf())
+    } else {
+        path.to_path_buf()
+    };
     let parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
     parts.collect::<PathBuf>().to_string_lossy().replace('\\', "/")
 }
@@ -85,7 +89,9 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, PathBuf>, reading: &mut Read
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                reading.failures.push(Failure { path: folder.to_path_buf(), message: error.to_string() });
+                reading
+                    .failures
+                    .push(Failure { path: folder.to_path_buf(), message: error.to_string() });
                 continue;
             }
         };

@@ -26,7 +26,8 @@ pub fn found(mesh: &Mesh) -> Vec<Found> {
     let of = |cluster: ClusterId| {
         let namespace = mesh.cluster(cluster).facts.system_namespace();
         let secret = |name: &str, origin| {
-            let secrets = mesh.secrets.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
+            let secrets =
+                mesh.secrets.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
             secrets.filter(|s| s.name() == name).map(|s| from_secret(mesh, s, origin)).next()
         };
         let root = || {
@@ -73,5 +74,8 @@ fn by_folder(mesh: &Mesh) -> Vec<(Vec<ClusterId>, CaMaterial)> {
     let files: Vec<SourceFile> =
         mesh.pem_files().iter().map(|p| SourceFile::new(&p.name, p.text.clone(), p.base)).collect();
     let found = from_files(files.iter());
-    found.into_iter().map(|(folder, ca)| (clusters.remove(&folder).unwrap_or_default(), ca)).collect()
+    found
+        .into_iter()
+        .map(|(folder, ca)| (clusters.remove(&folder).unwrap_or_default(), ca))
+        .collect()
 }

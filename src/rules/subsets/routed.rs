@@ -1,0 +1,296 @@
+//! Where routes send a host's subsets, and whose requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{known, plural};
+use crate::clusters::Cluster;
+use crate::finding::{Findings, Fix};
+use crate::kinds::networking::HttpRoute;
+use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, Route, Subset, list, short, value};
+use crate::source::{Span, Text};
+
+/// Routes that lead to a subset of one cluster, with that cluster.
+fn pinned_routes(mesh: &Mesh) -> Vec<(Route<'_>, Subset<'_>, &Text)> {
+    let routes = mesh.routes().into_iter();
+    routes
+        .filter_map(|route| {
+            let subset =
+                mesh.subsets_of_route(&route).into_iter().find(|s| s.cluster_label().is_some())?;
+            Some((route, subset, subset.cluster_label()?))
+        })
+        .collect()
+}
+
+pub(super) fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findings) {
+    let mut by_service: BTreeMap<(Span, String), Vec<(Route<'_>, Subset<'_>, &Text)>> =
+        BTreeMap::new();
+    for pinned in pinned_routes(mesh) {
+        let (route, ..) = &pinned;
+        let Some(host) = mesh.host(&route.host) else { continue };
+        if mesh.clusters_with_backends(host, route.service.cluster).len() > 1 {
+            by_service
+                .entry((route.service.meta.span, route.host.clone()))
+                .or_default()
+                .push(pinned);
+        }
+    }
+    for ((_, host), pinned) in by_service {
+        let (route, subset, cluster) = &pinned[0];
+        let finding = found.say(
+            format!("requests to `{}` are pinned to single clusters", short(&host)),
+            route.subset().map_or(route.destination.span, |s| s.span),
+            format!(
+                "only endpoints in `{cluster}`: without a healthy one there, these requests fail"
+            ),
+        );
+        for (route, _, cluster) in &pinned[1..] {
+            if let Some(name) = route.subset() {
+                finding.also(name.span, format!("only endpoints in `{cluster}`"));
+            }
+        }
+        finding.also(subset.name.span, "a subset never fails over, and weights do not move").help(format!(
+            "route to the host without a subset, with outlierDetection and \
+             failoverPriority on `{CLUSTER_LABEL}`, to prefer a cluster and still leave it when it fails"
+        ));
+    }
+}
+
+pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
+    for service in mesh.virtual_services.iter().filter(|s| s.is_for_mesh() && !s.hosts.is_empty()) {
+        let guards: Vec<&Text> =
+            service.http.iter().filter_map(HttpRoute::guards).flatten().collect();
+        let Some(guard) = guards.first() else { continue };
+        let clients = mesh.client_clusters(service.cluster);
+        let routed = |c: &Cluster| service.http.iter().any(|r| r.is_for(c) && r.is_catch_all());
+        let left: Vec<&Cluster> = clients.iter().copied().filter(|c| !routed(c)).collect();
+        // Where no cluster has a rule for every request, the VirtualService means to be partial.
+        if left.is_empty()
+            || left.len() == clients.len()
+                && !guards.iter().any(|g| mesh.cluster_called(g, service.cluster).found().is_some())
+        {
+            continue;
+        }
+        for cluster in left {
+            let matches_some = service.http.iter().any(|r| r.is_for(cluster));
+            if matches_some
+                && !service.http.iter().any(|r| r.guards().is_some() && r.is_catch_all())
+            {
+                continue;
+            }
+            let host = value(service.hosts.first()).unwrap_or_default();
+            let (what, why) = if matches_some {
+                ("404", "requests that match no rule get 404")
+            } else {
+                (
+                    "the default route",
+                    "this VirtualService does not exist for them: they go to all endpoints of all clusters",
+                )
+            };
+            found
+                .say(
+                    format!("clients in `{}` that call `{host}` get {what}", cluster.name),
+                    guard.span,
+                    format!("no rule is for `{}`: {why}", cluster.name),
+                )
+                .also(
+                    service.named_at(),
+                    format!("read by clients in {}", list(clients.iter().map(|c| c.name.as_str()))),
+                )
+                .help("add a rule for this cluster, or a last rule without `sourceLabels`");
+        }
+    }
+}
+
+pub(super) fn unknown_cluster_in_source_labels(mesh: &Mesh, found: &mut Findings) {
+    for service in &mesh.virtual_services {
+        for guard in service.http.iter().filter_map(HttpRoute::guards).flatten() {
+            let Lookup::Absent { nearest } = mesh.cluster_called(guard, service.cluster) else {
+                continue;
+            };
+            found
+                .say(
+                    format!("a rule of `{}` is for clients in cluster `{guard}`, which is not in the mesh", service.name()),
+                    guard.span,
+                    "no client matches: the rule is dead",
+                )
+                .help(known(mesh, "cluster", service.cluster))
+                .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), guard.span, n)));
+        }
+    }
+}
+
+pub(super) fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
+    for (route, subset, to) in pinned_routes(mesh) {
+        let (Some(rule), Some(host)) = (route.rule, mesh.host(&route.host)) else { continue };
+        let with_backends = mesh.clusters_with_backends(host, route.service.cluster);
+        for guard in rule.guards().unwrap_or_default() {
+            let Some(from) = mesh.cluster_called(guard, route.service.cluster).found() else {
+                continue;
+            };
+            let stays = rule.route.iter().filter_map(|r| r.destination.as_ref()).any(|d| {
+                let name = d.subset.as_ref();
+                let all = mesh.subsets_of(&route.host, route.service.cluster);
+                all.iter().any(|s| {
+                    Some(s.name) == name && s.cluster_label().is_none_or(|c| from.is_called(c))
+                })
+            });
+            if stays || from.is_called(to) || !with_backends.contains(&from.id) {
+                continue;
+            }
+            found
+                .say(
+                    format!(
+                        "clients in `{}` are sent to `{}` in cluster `{to}`",
+                        from.name,
+                        host.short()
+                    ),
+                    route.subset().map_or(route.destination.span, |s| s.span),
+                    format!("endpoints in `{to}` only"),
+                )
+                .also(
+                    guard.span,
+                    format!("clients in `{}`, which has endpoints of its own", from.name),
+                )
+                .also(subset.name.span, "the subset")
+                .help(format!(
+                    "route clients in `{}` to the subset of their own cluster",
+                    from.name
+                ));
+        }
+    }
+}
+
+pub(super) fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings) {
+    for (route, subset, to) in pinned_routes(mesh) {
+        let control_plane = route.service.cluster;
+        if !mesh.is_cluster_local(&route.host, control_plane) {
+            continue;
+        }
+        let guards = route.rule.and_then(HttpRoute::guards);
+        let clients: Vec<&Cluster> = mesh
+            .client_clusters(control_plane)
+            .into_iter()
+            .filter(|c| !c.is_called(to))
+            .filter(|c| guards.as_ref().is_none_or(|g| g.iter().any(|g| c.is_called(g))))
+            .collect();
+        if clients.is_empty() {
+            continue;
+        }
+        let names = list(clients.iter().map(|c| c.name.as_str()));
+        found
+            .say(
+                format!(
+                    "`{}` is cluster-local, and clients in {names} are sent to cluster `{to}`",
+                    short(&route.host)
+                ),
+                route.subset().map_or(route.destination.span, |s| s.span),
+                format!("no endpoint for clients outside `{to}`: 503"),
+            )
+            .also(subset.name.span, "the subset")
+            .help("take the host out of `serviceSettings`, or route each cluster to itself");
+    }
+}
+
+pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
+    for route in mesh.routes() {
+        let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else {
+            continue;
+        };
+        let control_plane = route.service.cluster;
+        let host_namespace = mesh.host(&route.host).and_then(Host::namespace);
+        let host_namespace = host_namespace.or_else(|| route.host.split('.').nth(1));
+        let mut without = BTreeSet::new();
+        let mut applied = None;
+        for client in mesh.clients_of(route.service) {
+            let rules = mesh.applied(client, &route.host, host_namespace, control_plane);
+            let defines = |r: &&crate::mesh::In<crate::kinds::networking::DestinationRule>| {
+                r.subsets.iter().any(|s| s.name.as_ref() == Some(name))
+            };
+            if rules.iter().any(defines) {
+                continue;
+            }
+            // Without any rule in sight, the rule may stand outside the input.
+            let complete =
+                mesh.has_seen(control_plane, "DestinationRule", &route.service.namespace);
+            if rules.is_empty() && !complete {
+                continue;
+            }
+            without.insert(client.namespace);
+            applied = applied.or(rules.first().copied());
+        }
+        if without.is_empty() {
+            continue;
+        }
+        let finding = found.say(
+            format!(
+                "subset `{name}` of `{}` is not defined for clients in {}",
+                short(&route.host),
+                namespaces(&without)
+            ),
+            name.span,
+            "no such subset: 503 for every request that comes here",
+        );
+        if let Some(rule) = applied {
+            finding.also(
+                rule.host.as_ref().map_or(rule.named_at(), |h| h.span),
+                "the rule that applies does not define it",
+            );
+        }
+        if let Some(elsewhere) = mesh.subsets_of_route(&route).first() {
+            finding
+                .also(elsewhere.name.span, "defined here, in a rule that does not apply to them");
+        }
+        let nearest = match Lookup::<()>::absent(
+            name,
+            applied.into_iter().flat_map(|r| &r.subsets).filter_map(|s| value(s.name.as_ref())),
+        ) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        };
+        finding
+            .help("define it in the DestinationRule that applies to these clients, or correct the name")
+            .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), name.span, n)));
+    }
+}
+
+fn namespaces(names: &BTreeSet<&str>) -> String {
+    match names.len() {
+        0..=3 => format!("{} {}", plural(names.len(), "namespace"), list(names.iter().copied())),
+        n => format!("{n} namespaces"),
+    }
+}
+
+pub(super) fn destination_subset_missing_across_clusters(mesh: &Mesh, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for route in mesh.routes() {
+        let (Some(name), Some(host)) = (route.subset(), mesh.host(&route.host)) else { continue };
+        let here = mesh.cluster(route.service.cluster);
+        let Some(defined) = mesh.subsets_of_route(&route).into_iter().next() else { continue };
+        for id in mesh.clusters_with_backends(host, here.id) {
+            let there = mesh.cluster(id);
+            let Some(gateway_plane) = mesh.config_cluster(id).found() else { continue };
+            let (Some(from), Some(to)) = (here.network(), there.network()) else { continue };
+            let known = mesh.subsets_of(host.name, gateway_plane).iter().any(|s| s.name == name);
+            let seen = mesh.has_seen(gateway_plane, "DestinationRule", &route.service.namespace);
+            let reaches = defined.cluster_label().is_none_or(|c| there.is_called(c));
+            if from == to
+                || known
+                || !seen
+                || !reaches
+                || gateway_plane == here.id
+                || !told.insert((name.span, id))
+            {
+                continue;
+            }
+            found
+                .say(
+                    format!("subset `{name}` of `{}` is unknown to the gateway of `{}`", host.short(), there.name),
+                    name.span,
+                    format!("requests from `{}` to endpoints in `{}` are reset", here.name, there.name),
+                )
+                .also(defined.name.span, format!("defined for `{}`", here.name))
+                .also(to.span, format!("another network than `{from}`: only the gateway leads there"))
+                .help(format!("apply the DestinationRule in `{}` too: its gateway builds a way in for each subset it knows", mesh.cluster_name(gateway_plane)));
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! YAML as kubectl reads it, with true places, whatever the text.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mesh_lint::source::{Span, Spanned, Text};
-use mesh_lint::yaml::{self, Document, Entries, IntOrString, Scalar, Shape, Stream, Value};
+use mesh_lint::yaml::{self, Document, Entries, IntOrString, Scalar, Shape, Stream, Style, Value};
+use proptest::prelude::*;
 use serde::Deserialize;
 
 /// Where the texts of these tests begin, so that no span is right by accident.
@@ -251,7 +253,11 @@ fn aliases_neither_multiply_nor_overflow() {
     let mut laughs = "l0: &l0 [a, b, c, d, e, f, g, h, i]\n".to_owned();
     for i in 1..12 {
         let aliases = vec![format!("*l{}", i - 1); 9].join(", ");
-        laughs += &format!("l{i}: &l{i} [{aliases}]\n");
+        let line = format!(
+            "l{i}: &l{i} [{aliases}]
+"
+        );
+        laughs.push_str(&line);
     }
     let laughs = document(&laughs);
     let (value, mismatches) = laughs.root().read::<serde_json::Value>();
@@ -260,7 +266,12 @@ fn aliases_neither_multiply_nor_overflow() {
 
     let mut chain = "c0: &c0 {}\n".to_owned();
     for i in 1..300 {
-        chain += &format!("c{i}: &c{i} {{<<: *c{}, k: *c{}}}\n", i - 1, i - 1);
+        let link = format!(
+            "c{i}: &c{i} {{<<: *c{0}, k: *c{0}}}
+",
+            i - 1
+        );
+        chain.push_str(&link);
     }
     let chain = document(&chain);
     assert!(chain.root().get("c299").unwrap().get("absent").is_none());
@@ -268,10 +279,281 @@ fn aliases_neither_multiply_nor_overflow() {
     assert_eq!(mismatches[0].message, "nested more than 128 levels deep");
 }
 
+fn json(document: &Document) -> serde_json::Value {
+    document.root().read().0.expect("any document is JSON")
+}
+
+/// A deployment, and a patch that begins where the deployment ends.
+fn patched(base: &str, patch: &str) -> (Document, String) {
+    let base_document = document(base);
+    let at = BASE + u32::try_from(base.len()).expect("a short text");
+    let mut patch_stream = yaml::parse(&Arc::from(patch), at);
+    (base_document.patched(&patch_stream.documents.remove(0)), format!("{base}{patch}"))
+}
+
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, labels: {a: x, b: w}}
+spec:
+  replicas: 2
+  template:
+    spec:
+      nodeSelector: &zone {zone: a}
+      affinity: *zone
+      containers:
+      - name: app
+        image: app:1
+        args: [a, b]
+        env: [{name: A, value: '1'}, {name: B, value: '2'}]
+        ports: [{containerPort: 80}, {containerPort: 80, protocol: UDP}]
+      - {name: sidecar, image: proxy:1}
+";
+
 #[test]
-fn shapes() {
-    let document = document("a: [1]\n");
-    assert_eq!(document.root().shape(), Shape::Mapping);
-    assert_eq!(document.root().at(&["a"]).unwrap().shape(), Shape::Sequence);
-    assert_eq!(all(&document).len(), 4);
+fn a_strategic_merge_patch_merges_lists_by_their_keys() {
+    let (document, text) = patched(
+        DEPLOYMENT,
+        "\
+kind: Other
+metadata: {name: other, labels: {a: null, c: z}}
+spec:
+  template:
+    spec:
+      nodeSelector: {$patch: replace, disk: ssd}
+      affinity: {$patch: delete}
+      containers:
+      - name: app
+        image: \"app:2\"
+        args: [c]
+        env: [{name: B, $patch: delete}, {name: C, value: '3'}]
+        ports: [{containerPort: 80, protocol: TCP, name: http}]
+",
+    );
+    let expected = serde_json::json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "cart", "labels": {"b": "w", "c": "z"}},
+        "spec": {"replicas": 2, "template": {"spec": {
+            "nodeSelector": {"disk": "ssd"},
+            "containers": [
+                {"name": "app", "image": "app:2", "args": ["c"],
+                 "env": [{"name": "C", "value": "3"}, {"name": "A", "value": "1"}],
+                 "ports": [{"containerPort": 80, "name": "http", "protocol": "TCP"},
+                           {"containerPort": 80, "protocol": "UDP"}]},
+                {"name": "sidecar", "image": "proxy:1"},
+            ],
+        }}},
+    });
+    assert_eq!(json(&document), expected);
+    for value in all(&document).into_iter().filter(|value| value.shape() == Shape::Scalar) {
+        let raw = slice(&text, value.span()).trim_matches(['\'', '"']);
+        assert_eq!(value.text().unwrap(), raw);
+    }
+}
+
+#[test]
+fn lists_of_custom_resources_are_replaced() {
+    let base = "apiVersion: example.com/v1\nkind: Any\nspec: {containers: [{name: a}], mode: x}\n";
+    let (document, _) = patched(base, "spec: {containers: [{name: b, c: null}]}\n");
+    let spec = serde_json::json!({"containers": [{"name": "b"}], "mode": "x"});
+    assert_eq!(json(&document)["spec"], spec);
+    let (document, _) = patched(base, "$patch: delete\n");
+    assert!(document.root().is_null());
+}
+
+#[test]
+fn a_json_patch_is_applied_in_order() {
+    let apply = |operations: &str| {
+        let operations = document(operations);
+        document(DEPLOYMENT).patched_by_json(operations.root())
+    };
+    let document = apply(
+        "
+- {op: test, path: /spec/replicas, value: 2}
+- {op: replace, path: /spec/replicas, value: 5}
+- {op: add, path: /metadata/labels/example.com~1zone, value: east}
+- {op: remove, path: /spec/template/spec/containers/0/env/0}
+- {op: add, path: /spec/template/spec/containers/0/args/-, value: c}
+- {op: add, path: /spec/template/spec/containers/0/args/0, value: z}
+- {op: copy, from: /metadata/labels/a, path: /metadata/labels/d}
+- {op: move, from: /metadata/labels/b, path: /metadata/labels/e}
+",
+    )
+    .unwrap();
+    let json = json(&document);
+    assert_eq!(json["spec"]["replicas"], 5);
+    let labels = serde_json::json!({"a": "x", "example.com/zone": "east", "d": "x", "e": "w"});
+    assert_eq!(json["metadata"]["labels"], labels);
+    let app = &json["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(app["args"], serde_json::json!(["z", "a", "b", "c"]));
+    assert_eq!(app["env"], serde_json::json!([{"name": "B", "value": "2"}]));
+
+    let refusal = |operations: &str| {
+        let mismatch = apply(operations).unwrap_err();
+        (slice(operations, mismatch.span).to_owned(), mismatch.path, mismatch.message)
+    };
+    let expected = ("/spec/none/x".into(), "[1]".into(), "there is no `none` at this path".into());
+    let first = "- {op: test, path: /kind, value: Deployment}";
+    assert_eq!(refusal(&format!("{first}\n- {{op: remove, path: /spec/none/x}}")), expected);
+    assert_eq!(refusal("[{op: add, path: /x}]").2, "`value` is missing");
+}
+
+#[test]
+fn embedded_yaml_has_its_true_places() {
+    let meshes = [
+        "data:\r\n  mesh: |-\r\n    # 註\r\n    trustDomain: \"td\"\r\n\r\n    list:\r\n    - 名: [1, x y]\r\n    rest: |\r\n      inner\r\n",
+        "data: {\"mesh\": \"# 註\\ntrustDomain: \\\"td\\\"\\nlist:\\n- 名: [1, \\u0078 y]\\nrest: inner\\n\"}",
+        "data:\n  mesh: '{trustDomain: \"td\", list: [{名: [1, x y]}], rest: inner} # 註'",
+    ];
+    for text in meshes {
+        let outer = document(text);
+        let mesh = outer.root().at(&["data", "mesh"]).unwrap();
+        let mut inner = mesh.embedded();
+        assert_eq!(inner.errors, []);
+        assert_eq!(slice(text, inner.comments[0]), "# 註");
+        let inner = inner.documents.remove(0);
+        let list = inner.root().get("list").unwrap().items().next().unwrap();
+        let item = list.get("名").unwrap().items().nth(1).unwrap();
+        assert_eq!(item.as_str().unwrap(), "x y");
+        assert_eq!(slice(text, item.span()).replace("\\u0078", "x"), "x y");
+        assert_eq!(
+            slice(text, inner.root().get("trustDomain").unwrap().span()).trim_matches(['\\', '"']),
+            "td"
+        );
+        assert_eq!(inner.root().get("rest").unwrap().as_str().unwrap().trim_end(), "inner");
+    }
+    let text = "mesh: |\n  a: 1\n  b: [\n";
+    let stream = document(text).root().get("mesh").unwrap().embedded();
+    assert_eq!(slice(text, stream.errors[0].span), "[");
+    let text = "mesh: >-\n  {a:\n  1}\n";
+    let stream = document(text).root().get("mesh").unwrap().embedded();
+    let root = stream.documents[0].root();
+    assert_eq!(slice(text, root.get("a").unwrap().span()), ">-\n  {a:\n  1}");
+    assert_eq!(root.get("a").unwrap().scalar(), Some(Scalar::Int(1)));
+}
+
+/// Everything that can be asked of a text, and what must hold of each answer.
+fn exercise(text: &str) {
+    let stream = stream(text);
+    let check =
+        |span: Span| assert!(span.start <= span.end && slice(text, span).len() == span.len());
+    stream.errors.iter().for_each(|error| check(error.span));
+    stream.comments.iter().for_each(|&comment| check(comment));
+    for document in &stream.documents {
+        for duplicate in document.duplicate_keys() {
+            check(duplicate.first);
+            check(duplicate.again);
+        }
+        let (_, mismatches) = document.root().read::<serde_json::Value>();
+        mismatches.iter().map(|mismatch| mismatch.span).for_each(check);
+        let (_, mismatches) = document.root().read::<Service>();
+        mismatches.iter().map(|mismatch| mismatch.span).for_each(check);
+        for value in all(document) {
+            let span = value.span();
+            check(span);
+            assert!(document.root().span().contains(span) || value.shape() == Shape::Scalar);
+            let (raw, cooked) = (slice(text, span), value.text());
+            match value.style() {
+                Some(Style::Literal | Style::Folded) => {
+                    assert!(raw.starts_with(['|', '>', '*']), "{raw:?} in {text:?}");
+                    check_embedded(text, value);
+                }
+                Some(Style::Single | Style::Double) => {
+                    assert!(raw.len() >= 2 && raw.starts_with(['\'', '"']) || raw.starts_with('*'));
+                    check_embedded(text, value);
+                }
+                Some(Style::Plain) if !raw.contains(['\n', '\r']) && !raw.starts_with('*') => {
+                    assert_eq!(cooked.as_deref(), Some(raw), "in {text:?}");
+                }
+                _ => {}
+            }
+        }
+        let _ = document.patched(document);
+        let _ = document.patched_by_json(document.root());
+    }
+}
+
+fn check_embedded(text: &str, outer: Value<'_>) {
+    let stream = outer.embedded();
+    for document in &stream.documents {
+        for value in all(document) {
+            assert_eq!(slice(text, value.span()).len(), value.span().len());
+        }
+    }
+    stream.errors.iter().for_each(|error| assert!(slice(text, error.span).len() <= text.len()));
+}
+
+const SEEDS: &[&str] = &[
+    DEPLOYMENT,
+    "\u{feff}a: &x\r\n  - |+2\r\n     t\r\n\r\n  - >-\r\n   é\r\n   f\r\nb: *x\r\n<<: {c: ~}\r\n---\r\n? [k]\r\n: \"\\u00e9\\\r\n  x\" # 終\r\n",
+    "{\"a\": [1, {\"b\": \"c\\nd: 'e'\"}], 'f': 'it''s'}\n...\n%YAML 1.1\n---\n!!map {a: !!str , b: !x 1}\n",
+    "m: |\n  a: 1\n  b:\n  - c: |\n     d\n\n  e: \"f\\tg\"\nn: '{h: i}'\no: \"- j\\n- k: \\\"l\\\"\"\n",
+];
+
+/// What an edit puts in: YAML's own characters, and pieces that go together badly.
+const PIECES: &[&str] = &[
+    "", "\n", "\r\n", "\r", " ", "  ", "\t", "-", "- ", ":", ": ", "?", "? ", "#", " #", "&a ",
+    "*a", "!", "!!str ", "|", ">", "|-\n", "'", "\"", "\\", "[", "]", "{", "}", ",", "%", "@", "`",
+    "~", "<<: ", "---\n", "...\n", "\u{feff}", "é", "終", "\u{85}", "\u{2028}", "\0", "😀",
+    "<<: *x\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_is_too_strange(text in "\\PC{0,60}") {
+        exercise(&text);
+    }
+
+    #[test]
+    fn no_edit_is_too_strange(
+        seed in proptest::sample::select(SEEDS),
+        edits in proptest::collection::vec(
+            (any::<proptest::sample::Index>(), 0..12usize, proptest::sample::select(PIECES)), 1..6),
+    ) {
+        let mut text: Vec<char> = seed.chars().collect();
+        for (at, cut, piece) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + cut).min(text.len());
+            text.splice(at..end, piece.chars());
+        }
+        exercise(&text.into_iter().collect::<String>());
+    }
+}
+
+#[test]
+fn depth_is_an_error_and_no_crash() {
+    for text in ["[".repeat(100_000), "- ".repeat(10_000), "{a: ".repeat(20_000)] {
+        let stream = stream(&text);
+        assert_eq!(stream.errors.len(), 1);
+        assert_eq!(stream.errors[0].message, "nested more than 255 levels deep");
+    }
+    exercise(&format!("{}{}", "[".repeat(250), "]".repeat(250)));
+}
+
+/// Real manifests below `corpus` and `cases` of a folder beside the project, or of `MESH_LINT_SHARED`.
+/// Without such a folder there is nothing to test.
+#[test]
+fn of_real_manifests_only_templates_break() {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
+    let shared = PathBuf::from(std::env::var_os("MESH_LINT_SHARED").unwrap_or(beside.into()));
+    let (mut files, mut documents, mut broken) = (0, 0, 0);
+    let folders = ["corpus", "cases"].map(|name| walkdir::WalkDir::new(shared.join(name)));
+    for entry in folders.into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !path.extension().is_some_and(|it| it == "yaml" || it == "yml" || it == "json") {
+            continue;
+        }
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        exercise(&text);
+        let stream = stream(&text);
+        files += 1;
+        documents += stream.documents.len();
+        broken += stream.errors.len();
+        let is_fine = stream.errors.is_empty() || text.contains("{{");
+        assert!(is_fine, "{}: {:?}", path.display(), stream.errors);
+    }
+    println!("{files} files, {documents} documents, {broken} broken");
 }

@@ -78,8 +78,8 @@ impl<'a, 't> Reader<'a, 't> {
         match self.value.shape() {
             Shape::Mapping => return self.visit_mapping(visitor, true),
             Shape::Sequence => {
-                let items = self.value.tape.children(self.value.target());
-                let items = Items { of: self.enter(1)?, items, position: 0 };
+                let rest = self.value.tape.children(self.value.target());
+                let items = Items { of: self.enter(1)?, rest, position: 0 };
                 return self.blame(visitor.visit_seq(items));
             }
             Shape::Scalar => {}
@@ -235,7 +235,7 @@ impl<'t> MapAccess<'t> for Fields<'_, 't> {
 /// The items of a sequence.
 struct Items<'a, 't, I> {
     of: Reader<'a, 't>,
-    items: I,
+    rest: I,
     position: usize,
 }
 
@@ -246,7 +246,7 @@ impl<'t, I: Iterator<Item = u32>> SeqAccess<'t> for Items<'_, 't, I> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Error> {
-        for item in self.items.by_ref() {
+        for item in self.rest.by_ref() {
             self.position += 1;
             if !self.of.attempt.skip.contains(&item) {
                 let result = seed.deserialize(self.of.at(item));

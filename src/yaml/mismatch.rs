@@ -80,7 +80,7 @@ impl Error {
     }
 }
 
-impl<'t> Value<'t> {
+impl Value<'_> {
     /// Reads the value as `T`, leniently: a field that has not the wanted shape is left out (so it
     /// takes its default) and reported, as is an item of a list, and everything else is still read.
     /// `None` where the value as a whole cannot be a `T`, or with more than 32 mismatches.

@@ -2,10 +2,14 @@
 
 mod complaint;
 mod de;
+mod embedded;
+mod json_patch;
 mod mismatch;
 mod parse;
 mod scalar;
+mod strategic;
 mod tape;
+mod tree;
 mod typed;
 mod value;
 
@@ -75,15 +79,12 @@ pub fn parse(text: &Arc<str>, base: u32) -> Stream {
 }
 
 impl Document {
-    /// This document with a strategic merge patch laid over it, as kustomize does.
-    pub fn patched(&self, _patch: &Self) -> Self {
-        todo!()
-    }
-}
-
-impl Value<'_> {
-    /// Parses the YAML that a string value holds.
-    pub fn embedded(self) -> Stream {
-        todo!()
+    /// One null that is written nowhere.
+    fn nothing() -> Self {
+        let mut tape = tape::Tape::default();
+        let null = tape::Node::scalar(Span::default(), Style::Plain, tape::Tag::None);
+        let index = tape.push(null);
+        tape.node_mut(index).set(tape::Flag::Empty);
+        Self { tape }
     }
 }

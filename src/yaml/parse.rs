@@ -79,7 +79,12 @@ impl<'s> Builder<'s> {
     /// Takes one event at `start..end` of the text.
     fn take(&mut self, event: Event<'_>, start: usize, end: usize) -> Result<(), SyntaxError> {
         match event {
-            Event::DocumentStart(..) => self.cursor = end,
+            Event::DocumentStart(true, _) => self.cursor = end,
+            // Without `---` the event is placed at the first token, and for a block scalar that
+            // is its content. Such a document is the first one or follows `...`.
+            Event::DocumentStart(false, _) => {
+                self.cursor = self.text[..start].rfind("\n...").map_or(0, |at| at + "\n...".len());
+            }
             Event::DocumentEnd => self.finish(),
             Event::Comment(..) => self.stream.comments.push(self.span(start, end)),
             Event::Scalar(value, style, anchor, tag) => {

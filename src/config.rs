@@ -44,6 +44,8 @@ pub struct ClusterConfig {
     pub role: Option<Text>,
     /// The cluster whose control plane serves it.
     pub control_plane: Option<Text>,
+    /// The mesh it is of; one mesh for all that name none.
+    pub mesh: Option<Text>,
     /// Localities of its nodes.
     pub localities: Vec<Text>,
     /// Whether nothing of this mesh lives elsewhere in this cluster.
@@ -112,13 +114,14 @@ struct FileCluster {
     network: Option<Text>,
     role: Option<Text>,
     control_plane: Option<Text>,
+    mesh: Option<Text>,
     localities: Vec<Text>,
     complete: Option<Spanned<bool>>,
 }
 
 const KEYS: &[&str] = &["clusters", "rules", "fail-on", "select", "ignore", "namespace"];
 const CLUSTER_KEYS: &[&str] =
-    &["paths", "network", "role", "control-plane", "localities", "complete"];
+    &["paths", "network", "role", "control-plane", "mesh", "localities", "complete"];
 
 /// `off`, a severity, or a mapping of settings.
 #[derive(Clone, Debug, Default)]
@@ -317,6 +320,7 @@ impl FileCluster {
             network: self.network.clone(),
             role: self.role.clone(),
             control_plane: self.control_plane.clone(),
+            mesh: self.mesh.clone(),
             localities: self.localities.clone(),
             complete: self.complete.as_ref().is_some_and(|c| c.value),
         }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Member;
 use crate::kinds::View;
 use crate::kinds::control_plane::{Install, MeshConfig, Values};
 use crate::kinds::core::Namespace;
+use crate::kinds::delivery::HelmRelease;
 use crate::kinds::workloads::Workload;
-use crate::kinds::{Meta, Resource};
+use crate::kinds::{Meta, Object, Resource};
 use crate::source::{Span, Text};
 
 /// Where a fact comes from.
@@ -31,8 +31,14 @@ pub enum Origin {
     Webhook,
     /// A Flux or Argo CD object.
     Delivery,
-    /// The name of a folder or file.
+    /// A kustomization takes it in.
+    Kustomize,
+    /// The name of a folder.
     Folder,
+    /// The name of a file, or what it tells.
+    File,
+    /// No cluster has it for itself, so all have it.
+    Shared,
     /// Nothing: there is no sign of a second cluster.
     Alone,
 }
@@ -49,7 +55,10 @@ impl fmt::Display for Origin {
             Self::Namespace => "namespace label",
             Self::Webhook => "injector webhook",
             Self::Delivery => "delivery object",
+            Self::Kustomize => "kustomization",
             Self::Folder => "folder",
+            Self::File => "file",
+            Self::Shared => "shared by all",
             Self::Alone => "no sign of several clusters",
         })
     }
@@ -131,17 +140,11 @@ impl Facts {
     }
 
     /// Learns what a resource of the cluster tells.
-    pub(super) fn learn(&mut self, member: &Member) {
-        match &member.object.view {
+    pub(super) fn learn(&mut self, object: &Object) {
+        match &object.view {
             View::IstioOperator(r) => self.learn_install(&r.meta, &r.spec, Origin::IstioOperator),
             View::SailIstio(r) => self.learn_install(&r.meta, &r.spec, Origin::Sail),
-            View::HelmRelease(r) => self.learn_values(&r.spec.values, Origin::HelmValues),
-            View::Application(r) => {
-                let sources = r.spec.source.iter().chain(&r.spec.sources);
-                for values in sources.filter_map(|s| s.helm.values_object.as_ref()) {
-                    self.learn_values(values, Origin::HelmValues);
-                }
-            }
+            View::HelmRelease(r) if r.spec.kube_config.is_none() => self.learn_release(&r.spec),
             View::ConfigMap(r) => {
                 if let Some(config) = &r.spec.mesh {
                     self.learn_mesh_config(config, Origin::MeshConfig);
@@ -157,6 +160,20 @@ impl Facts {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn learn_release(&mut self, release: &HelmRelease) {
+        self.learn_values(&release.values, Origin::HelmValues);
+        self.learn_chart(release.chart.spec.chart.as_ref(), release.chart.spec.version.as_ref());
+    }
+
+    /// Learns what the chart `istiod` tells: its version is Istio's.
+    pub(super) fn learn_chart(&mut self, chart: Option<&Text>, version: Option<&Text>) {
+        let Some(chart) = chart.filter(|c| c.rsplit('/').next() == Some("istiod")) else { return };
+        push(&mut self.version, version, Origin::HelmValues);
+        if self.role.is_empty() {
+            self.role.push((Role::Primary, chart.span));
         }
     }
 
@@ -187,6 +204,9 @@ impl Facts {
         push(&mut self.name, values.multi_cluster.cluster_name.as_ref(), origin);
         push(&mut self.name, values.pilot.env.get("CLUSTER_ID"), origin);
         push(&mut self.network, global.network.as_ref(), origin);
+        if values.multi_cluster.cluster_name.is_some() {
+            push(&mut self.network, values.network.as_ref(), origin);
+        }
         push(&mut self.mesh_id, global.mesh_id.as_ref(), origin);
         push(&mut self.version, global.tag.as_ref(), origin);
         push(&mut self.revision, values.revision.as_ref(), origin);
@@ -199,7 +219,8 @@ impl Facts {
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
         let config = global.config_cluster.as_ref().is_some_and(|c| c.value);
         let role = if config { Role::ConfigOfExternal } else { Role::Remote };
-        if let Some(address) = &global.remote_pilot_address {
+        let profile = values.profile.as_ref().filter(|p| p.as_str() == "remote");
+        if let Some(address) = global.remote_pilot_address.as_ref().or(profile) {
             self.role.push((role, address.span));
         } else if let Some(enabled) = values.istiod_remote.enabled.as_ref().filter(|e| e.value) {
             self.role.push((role, enabled.span));
@@ -267,13 +288,101 @@ impl Facts {
     }
 }
 
-/// Adds a fact. Empty values and variables that a pipeline fills in tell nothing.
+/// Adds a fact; an empty value tells nothing.
 fn push(facts: &mut Vec<Fact>, value: Option<&Text>, origin: Origin) {
-    let Some(value) = value.filter(|v| !v.is_empty() && !crate::kinds::is_placeholder(v)) else {
-        return;
-    };
+    let Some(value) = value.filter(|v| !v.is_empty()) else { return };
     let fact = Fact { value: value.clone(), origin };
     if !facts.iter().any(|f| f.value.span == fact.value.span && f.value == fact.value) {
         facts.push(fact);
     }
+}
+
+impl Facts {
+    fn lists(&mut self) -> [&mut Vec<Fact>; 8] {
+        [
+            &mut self.name,
+            &mut self.network,
+            &mut self.mesh_id,
+            &mut self.trust_domain,
+            &mut self.revision,
+            &mut self.version,
+            &mut self.served_by,
+            &mut self.system_namespace,
+        ]
+    }
+
+    /// Fills in parameters.
+    pub(super) fn change(&mut self, with: impl Fn(&str) -> String) {
+        self.lists()
+            .into_iter()
+            .flatten()
+            .for_each(|fact| fact.value.value = with(&fact.value.value));
+    }
+
+    /// Gives every fact one place.
+    pub(super) fn stand_at(&mut self, span: Span) {
+        self.lists().into_iter().flatten().for_each(|fact| fact.value.span = span);
+        self.role.iter_mut().for_each(|(_, at)| *at = span);
+    }
+
+    /// Drops what a pipeline is still to fill in: it tells nothing.
+    pub(super) fn settle(&mut self) {
+        for list in self.lists() {
+            list.retain(|fact| !crate::kinds::is_placeholder(&fact.value));
+        }
+    }
+
+    /// Takes in what others tell of the same cluster.
+    pub(super) fn absorb(&mut self, mut other: Self) {
+        for (own, told) in self.lists().into_iter().zip(other.lists()) {
+            for fact in told.drain(..) {
+                push(own, Some(&fact.value), fact.origin);
+            }
+        }
+        self.role.append(&mut other.role);
+        self.mesh_config.append(&mut other.mesh_config);
+    }
+
+    /// Takes in what values for all clusters tell, where the cluster's own tell nothing.
+    pub(super) fn absorb_defaults(&mut self, mut defaults: Self) {
+        for (own, told) in self.lists().into_iter().zip(defaults.lists()) {
+            if own.is_empty() {
+                own.append(told);
+            }
+        }
+        if self.role.is_empty() {
+            self.role = defaults.role;
+        }
+        self.mesh_config.append(&mut defaults.mesh_config);
+    }
+
+    /// What is told twice and differently; several revisions and versions may live side by side.
+    pub fn contradictions(&self) -> Vec<Contradiction> {
+        let lists = [
+            ("name", &self.name),
+            ("network", &self.network),
+            ("mesh ID", &self.mesh_id),
+            ("trust domain", &self.trust_domain),
+            ("control plane's namespace", &self.system_namespace),
+        ];
+        let differ = |(what, facts): (&'static str, &Vec<Fact>)| {
+            let mut distinct: Vec<Fact> = Vec::new();
+            for fact in facts {
+                if distinct.iter().all(|f| f.value != fact.value) {
+                    distinct.push(fact.clone());
+                }
+            }
+            (distinct.len() > 1).then_some(Contradiction { what, facts: distinct })
+        };
+        lists.into_iter().filter_map(differ).collect()
+    }
+}
+
+/// Facts of one cluster that can't all be true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// What is told: `name`, `network`, `mesh ID`, ...
+    pub what: &'static str,
+    /// One fact per value, in the order of the input.
+    pub facts: Vec<Fact>,
 }

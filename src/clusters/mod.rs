@@ -1,17 +1,26 @@
 //! Which manifest belongs to which cluster: configuration, control-plane facts, delivery objects, folders.
 
+mod assign;
+mod claims;
+mod delivery;
 mod facts;
-mod paths;
+mod kustomize;
+mod meshes;
+mod roster;
+mod signs;
+mod tree;
+mod units;
+mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::config::{ClusterConfig, Config};
-use crate::kinds::file::Manifests;
-use crate::kinds::{Meta, Object};
-use crate::source::{FileId, Skipped, Sources, Text};
+use crate::config::ClusterConfig;
+use crate::kinds::Object;
+use crate::source::{FileId, Skipped, Text};
 
-pub use facts::{Fact, Facts, Origin, Role};
+pub use assign::assign;
+pub use facts::{Contradiction, Fact, Facts, Origin, Role};
 
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +86,15 @@ impl Cluster {
         !self.facts.foreign_ca.is_empty()
     }
 
+    /// What is told of it twice and differently, by its manifests or by the configuration.
+    pub fn contradictions(&self) -> Vec<Contradiction> {
+        let mut facts = self.facts.clone();
+        if let Some(network) = self.config.as_ref().and_then(|c| c.network.clone()) {
+            facts.network.insert(0, Fact { value: network, origin: Origin::Configuration });
+        }
+        facts.contradictions()
+    }
+
     /// Its role, where it is told.
     pub fn role(&self) -> Option<Role> {
         let told = self.config.as_ref().and_then(|c| c.role.as_ref()).and_then(|r| Role::parse(r));
@@ -95,85 +113,32 @@ pub struct Member {
     pub object: Arc<Object>,
 }
 
+/// A file and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The file.
+    pub file: FileId,
+    /// The clusters it belongs to; none where the configuration has none for it.
+    pub clusters: Vec<ClusterId>,
+    /// How we know.
+    pub origin: Origin,
+}
+
 /// All clusters and what belongs to them.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     /// The clusters, ordered by name.
     pub clusters: Vec<Cluster>,
-    /// Resources by cluster, in the order of the input.
+    /// Resources by cluster, in the order of the input, as kustomize makes them.
     pub members: Vec<Member>,
+    /// Every file with something in it that can belong to a cluster, ordered by place.
+    pub placed: Vec<Placed>,
     /// Files that turned out to be no manifests of their own: patches of kustomize and the like.
     pub skipped: Vec<Skipped>,
     /// Files with resources that belong to no cluster of the configuration.
     pub homeless: Vec<FileId>,
-}
-
-/// Finds the clusters and gives each resource to those it belongs to.
-pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
-    let named: Vec<(String, Option<ClusterConfig>, Origin)> = if config.clusters.is_empty() {
-        paths::clusters(sources, files)
-            .into_iter()
-            .map(|(name, origin)| (name, None, origin))
-            .collect()
-    } else {
-        let told = config.clusters.iter();
-        told.map(|c| (c.name.value.clone(), Some(c.clone()), Origin::Configuration)).collect()
-    };
-    let mut fleet = Fleet::default();
-    for (name, config, origin) in named {
-        let id = ClusterId::at(fleet.clusters.len());
-        let (facts, files) = (Facts::default(), BTreeSet::new());
-        fleet.clusters.push(Cluster { id, name, facts, origin, mesh: 0, config, files });
-    }
-    let owners = owners(sources, files, &fleet.clusters);
-    for read in files {
-        let Some(owners) = owners.get(&read.file) else {
-            if !read.objects.is_empty() {
-                fleet.homeless.push(read.file);
-            }
-            continue;
-        };
-        for &cluster in owners {
-            fleet.clusters[cluster.index()].files.insert(read.file);
-            for object in &read.objects {
-                let namespace = namespace_of(&object.meta, config);
-                fleet.members.push(Member { cluster, namespace, object: Arc::clone(object) });
-            }
-            for values in &read.values {
-                fleet.clusters[cluster.index()].facts.learn_values(values, Origin::HelmValues);
-            }
-        }
-    }
-    for member in &fleet.members {
-        fleet.clusters[member.cluster.index()].facts.learn(member);
-    }
-    fleet
-}
-
-fn owners(
-    sources: &Sources,
-    files: &[Manifests],
-    clusters: &[Cluster],
-) -> BTreeMap<FileId, Vec<ClusterId>> {
-    let mut owners = BTreeMap::new();
-    for read in files {
-        let name = &sources.file(read.file).name;
-        let told =
-            |c: &&Cluster| c.config.as_ref().is_some_and(|config| config.paths.contains(name));
-        let configured = clusters.iter().any(|c| c.config.is_some());
-        let mut of: Vec<ClusterId> = if configured {
-            clusters.iter().filter(told).map(|c| c.id).collect()
-        } else {
-            clusters.iter().filter(|c| paths::names(name, &c.name)).map(|c| c.id).collect()
-        };
-        if of.is_empty() && !configured {
-            of = clusters.iter().map(|c| c.id).collect();
-        }
-        if !of.is_empty() {
-            owners.insert(read.file, of);
-        }
-    }
-    owners
+    /// Paths in kustomizations that lead nowhere within the input.
+    pub missing: Vec<Text>,
 }
 
 /// Kinds without a namespace, among those we look into.
@@ -198,13 +163,9 @@ pub fn is_cluster_scoped(kind: &str) -> bool {
             | "ClusterConfig"
             | "Cluster"
             | "Kustomization"
+            | "Istio"
+            | "IstioRevision"
+            | "IstioCNI"
+            | "ZTunnel"
     )
-}
-
-fn namespace_of(meta: &Meta, config: &Config) -> String {
-    if is_cluster_scoped(&meta.kind) {
-        return String::new();
-    }
-    let told = meta.namespace.as_ref().map(|ns| ns.value.clone());
-    told.or_else(|| config.namespace.clone()).unwrap_or_else(|| "default".to_owned())
 }

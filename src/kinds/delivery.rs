@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::control_plane::Values;
 use crate::source::{Spanned, Text};
+use crate::yaml::{Entries, Value};
 
 /// A `kustomization.yaml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -46,7 +47,7 @@ pub struct Patch {
 
 /// What a patch changes; each part is a regular expression over the whole value.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct PatchTarget {
     /// API group.
     pub group: Option<String>,
@@ -58,6 +59,8 @@ pub struct PatchTarget {
     pub name: Option<String>,
     /// Namespace.
     pub namespace: Option<String>,
+    /// Labels, as `key=value` with commas between.
+    pub label_selector: Option<String>,
 }
 
 /// An entry of `replicas`.
@@ -155,6 +158,16 @@ pub struct Source {
     pub target_revision: Option<Text>,
     /// Values of the chart.
     pub helm: Helm,
+    /// How a folder of plain manifests is read.
+    pub directory: Directory,
+}
+
+/// `directory` of a source.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Directory {
+    /// Whether folders below are read too.
+    pub recurse: bool,
 }
 
 /// `helm` of a source.
@@ -165,6 +178,23 @@ pub struct Helm {
     pub values_object: Option<Values>,
     /// Values files.
     pub value_files: Vec<Text>,
+    /// Values, as a text of YAML.
+    pub values: Option<Text>,
+    /// What that text holds, its spans at their true places.
+    #[serde(skip)]
+    pub inline_values: Option<Box<Values>>,
+    /// Single values by their path.
+    pub parameters: Vec<HelmParameter>,
+}
+
+/// A single value of a chart.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HelmParameter {
+    /// Its path: `global.network`.
+    pub name: Option<Text>,
+    /// The value.
+    pub value: Option<Text>,
 }
 
 /// Where an Application is applied.
@@ -189,12 +219,32 @@ pub struct ApplicationSet {
     pub template: ApplicationTemplate,
 }
 
-/// A generator: only lists say everything offline.
+/// A generator: lists, and folders of the repository, say everything offline.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Generator {
     /// Literal elements.
     pub list: Option<ListGenerator>,
+    /// Folders of the repository.
+    pub git: Option<GitGenerator>,
+}
+
+/// A git generator.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GitGenerator {
+    /// Folders, as globs.
+    pub directories: Vec<GitDirectory>,
+}
+
+/// Folders of a git generator.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GitDirectory {
+    /// `clusters/*`.
+    pub path: Option<Text>,
+    /// Whether these are left out.
+    pub exclude: bool,
 }
 
 /// A list generator.
@@ -202,7 +252,7 @@ pub struct Generator {
 #[serde(default)]
 pub struct ListGenerator {
     /// Parameters of each Application.
-    pub elements: Vec<crate::yaml::Entries<Text>>,
+    pub elements: Vec<Entries<Text>>,
 }
 
 /// Template of an ApplicationSet.
@@ -211,4 +261,22 @@ pub struct ListGenerator {
 pub struct ApplicationTemplate {
     /// `spec` of the Applications.
     pub spec: Application,
+}
+
+impl Application {
+    /// Reads `helm.values` of its sources, which are texts of YAML.
+    pub(super) fn read_inline_values(&mut self, spec: Option<Value<'_>>) {
+        let Some(spec) = spec else { return };
+        let read = |source: Value<'_>| {
+            let stream = source.at(&["helm", "values"])?.embedded();
+            stream.documents.first()?.root().read::<Values>().0.map(Box::new)
+        };
+        if let (Some(source), Some(value)) = (&mut self.source, spec.get("source")) {
+            source.helm.inline_values = read(value);
+        }
+        let values = spec.get("sources").into_iter().flat_map(Value::items);
+        for (source, value) in self.sources.iter_mut().zip(values) {
+            source.helm.inline_values = read(value);
+        }
+    }
 }

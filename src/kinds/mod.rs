@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::source::{FileId, Span, Text};
-use crate::yaml::{Document, Entries, Mismatch, Value};
+use crate::yaml::{Document, Entries, Mismatch, Shape, Value};
 
 /// What every resource has: `apiVersion`, `kind` and `metadata`.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,16 @@ pub struct Object {
     pub mismatches: Vec<Mismatch>,
 }
 
+impl Object {
+    /// Changes what the resource is called, in its head and in its view alike.
+    pub fn change_meta(&mut self, change: impl Fn(&mut Meta)) {
+        change(Arc::make_mut(&mut self.meta));
+        if let Some(meta) = self.view.meta_mut() {
+            change(meta);
+        }
+    }
+}
+
 macro_rules! views {
     ($($(#[$doc:meta])* $name:ident($view:ty): $root:literal, $groups:expr, $kinds:expr;)*) => {
         /// The view of a resource, by kind.
@@ -131,6 +141,15 @@ macro_rules! views {
             $($(#[$doc])* $name(Arc<Resource<$view>>),)*
             /// A kind that no rule reads.
             Other,
+        }
+
+        impl View {
+            fn meta_mut(&mut self) -> Option<&mut Meta> {
+                match self {
+                    $(Self::$name(r) => Some(&mut Arc::make_mut(r).meta),)*
+                    Self::Other => None,
+                }
+            }
         }
 
         fn view(meta: &Meta, root: Value<'_>, mismatches: &mut Vec<Mismatch>) -> View {
@@ -277,8 +296,12 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             }
         }
         let mut view = view(&meta, root, &mut mismatches);
-        if let View::ConfigMap(map) = &mut view {
-            Arc::make_mut(map).spec.mesh = core::mesh_config(root, &mut mismatches);
+        match &mut view {
+            View::ConfigMap(map) => {
+                Arc::make_mut(map).spec.mesh = core::mesh_config(root, &mut mismatches)
+            }
+            View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
+            _ => {}
         }
         known |= !matches!(view, View::Other);
         found.push(Object { meta: Arc::new(meta), view, mismatches });
@@ -294,7 +317,8 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
 fn kustomization_without_kind(root: Value<'_>, file: Option<FileId>) -> Option<Meta> {
     let lists =
         ["resources", "bases", "components", "patches", "patchesStrategicMerge", "generators"];
-    lists.iter().find(|key| root.get(key).is_some())?;
+    // A chart's values may have `resources` too, but those are a mapping.
+    lists.iter().find(|key| root.get(key).is_some_and(|list| list.shape() == Shape::Sequence))?;
     let named = |text: &str| Text::new(text.to_owned(), root.span());
     Some(Meta {
         api_version: named("kustomize.config.k8s.io/v1beta1"),

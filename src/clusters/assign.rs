@@ -1,0 +1,337 @@
+//! The way from files to a fleet: units, deliveries, claims, kustomize's builds, facts, meshes.
+//!
+//! The configuration goes before everything. Without it, clusters are the folders and files that their
+//! names, their control planes or a clash with their siblings tell ([`super::units`]), and those that
+//! Flux and Argo CD name. A file belongs to the clusters to which it is delivered, else to those whose
+//! kustomizations take it in, else to the one in whose folder it stands or whose name it bears. What
+//! nobody claims belongs to all clusters nearby; files beside a kustomization that does not list them
+//! are not applied and are passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::claims::{Claims, Strength, add_delivered};
+use super::delivery::{self, Delivery};
+use super::facts::{Facts, Origin};
+use super::kustomize::{Graph, is_kustomization};
+use super::roster::{self, Seed};
+use super::signs::Signs;
+use super::tree::{Tree, folder_of};
+use super::units::{Finder, Place};
+use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes};
+use crate::config::Config;
+use crate::kinds::file::Manifests;
+use crate::kinds::{Meta, Object, View};
+use crate::source::{Skipped, Sources};
+
+/// Finds the clusters and gives each resource to those it belongs to.
+pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
+    let tree = Tree::of(sources, files);
+    let graph = Graph::of(&tree);
+    let signs: Vec<Signs> = (0..files.len()).map(|file| Signs::of(&tree, file)).collect();
+    let deliveries = delivery::all(&tree);
+    let mut seeds = if config.clusters.is_empty() {
+        roster::seeds(&tree, &signs, &Finder::new(&tree, &graph, &signs).units())
+    } else {
+        configured(config)
+    };
+    add_delivered(&tree, &mut seeds, &deliveries, config);
+    if seeds.is_empty() {
+        seeds.push(alone(&signs));
+    }
+    let (owners, targets, rest) = owners(&tree, &graph, &signs, &seeds, &deliveries, config);
+    if !rest.is_empty() {
+        seeds.push(rest_of(&seeds));
+    }
+    let order = order(&seeds, &owners, &targets, !config.clusters.is_empty());
+    Assembly { tree: &tree, graph: &graph, config, owners: &owners }.fleet(
+        &seeds,
+        &order,
+        &deliveries,
+        &targets,
+    )
+}
+
+/// Whose each file is, and how we know.
+pub(super) type Owners = Vec<Option<(Vec<usize>, Origin)>>;
+
+/// Owners of files, targets of deliveries, and the files that are left for a cluster of their own.
+fn owners(
+    tree: &Tree<'_>,
+    graph: &Graph<'_>,
+    signs: &[Signs],
+    seeds: &[Seed],
+    deliveries: &[Delivery],
+    config: &Config,
+) -> (Owners, Vec<Vec<usize>>, Vec<usize>) {
+    let mut claims = Claims::new(tree, graph, signs, seeds);
+    let mut rest = Vec::new();
+    if config.clusters.is_empty() {
+        claims.by_place();
+        claims.by_use(deliveries);
+        rest = if seeds.len() == 1 && seeds[0].origin == Origin::Alone {
+            (0..tree.files.len()).for_each(|file| {
+                claims.of[file] = Some(super::claims::Claim {
+                    strength: Strength::Shared,
+                    origin: Origin::Alone,
+                    seeds: BTreeSet::from([0]),
+                })
+            });
+            Vec::new()
+        } else {
+            claims.share()
+        };
+    } else {
+        claims.by_configuration();
+    }
+    claims.by_use(deliveries);
+    let targets = deliveries.iter().map(|d| claims.targets(d)).collect();
+    let mut owners: Owners = claims
+        .of
+        .into_iter()
+        .map(|c| c.map(|c| (c.seeds.into_iter().collect(), c.origin)))
+        .collect();
+    for &file in &rest {
+        owners[file] = Some((vec![seeds.len()], Origin::Alone));
+    }
+    (owners, targets, rest)
+}
+
+fn configured(config: &Config) -> Vec<Seed> {
+    let seed = |c: &crate::config::ClusterConfig| Seed {
+        config: Some(c.clone()),
+        ..Seed::new(&c.name, Origin::Configuration)
+    };
+    config.clusters.iter().map(seed).collect()
+}
+
+/// One cluster for everything, called as its control plane calls it.
+fn alone(signs: &[Signs]) -> Seed {
+    let told: BTreeSet<&str> =
+        signs.iter().flat_map(|s| s.told.iter().map(|(_, name)| name.as_str())).collect();
+    let name = if told.len() == 1 { told.first().copied() } else { None };
+    Seed {
+        places: BTreeSet::from([Place::Folder(String::new())]),
+        ..Seed::new(name.unwrap_or("cluster"), Origin::Alone)
+    }
+}
+
+/// A cluster for what can't belong to the others.
+fn rest_of(seeds: &[Seed]) -> Seed {
+    let is_free = |name: &&str| seeds.iter().all(|s| s.name != **name);
+    let name = ["cluster", "rest"].into_iter().find(is_free).unwrap_or("other manifests");
+    let family = seeds.iter().map(|s| s.family + 1).max().unwrap_or(0);
+    Seed { family, is_told: false, ..Seed::new(name, Origin::Alone) }
+}
+
+/// Seeds by name, those left out that have nothing.
+fn order(seeds: &[Seed], owners: &Owners, targets: &[Vec<usize>], configured: bool) -> Vec<usize> {
+    let owning: BTreeSet<usize> =
+        owners.iter().flatten().flat_map(|(seeds, _)| seeds.iter().copied()).collect();
+    let targeted: BTreeSet<usize> = targets.iter().flatten().copied().collect();
+    let mut order: Vec<usize> = (0..seeds.len())
+        .filter(|i| configured || owning.contains(i) || targeted.contains(i))
+        .collect();
+    order.sort_by(|&a, &b| seeds[a].name.cmp(&seeds[b].name).then(a.cmp(&b)));
+    order
+}
+
+struct Assembly<'a, 'i> {
+    tree: &'a Tree<'i>,
+    graph: &'a Graph<'i>,
+    config: &'a Config,
+    owners: &'a Owners,
+}
+
+impl Assembly<'_, '_> {
+    fn fleet(
+        &self,
+        seeds: &[Seed],
+        order: &[usize],
+        deliveries: &[Delivery],
+        targets: &[Vec<usize>],
+    ) -> Fleet {
+        let mut fleet = Fleet { missing: self.graph.missing.clone(), ..Fleet::default() };
+        let seeds: Vec<Seed> = order.iter().map(|&i| seeds[i].clone()).collect();
+        let ids: BTreeMap<usize, ClusterId> =
+            order.iter().enumerate().map(|(at, seed)| (*seed, ClusterId::at(at))).collect();
+        for (at, seed) in seeds.iter().enumerate() {
+            fleet.clusters.push(Cluster {
+                id: ClusterId::at(at),
+                name: seed.name.clone(),
+                facts: Facts::default(),
+                origin: seed.origin,
+                mesh: 0,
+                config: seed.config.clone(),
+                files: BTreeSet::new(),
+            });
+        }
+        let passed = self.passed_over();
+        let mut owned: Vec<Vec<usize>> = vec![Vec::new(); seeds.len()];
+        for (file, owner) in self.owners.iter().enumerate() {
+            for seed in owner.iter().flat_map(|(seeds, _)| seeds) {
+                owned[ids[seed].index()].push(file);
+            }
+        }
+        for (at, files) in owned.into_iter().enumerate() {
+            self.fill(&mut fleet, ClusterId::at(at), files, &passed);
+        }
+        fleet.members.sort_by_key(|m| (m.object.meta.span, m.cluster));
+        self.note_files(&mut fleet, &ids, &passed);
+        learn(&mut fleet);
+        for (delivery, targets) in deliveries.iter().zip(targets) {
+            for cluster in targets.iter().filter_map(|seed| ids.get(seed)) {
+                fleet.clusters[cluster.index()].facts.absorb(delivery.facts.clone());
+            }
+        }
+        self.learn_values(&mut fleet);
+        meshes::group(
+            &mut fleet.clusters,
+            &seeds,
+            &fleet.members,
+            !self.config.clusters.is_empty(),
+        );
+        fleet
+    }
+
+    /// Puts into a cluster what its kustomizations make, then its files that none of them takes in.
+    fn fill(
+        &self,
+        fleet: &mut Fleet,
+        id: ClusterId,
+        files: Vec<usize>,
+        passed: &BTreeMap<usize, &'static str>,
+    ) {
+        let mut own: BTreeSet<usize> = files.into_iter().collect();
+        let mut built = BTreeSet::new();
+        for root in self.graph.roots(|node| own.contains(&node.file)) {
+            built.extend(self.graph.files(root));
+            for made in self.graph.build(self.tree, root) {
+                fleet.members.push(self.member(id, made.object));
+            }
+        }
+        own.extend(&built);
+        for &file in own.iter().filter(|f| self.tree.counts(**f)) {
+            let is_patch = passed.get(&file) == Some(&PATCH);
+            let apart = passed.contains_key(&file) || built.contains(&file);
+            if !apart || is_kustomization(self.tree.name(file)) {
+                for object in &self.tree.files[file].objects {
+                    fleet.members.push(self.member(id, Arc::clone(object)));
+                }
+            }
+            if !is_patch || built.contains(&file) {
+                fleet.clusters[id.index()].files.insert(self.tree.files[file].file);
+            }
+        }
+    }
+
+    fn member(&self, cluster: ClusterId, object: Arc<Object>) -> Member {
+        let namespace = namespace_of(&object.meta, self.config);
+        Member { cluster, namespace, object }
+    }
+
+    /// Files that are not applied by themselves, and why.
+    fn passed_over(&self) -> BTreeMap<usize, &'static str> {
+        let patches = self.graph.patch_files();
+        let mut passed: BTreeMap<usize, &'static str> =
+            patches.iter().map(|file| (*file, PATCH)).collect();
+        let taken = self.graph.taken();
+        for (name, file) in self.tree.in_order() {
+            let objects = &self.tree.files[file].objects;
+            let beside = self.graph.passes_over(folder_of(name)) && !is_kustomization(name);
+            let delivered =
+                matches!(&self.owners[file], Some((_, Origin::Delivery | Origin::Configuration)));
+            if beside
+                && !objects.is_empty()
+                && !taken.contains(&file)
+                && !patches.contains(&file)
+                && !delivered
+                && !objects.iter().any(|o| stands_alone(&o.view))
+            {
+                passed.insert(file, "not in the kustomization beside it");
+            }
+        }
+        passed
+    }
+
+    fn note_files(
+        &self,
+        fleet: &mut Fleet,
+        ids: &BTreeMap<usize, ClusterId>,
+        passed: &BTreeMap<usize, &'static str>,
+    ) {
+        for (file, read) in self.tree.files.iter().enumerate() {
+            if let Some(reason) = passed.get(&file).filter(|_| read.skipped.is_none()) {
+                let name = self.tree.sources.file(read.file).name.clone();
+                fleet.skipped.push(Skipped { file: name, reason });
+            } else if self.tree.counts(file) {
+                let (clusters, origin) = match &self.owners[file] {
+                    Some((seeds, origin)) => {
+                        (seeds.iter().filter_map(|s| ids.get(s)).copied().collect(), *origin)
+                    }
+                    None => (Vec::new(), Origin::Configuration),
+                };
+                if self.owners[file].is_none() && !read.objects.is_empty() {
+                    fleet.homeless.push(read.file);
+                }
+                fleet.placed.push(Placed { file: read.file, clusters, origin });
+            }
+        }
+        fleet.placed.sort_by_key(|p| p.file);
+    }
+
+    /// Values files: those of the cluster alone, then those it shares, which are overridden.
+    fn learn_values(&self, fleet: &mut Fleet) {
+        let mut defaults: Vec<Facts> = vec![Facts::default(); fleet.clusters.len()];
+        for placed in &fleet.placed {
+            let Some(file) = self.tree.find_by_id(placed.file) else { continue };
+            for values in &self.tree.files[file].values {
+                for cluster in &placed.clusters {
+                    let own = placed.clusters.len() == 1 || fleet.clusters.len() == 1;
+                    let facts = match own {
+                        true => &mut fleet.clusters[cluster.index()].facts,
+                        false => &mut defaults[cluster.index()],
+                    };
+                    facts.learn_values(values, Origin::HelmValues);
+                }
+            }
+        }
+        for (cluster, mut defaults) in fleet.clusters.iter_mut().zip(defaults) {
+            defaults.settle();
+            cluster.facts.settle();
+            cluster.facts.absorb_defaults(defaults);
+        }
+    }
+}
+
+const PATCH: &str = "kustomize patch";
+
+/// What nobody applies through the kustomization beside it: descriptions of clusters, and what delivers.
+fn stands_alone(view: &View) -> bool {
+    matches!(
+        view,
+        View::Node(_)
+            | View::Eksctl(_)
+            | View::KindCluster(_)
+            | View::FluxKustomization(_)
+            | View::Application(_)
+            | View::ApplicationSet(_)
+    )
+}
+
+/// What the resources tell; namespaces last, when it is known which one is the control plane's.
+fn learn(fleet: &mut Fleet) {
+    let (namespaces, others): (Vec<&Member>, Vec<&Member>) =
+        fleet.members.iter().partition(|m| matches!(m.object.view, View::Namespace(_)));
+    for member in others.into_iter().chain(namespaces) {
+        fleet.clusters[member.cluster.index()].facts.learn(&member.object);
+    }
+}
+
+fn namespace_of(meta: &Meta, config: &Config) -> String {
+    if is_cluster_scoped(&meta.kind) {
+        return String::new();
+    }
+    let told = meta.namespace.as_ref().map(|ns| ns.value.clone());
+    told.or_else(|| config.namespace.clone()).unwrap_or_else(|| "default".to_owned())
+}

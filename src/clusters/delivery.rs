@@ -1,0 +1,315 @@
+//! What Flux and Argo CD bring to which cluster: folders, values files, values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::facts::{Facts, Origin};
+use super::signs::values_of;
+use super::tree::{Tree, ancestors, folder_of, join, last_part};
+use crate::kinds::control_plane::Values;
+use crate::kinds::delivery::{
+    Application, ApplicationSet, Destination, FluxKustomization, KubeConfig, Source,
+};
+use crate::kinds::{Object, View, is_placeholder};
+use crate::source::{Sources, Text};
+use crate::yaml::{self, Value};
+
+/// Where something is brought to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The cluster of the object that says so.
+    Own,
+    /// A cluster by the name Flux or Argo CD knows it by.
+    Named(String),
+    /// A cluster by its API server only.
+    Server(String),
+}
+
+/// One thing that is brought to a cluster.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// The file with the object that says so.
+    pub from: usize,
+    /// Where it is brought to.
+    pub to: Target,
+    /// The folder that is brought.
+    pub folder: Option<String>,
+    /// Whether folders below are brought too, where there is no kustomization.
+    pub recursive: bool,
+    /// Values files that are used.
+    pub files: Vec<usize>,
+    /// What values tell of the cluster.
+    pub facts: Facts,
+}
+
+/// Everything that is brought anywhere.
+pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
+    let mut found = Vec::new();
+    for (_, file) in tree.in_order() {
+        for object in &tree.files[file].objects {
+            match &object.view {
+                View::FluxKustomization(r) => found.extend(flux(tree, file, &r.spec)),
+                View::HelmRelease(r) if r.spec.kube_config.is_some() => {
+                    let to = of_kube_config(r.spec.kube_config.as_ref());
+                    let mut facts = facts_of([&r.spec.values]);
+                    facts.learn_chart(
+                        r.spec.chart.spec.chart.as_ref(),
+                        r.spec.chart.spec.version.as_ref(),
+                    );
+                    found.push(Delivery {
+                        from: file,
+                        to,
+                        folder: None,
+                        recursive: false,
+                        files: Vec::new(),
+                        facts,
+                    });
+                }
+                View::Application(r) => {
+                    let app = Rendered { tree, file, params: &Params::default() };
+                    found.push(app.delivery(&r.spec, facts_of(values_of(&r.spec))));
+                }
+                View::ApplicationSet(r) => {
+                    found.extend(application_set(tree, file, object, &r.spec))
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn facts_of<'v>(values: impl IntoIterator<Item = &'v Values>) -> Facts {
+    let mut facts = Facts::default();
+    values.into_iter().for_each(|values| facts.learn_values(values, Origin::HelmValues));
+    facts
+}
+
+fn flux(tree: &Tree<'_>, from: usize, spec: &FluxKustomization) -> Option<Delivery> {
+    let folder = resolve(tree, from, spec.path.as_ref()?)?;
+    let to = of_kube_config(spec.kube_config.as_ref());
+    let (files, facts) = (Vec::new(), Facts::default());
+    Some(Delivery { from, to, folder: Some(folder), recursive: true, files, facts })
+}
+
+/// `east` of a Secret called `east-kubeconfig`.
+fn of_kube_config(config: Option<&KubeConfig>) -> Target {
+    let Some(name) = config.and_then(|c| c.secret_ref.name.as_ref()) else { return Target::Own };
+    let mut short = name.trim_start_matches("kubeconfig-");
+    for end in ["-kubeconfig", "-kube-config", "-kubecfg", ".kubeconfig"] {
+        short = short.strip_suffix(end).unwrap_or(short);
+    }
+    Target::Named(short.to_owned())
+}
+
+/// A folder of the repository. Its root is not known: it is one of the folders above the object, the
+/// nearest that has such a folder; or, where only a part of the repository is analysed, it is above.
+fn resolve(tree: &Tree<'_>, from: usize, path: &str) -> Option<String> {
+    let path = path.trim_start_matches("./").trim_matches('/');
+    if path.is_empty() || path == "." || is_placeholder(path) {
+        return None;
+    }
+    let here = folder_of(tree.name(from));
+    let below =
+        |path: &str| ancestors(here).filter_map(|a| join(a, path)).find(|f| tree.has_folder(f));
+    below(path).or_else(|| {
+        let (_, rest) = path.split_once('/')?;
+        below(rest).filter(|f| f.contains('/'))
+    })
+}
+
+type Params = BTreeMap<String, String>;
+
+/// An Application, written so or made by an ApplicationSet with these parameters.
+struct Rendered<'r, 'i> {
+    tree: &'r Tree<'i>,
+    file: usize,
+    params: &'r Params,
+}
+
+impl Rendered<'_, '_> {
+    fn text(&self, text: Option<&Text>) -> Option<String> {
+        let text = render(text?, self.params);
+        (!text.is_empty() && !is_placeholder(&text)).then_some(text)
+    }
+
+    fn delivery(&self, app: &Application, mut facts: Facts) -> Delivery {
+        let sources: Vec<&Source> = app.source.iter().chain(&app.sources).collect();
+        for source in &sources {
+            facts.learn_chart(source.chart.as_ref(), source.target_revision.as_ref());
+        }
+        let folder_of_source =
+            |s: &&Source| resolve(self.tree, self.file, &self.text(s.path.as_ref())?);
+        let folder = sources.iter().find_map(folder_of_source);
+        let files = sources.iter().flat_map(|s| self.value_files(s, folder.as_deref())).collect();
+        Delivery {
+            from: self.file,
+            to: self.target(&app.destination),
+            recursive: sources.iter().any(|s| s.directory.recurse),
+            folder,
+            files,
+            facts,
+        }
+    }
+
+    fn target(&self, destination: &Destination) -> Target {
+        if let Some(name) = self.text(destination.name.as_ref()) {
+            return if name == "in-cluster" { Target::Own } else { Target::Named(name) };
+        }
+        let Some(server) = self.text(destination.server.as_ref()) else { return Target::Own };
+        let host = server
+            .split("://")
+            .last()
+            .unwrap_or_default()
+            .split(['/', ':'])
+            .next()
+            .unwrap_or_default();
+        if host.starts_with("kubernetes.default") {
+            return Target::Own;
+        }
+        // Elements of a list name their clusters, though two may have got the same server by mistake.
+        let named = ["cluster", "clusterName", "cluster_name", "name"];
+        let name =
+            named.iter().find_map(|key| self.params.get(*key)).filter(|n| !is_placeholder(n));
+        name.map_or_else(|| Target::Server(host.to_owned()), |name| Target::Named(name.clone()))
+    }
+
+    /// `$values/clusters/east/values.yaml` counts from the root of another source.
+    fn value_files(&self, source: &Source, folder: Option<&str>) -> Vec<usize> {
+        let find = |path: &Text| {
+            let path = self.text(Some(path))?;
+            if let Some(rest) = path.strip_prefix('$') {
+                let (_, rest) = rest.split_once('/')?;
+                let inside = resolve(self.tree, self.file, folder_of(rest))?;
+                return self.tree.find(&join(&inside, last_part(rest))?);
+            }
+            self.tree.find(&join(folder?, &path)?)
+        };
+        source.helm.value_files.iter().filter_map(find).collect()
+    }
+}
+
+/// `{{name}}`, `{{ .name }}` and `{{ .values.name }}` of Argo CD.
+fn render(text: &str, params: &Params) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((key, after)) = after.split_once("}}") else { break };
+        out.push_str(before);
+        match params.get(key.trim().trim_start_matches('.')) {
+            Some(value) => out.push_str(value),
+            None => out.extend(["{{", key, "}}"]),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn application_set(
+    tree: &Tree<'_>,
+    file: usize,
+    object: &Arc<Object>,
+    spec: &ApplicationSet,
+) -> Vec<Delivery> {
+    let Some(root) = tree.document(file, object).map(yaml::Document::root) else {
+        return Vec::new();
+    };
+    let mut elements = elements(root);
+    elements.extend(folders(tree, file, spec));
+    let app = &spec.template.spec;
+    elements
+        .iter()
+        .map(|params| {
+            let mut facts = facts_of(values_of(app));
+            for text in app.source.iter().chain(&app.sources).filter_map(|s| s.helm.values.as_ref())
+            {
+                facts.absorb(from_text(text, params));
+            }
+            facts.change(|text| render(text, params));
+            Rendered { tree, file, params }.delivery(app, facts)
+        })
+        .collect()
+}
+
+/// Values as a text with parameters in it: it is YAML only when they are filled in, so all that it
+/// tells stands at the place of the whole text.
+fn from_text(text: &Text, params: &Params) -> Facts {
+    let mut sources = Sources::default();
+    let mut facts = Facts::default();
+    if let Ok(file) = sources.add("values", render(text, params)) {
+        let stream = yaml::parse(&sources.file(file).text, 0);
+        let values: Vec<Values> =
+            stream.documents.iter().filter_map(|d| d.root().read().0).collect();
+        facts = facts_of(&values);
+    }
+    facts.stand_at(text.span);
+    facts
+}
+
+/// Elements of list generators, those within matrix and merge generators too; nested keys as `values.name`.
+fn elements(root: Value<'_>) -> Vec<Params> {
+    let mut found = Vec::new();
+    let mut rest: Vec<Value<'_>> =
+        root.at(&["spec", "generators"]).into_iter().flat_map(Value::items).collect();
+    rest.reverse();
+    while let Some(generator) = rest.pop() {
+        for element in generator.at(&["list", "elements"]).into_iter().flat_map(Value::items) {
+            let mut params = Params::new();
+            flatten("", element, &mut params);
+            found.push(params);
+        }
+        for nested in ["matrix", "merge"] {
+            rest.extend(generator.at(&[nested, "generators"]).into_iter().flat_map(Value::items));
+        }
+    }
+    found
+}
+
+fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
+    for (key, value) in value.entries() {
+        let key = format!("{prefix}{}", key.text().unwrap_or_default());
+        match value.text() {
+            Some(text) => drop(params.insert(key, text.into_owned())),
+            None => flatten(&format!("{key}."), value, params),
+        }
+    }
+}
+
+/// Folders that git generators find: `clusters/*`.
+fn folders(tree: &Tree<'_>, from: usize, spec: &ApplicationSet) -> Vec<Params> {
+    let directories =
+        spec.generators.iter().filter_map(|g| g.git.as_ref()).flat_map(|g| &g.directories);
+    let mut found = Vec::new();
+    for glob in directories.filter(|d| !d.exclude).filter_map(|d| d.path.as_ref()) {
+        let Some(parent) = glob.strip_suffix("/*").filter(|p| !p.contains('*')) else { continue };
+        let Some(parent) = resolve(tree, from, parent) else { continue };
+        let child = |file: usize| {
+            let rest = tree.name(file).strip_prefix(parent.as_str())?.strip_prefix('/')?;
+            rest.split_once('/').map(|(child, _)| child.to_owned())
+        };
+        let mut children: Vec<String> = tree.below(&parent).filter_map(child).collect();
+        children.dedup();
+        for child in children {
+            let path = format!("{parent}/{child}");
+            let keys = ["path", "path.path", "path.basename", "path.basenameNormalized"];
+            let values = [path.clone(), path, child.clone(), child];
+            found.push(keys.map(str::to_owned).into_iter().zip(values).collect());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Params, render};
+
+    #[test]
+    fn parameters_are_filled_in() {
+        let params: Params = [("name", "east"), ("values.net", "n1")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into();
+        assert_eq!(render("a-{{name}}-{{ .values.net }}", &params), "a-east-n1");
+        assert_eq!(render("{{name}} {{other}} {{", &params), "east {{other}} {{");
+    }
+}

@@ -1,0 +1,242 @@
+//! Kustomize: which files a kustomization takes in, and what its resources look like in the end.
+//!
+//! `resources`, `bases`, `components`, all sorts of patches, `namespace`, `namePrefix`, `nameSuffix` and
+//! `replicas` are followed. URLs, generators, labels, images and replacements are not.
+
+mod patch;
+mod transform;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::tree::{Tree, folder_of, join, last_part};
+use crate::kinds::delivery::Kustomization;
+use crate::kinds::{Object, Resource, View};
+use crate::source::Text;
+use crate::yaml::Document;
+
+/// Whether kustomize would read a file of this name as a kustomization.
+pub(super) fn is_kustomization(name: &str) -> bool {
+    matches!(last_part(name), "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+}
+
+/// One kustomization.
+pub(super) struct Node<'i> {
+    /// Its file.
+    pub file: usize,
+    /// The folder it stands in.
+    pub folder: &'i str,
+    /// Whether it only adds to the kustomizations that take it in.
+    pub is_component: bool,
+    /// Files it takes in.
+    pub files: Vec<usize>,
+    /// Kustomizations it takes in.
+    pub nodes: Vec<usize>,
+    /// Components it takes in.
+    pub components: Vec<usize>,
+    /// Files with patches.
+    pub patches: BTreeSet<usize>,
+    spec: &'i Resource<Kustomization>,
+    document: Option<&'i Document>,
+}
+
+/// All kustomizations of the input.
+pub(super) struct Graph<'i> {
+    pub nodes: Vec<Node<'i>>,
+    by_folder: BTreeMap<&'i str, usize>,
+    /// Paths that lead nowhere.
+    pub missing: Vec<Text>,
+}
+
+/// A resource as a kustomization makes it.
+#[derive(Clone)]
+pub(super) struct Made<'i> {
+    /// The file it was taken from.
+    pub file: usize,
+    /// What it has become.
+    pub object: Arc<Object>,
+    /// What it was.
+    origin: &'i Object,
+    /// Its text, as patched so far.
+    document: Option<Arc<Document>>,
+}
+
+impl<'i> Graph<'i> {
+    pub fn of(tree: &Tree<'i>) -> Self {
+        let mut graph = Self { nodes: Vec::new(), by_folder: BTreeMap::new(), missing: Vec::new() };
+        for (name, file) in tree.in_order().filter(|(name, _)| is_kustomization(name)) {
+            let object =
+                tree.files[file].objects.iter().find(|o| matches!(o.view, View::Kustomization(_)));
+            if let Some(object) = object
+                && let View::Kustomization(spec) = &object.view
+                && !graph.by_folder.contains_key(folder_of(name))
+            {
+                graph.by_folder.insert(folder_of(name), graph.nodes.len());
+                graph.nodes.push(Node {
+                    file,
+                    folder: folder_of(name),
+                    is_component: object.meta.kind.as_str() == "Component",
+                    files: Vec::new(),
+                    nodes: Vec::new(),
+                    components: Vec::new(),
+                    patches: BTreeSet::new(),
+                    spec,
+                    document: tree.document(file, object),
+                });
+            }
+        }
+        for node in 0..graph.nodes.len() {
+            graph.connect(tree, node);
+        }
+        graph
+    }
+
+    fn connect(&mut self, tree: &Tree<'i>, at: usize) {
+        let (folder, spec) = (self.nodes[at].folder, self.nodes[at].spec);
+        for path in spec.resources.iter().chain(&spec.bases) {
+            let Some(target) = join(folder, path) else { continue };
+            if let Some(file) = tree.find(&target) {
+                self.nodes[at].files.push(file);
+            } else if let Some(&node) = self.by_folder.get(target.as_str()) {
+                self.nodes[at].nodes.push(node);
+            } else if !tree.has_folder(&target) {
+                self.missing.push(path.clone());
+            }
+        }
+        for path in &spec.components {
+            let target = join(folder, path);
+            match target.as_deref().map(|t| self.by_folder.get(t)) {
+                Some(Some(&node)) => self.nodes[at].components.push(node),
+                Some(None) => self.missing.push(path.clone()),
+                None => {}
+            }
+        }
+        let paths =
+            spec.patches.iter().chain(&spec.patches_json_6902).filter_map(|p| p.path.as_ref());
+        let merged = spec.patches_strategic_merge.iter().filter(|text| !text.contains('\n'));
+        for path in paths.chain(merged) {
+            match join(folder, path).map(|target| tree.find(&target)) {
+                Some(Some(file)) => drop(self.nodes[at].patches.insert(file)),
+                Some(None) => self.missing.push(path.clone()),
+                None => {}
+            }
+        }
+    }
+
+    /// The kustomization in a folder.
+    pub fn in_folder(&self, folder: &str) -> Option<usize> {
+        self.by_folder.get(folder).copied()
+    }
+
+    /// The kustomizations, among some, that none of the others takes in. Of those that take in each
+    /// other, the first.
+    pub fn roots(&self, among: impl Fn(&Node<'i>) -> bool) -> Vec<usize> {
+        let all: Vec<usize> = (0..self.nodes.len()).filter(|&n| among(&self.nodes[n])).collect();
+        let taken: BTreeSet<usize> = all
+            .iter()
+            .flat_map(|&n| {
+                self.nodes[n]
+                    .nodes
+                    .iter()
+                    .chain(&self.nodes[n].components)
+                    .filter(move |&&t| t != n)
+            })
+            .copied()
+            .collect();
+        let mut roots: Vec<usize> = all
+            .iter()
+            .copied()
+            .filter(|n| !taken.contains(n) && !self.nodes[*n].is_component)
+            .collect();
+        let mut seen = BTreeSet::new();
+        roots.iter().for_each(|&root| self.reach(root, &mut seen));
+        for n in all.into_iter().filter(|&n| !self.nodes[n].is_component) {
+            if !seen.contains(&n) {
+                self.reach(n, &mut seen);
+                roots.push(n);
+            }
+        }
+        roots
+    }
+
+    /// Adds a kustomization and all that it takes in, in turn.
+    pub fn reach(&self, node: usize, seen: &mut BTreeSet<usize>) {
+        let mut rest = vec![node];
+        while let Some(node) = rest.pop() {
+            if seen.insert(node) {
+                rest.extend(self.nodes[node].nodes.iter().chain(&self.nodes[node].components));
+            }
+        }
+    }
+
+    /// All files of a kustomization and of those it takes in: resources, patches, the kustomizations.
+    pub fn files(&self, node: usize) -> BTreeSet<usize> {
+        let mut nodes = BTreeSet::new();
+        self.reach(node, &mut nodes);
+        let of = |n: usize| {
+            let node = &self.nodes[n];
+            node.files.iter().chain(&node.patches).copied().chain([node.file])
+        };
+        nodes.into_iter().flat_map(of).collect()
+    }
+
+    /// Files that some kustomization has as a patch and none as a resource.
+    pub fn patch_files(&self) -> BTreeSet<usize> {
+        let taken = self.taken();
+        let patches = self.nodes.iter().flat_map(|n| n.patches.iter().copied());
+        patches.filter(|file| !taken.contains(file)).collect()
+    }
+
+    /// Files that some kustomization takes in.
+    pub fn taken(&self) -> BTreeSet<usize> {
+        self.nodes.iter().flat_map(|n| n.files.iter().copied()).collect()
+    }
+
+    /// Whether a kustomization stands beside this file and takes in other things.
+    pub fn passes_over(&self, folder: &str) -> bool {
+        self.in_folder(folder).is_some_and(|n| {
+            let node = &self.nodes[n];
+            !node.files.is_empty() || !node.nodes.is_empty()
+        })
+    }
+
+    /// What tells apart two kustomizations of one base that can live in one cluster.
+    pub fn renames(&self, node: usize) -> String {
+        let spec = &self.nodes[node].spec.spec;
+        let parts = [&spec.namespace, &spec.name_prefix, &spec.name_suffix];
+        parts.map(|p| p.as_ref().map_or("", |t| t.as_str())).join(" ")
+    }
+
+    /// The resources of a kustomization, in the order of its lists, as they are applied.
+    pub fn build(&self, tree: &Tree<'i>, node: usize) -> Vec<Made<'i>> {
+        let mut made = Vec::new();
+        self.add(tree, node, &mut made, &mut Vec::new());
+        made
+    }
+
+    fn add(&self, tree: &Tree<'i>, at: usize, all: &mut Vec<Made<'i>>, above: &mut Vec<usize>) {
+        // A kustomization that takes in itself is refused by kustomize; here it just ends.
+        if above.contains(&at) {
+            return;
+        }
+        above.push(at);
+        let node = &self.nodes[at];
+        // A component changes what is there already, anything else only what it takes in itself.
+        let mut made = if node.is_component { std::mem::take(all) } else { Vec::new() };
+        for &file in &node.files {
+            let objects = tree.files[file].objects.iter();
+            made.extend(objects.map(|object| Made {
+                file,
+                object: Arc::clone(object),
+                origin: object,
+                document: None,
+            }));
+        }
+        for &node in node.nodes.iter().chain(&node.components) {
+            self.add(tree, node, &mut made, above);
+        }
+        transform::apply(tree, node, &mut made);
+        above.pop();
+        all.extend(made);
+    }
+}

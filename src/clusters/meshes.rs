@@ -1,0 +1,109 @@
+//! Which clusters are of one mesh.
+//!
+//! Told by the configuration: one mesh, unless clusters have different `mesh` keys. Inferred: a remote
+//! secret, the annotation `controlPlaneClusters` or another cluster's address joins two clusters
+//! whatever else is told. Clusters that were found together and of which something says that they are
+//! clusters are of one mesh, unless their environments or all their mesh IDs differ. What was only kept
+//! apart because it can't live together is a mesh of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::roster::{Families, Seed};
+use super::{Cluster, Member, Role};
+use crate::kinds::View;
+
+/// Gives each cluster the number of its mesh.
+pub(super) fn group(
+    clusters: &mut [Cluster],
+    seeds: &[Seed],
+    members: &[Member],
+    configured: bool,
+) {
+    let mut sets = Families::default();
+    let key = |i: usize| format!("cluster {i}");
+    if configured {
+        for (i, cluster) in clusters.iter().enumerate() {
+            let told = cluster.config.as_ref().and_then(|c| c.mesh.as_ref());
+            sets.join(&key(i), &format!("mesh {}", told.map_or("", |m| m.as_str())));
+        }
+    } else {
+        by_place(clusters, seeds, &mut sets, &key);
+        for (a, b) in joined(clusters, seeds, members) {
+            sets.join(&key(a), &key(b));
+        }
+    }
+    let mut numbers = BTreeMap::new();
+    for (i, cluster) in clusters.iter_mut().enumerate() {
+        let next = numbers.len();
+        cluster.mesh = *numbers.entry(sets.number(&key(i))).or_insert(next);
+    }
+}
+
+/// Clusters found together, by environment and mesh ID. One without an ID goes with the others, if
+/// these have but one.
+fn by_place(
+    clusters: &[Cluster],
+    seeds: &[Seed],
+    sets: &mut Families,
+    key: &impl Fn(usize) -> String,
+) {
+    let mut groups: BTreeMap<(usize, Option<&str>), Vec<usize>> = BTreeMap::new();
+    for (i, seed) in seeds.iter().enumerate().filter(|(_, seed)| seed.is_told) {
+        groups.entry((seed.family, seed.environment)).or_default().push(i);
+    }
+    for ((family, environment), group) in groups {
+        let id = |i: usize| clusters[i].facts.mesh_id.first().map(|fact| fact.value.as_str());
+        let told: BTreeSet<&str> = group.iter().filter_map(|&i| id(i)).collect();
+        for &i in &group {
+            let id = match id(i) {
+                Some(id) => id,
+                None if told.len() == 1 => told.first().copied().unwrap_or_default(),
+                None => "",
+            };
+            sets.join(&key(i), &format!("{family} {environment:?} {id}"));
+        }
+    }
+}
+
+/// Pairs of clusters that manifests join.
+fn joined(clusters: &[Cluster], seeds: &[Seed], members: &[Member]) -> Vec<(usize, usize)> {
+    let called = |name: &str, from: usize| {
+        let mut all: Vec<usize> = (0..clusters.len())
+            .filter(|&i| i != from && (clusters[i].is_called(name) || seeds[i].is_called(name)))
+            .collect();
+        let distance = |i: usize| {
+            let (a, b) = (&seeds[from], &seeds[i]);
+            (a.collection != b.collection, a.family != b.family, a.environment != b.environment)
+        };
+        all.sort_by_key(|&i| (distance(i), i));
+        all.first().copied()
+    };
+    let mut pairs = Vec::new();
+    for member in members {
+        let View::Secret(secret) = &member.object.view else { continue };
+        let meta = &member.object.meta;
+        if meta.label("istio/multiCluster").is_none_or(|label| label.as_str() != "true") {
+            continue;
+        }
+        let from = member.cluster.index();
+        let keys = secret.data.iter().chain(secret.string_data.iter()).map(|(key, _)| key.as_str());
+        let told = meta.annotation("networking.istio.io/cluster").map(|a| a.as_str());
+        pairs.extend(keys.chain(told).filter_map(|name| Some((from, called(name, from)?))));
+    }
+    for (i, cluster) in clusters.iter().enumerate() {
+        let names = cluster.facts.served_by.iter().flat_map(|fact| fact.value.split(','));
+        let by: Vec<usize> = names.filter_map(|name| called(name, i)).collect();
+        if by.is_empty() && cluster.role() == Some(Role::Remote) {
+            // Served from elsewhere: by the only primary it was found with.
+            let is_primary = |&p: &usize| {
+                seeds[p].family == seeds[i].family
+                    && seeds[p].environment == seeds[i].environment
+                    && clusters[p].role() == Some(Role::Primary)
+            };
+            let primaries: Vec<usize> = (0..clusters.len()).filter(is_primary).take(2).collect();
+            pairs.extend((primaries.len() == 1).then(|| (i, primaries[0])));
+        }
+        pairs.extend(by.into_iter().map(|p| (i, p)));
+    }
+    pairs
+}

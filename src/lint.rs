@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::clusters;
+use crate::clusters::{self, Placed};
 use crate::config::Config;
 use crate::config::suppress::{self, Suppression};
 use crate::finding::{Finding, Findings, Severity};
@@ -16,7 +16,7 @@ use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
 use crate::rules::Rule;
-use crate::source::{FileId, Skipped, Sources};
+use crate::source::{FileId, Skipped, Sources, Text};
 
 use resources::Resources;
 
@@ -96,6 +96,10 @@ pub struct Model {
     pub skipped: Vec<Skipped>,
     /// How many files were analysed.
     pub files: usize,
+    /// Whose each file is, and how we know.
+    pub placed: Vec<Placed>,
+    /// Paths in kustomizations that lead nowhere within the input.
+    pub missing: Vec<Text>,
     resources: Resources,
     suppressions: Vec<Suppression>,
 }
@@ -121,8 +125,9 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     let resources = Resources::of(&files, &fleet);
     let suppressions = suppressions(sources, &files);
     let files_read = files.len() - skipped.len();
+    let (placed, missing) = (fleet.placed.clone(), fleet.missing.clone());
     let mesh = Mesh::build(Input { sources, files, fleet, config });
-    Model { mesh, skipped, files: files_read, resources, suppressions }
+    Model { mesh, skipped, files: files_read, placed, missing, resources, suppressions }
 }
 
 fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
@@ -139,6 +144,13 @@ fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
 /// Reads, builds, runs the rules, suppresses, sorts.
 pub fn lint(sources: &Sources, config: &Config) -> Report {
     check(&build(sources, config), sources, config)
+}
+
+impl Model {
+    /// The clusters with their numbers of files and resources.
+    pub fn summary(&self) -> Vec<ClusterSummary> {
+        self.resources.summary(&self.mesh)
+    }
 }
 
 /// Runs the rules over a mesh.

@@ -1,12 +1,10 @@
-//! From what was typed to texts and configuration; the verbs that show the model.
+//! From what was typed to texts and configuration.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{Clusters, Reading};
-use super::{CLEAN, Failed};
+use super::Failed;
+use super::args::Reading;
 use crate::config::{ClusterConfig, Config};
-use crate::lint;
 use crate::source::{self, Sources};
 
 /// What is analysed.
@@ -100,12 +98,4 @@ fn above(file: &Path) -> String {
         Some(current.strip_prefix(&folder).ok()?.to_string_lossy().replace('\\', "/"))
     };
     way().filter(|w| !w.is_empty()).map(|w| format!("{w}/")).unwrap_or_default()
-}
-
-/// `mesh-lint clusters`.
-pub(super) fn clusters(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
-    let read = read(&args.reading)?;
-    let model = lint::build(&read.sources, &read.config);
-    let _ = (model, out);
-    Ok(CLEAN)
 }

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod check;
+mod clusters;
 mod explain;
 mod graph;
 mod input;
@@ -49,7 +50,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.verb {
         Some(Verb::Check(check)) => check::run(&check, &mut out),
         None => check::run(&arguments.check, &mut out),
-        Some(Verb::Clusters(args)) => input::clusters(&args, &mut out),
+        Some(Verb::Clusters(args)) => clusters::run(&args, &mut out),
         Some(Verb::Graph(args)) => graph::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
         Some(Verb::Rules { only, json }) => explain::list(&only, json, &mut out),

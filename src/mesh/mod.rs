@@ -311,6 +311,15 @@ impl Mesh {
             || self.seen.contains(&(cluster, kind, namespace.to_owned()))
     }
 
+    /// The kinds of which some object of a cluster is in the input, with their namespaces.
+    pub fn seen_kinds(&self, cluster: ClusterId) -> BTreeMap<&'static str, Vec<&str>> {
+        let mut kinds: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+        for (_, kind, namespace) in self.seen.iter().filter(|(c, ..)| *c == cluster) {
+            kinds.entry(kind).or_default().push(namespace);
+        }
+        kinds
+    }
+
     /// Certificates and keys in files of their own.
     pub fn pem_files(&self) -> &[PemFile] {
         &self.pem_files

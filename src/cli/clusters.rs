@@ -53,7 +53,7 @@ impl Shown<'_> {
                     row(name, &told)?;
                 }
             }
-            for (role, span) in roles(cluster) {
+            if let Some((role, span)) = role(cluster) {
                 row("role", &format!("{role} ({})", self.place(span)))?;
             }
             let zones: Vec<String> =
@@ -195,7 +195,7 @@ fn facts(cluster: &Cluster) -> Vec<(&'static str, &[Fact])> {
 }
 
 /// The role that counts, and what tells it.
-fn roles(cluster: &Cluster) -> Option<(Role, Span)> {
+fn role(cluster: &Cluster) -> Option<(Role, Span)> {
     let role = cluster.role()?;
     let told = cluster.facts.role.iter().find(|(r, _)| *r == role);
     Some((role, told.map_or(Span::default(), |(_, span)| *span)))

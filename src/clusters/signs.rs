@@ -78,7 +78,9 @@ impl Signs {
                 self.told.extend(facts.name.into_iter().map(|f| (id.clone(), f.value.value)));
                 self.markers.insert(id.clone());
             }
-            View::ConfigMap(r) if r.spec.mesh.is_some() => drop(self.markers.insert(id.clone())),
+            View::ConfigMap(r) if r.spec.mesh.is_some() => {
+                self.markers.insert(id.clone());
+            }
             View::Secret(_)
                 if meta.name.as_str() == "cacerts"
                     || meta.label("istio/multiCluster").is_some() =>

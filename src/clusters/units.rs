@@ -301,8 +301,9 @@ impl Siblings {
             if distinct.len() > 1 {
                 found.extend(one.iter().map(|(child, _)| (*child, true)));
             }
-            one.into_iter()
-                .for_each(|(child, name)| drop(single.entry(child).or_default().insert(name)));
+            for (child, name) in one {
+                single.entry(child).or_default().insert(name);
+            }
         }
         for children in self.alike.values().chain(self.overlays.values()).filter(|c| c.len() > 1) {
             let names: BTreeSet<Option<&BTreeSet<&str>>> =

@@ -8,6 +8,7 @@ pub mod machines;
 pub mod networking;
 pub mod workloads;
 
+use std::cell::OnceCell;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::source::{FileId, Span, Text};
-use crate::yaml::{Document, Entries, Mismatch, Shape, Value};
+use crate::yaml::{Document, Entries, Mismatch, Shape, Subtree, Value};
 
 /// What every resource has: `apiVersion`, `kind` and `metadata`.
 #[derive(Clone, Debug, Default)]
@@ -121,6 +122,8 @@ pub struct Object {
     pub view: View,
     /// Fields whose value has not the shape Kubernetes wants.
     pub mismatches: Vec<Mismatch>,
+    /// The whole text, for Istio's own kinds: primaries are compared by it.
+    pub istio: Option<Subtree>,
 }
 
 impl Object {
@@ -132,6 +135,10 @@ impl Object {
         }
     }
 }
+
+/// Groups of the kinds that a control plane reads from its own cluster only.
+const ISTIO_GROUPS: &[&str] =
+    &["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"];
 
 macro_rules! views {
     ($($(#[$doc:meta])* $name:ident($view:ty): $root:literal, $groups:expr, $kinds:expr;)*) => {
@@ -276,12 +283,13 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
     let mut known = false;
     let mut rest = vec![document.root()];
     let mut kubernetes = false;
+    let copy = OnceCell::new();
     while let Some(root) = rest.pop() {
         let mut mismatches = Vec::new();
         let Some(meta) = head(root, file, &mut mismatches) else {
             if let Some(meta) = kustomization_without_kind(root, file) {
                 let view = view(&meta, root, &mut mismatches);
-                found.push(Object { meta: Arc::new(meta), view, mismatches });
+                found.push(Object { meta: Arc::new(meta), view, mismatches, istio: None });
                 (known, kubernetes) = (true, true);
             }
             continue;
@@ -303,8 +311,12 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             _ => {}
         }
-        known |= !matches!(view, View::Other);
-        found.push(Object { meta: Arc::new(meta), view, mismatches });
+        let istio = ISTIO_GROUPS.contains(&meta.group()).then(|| {
+            let copy = copy.get_or_init(|| Arc::new(document.clone()));
+            Subtree::new(Arc::clone(copy), root)
+        });
+        known |= !matches!(view, View::Other) || istio.is_some();
+        found.push(Object { meta: Arc::new(meta), view, mismatches, istio });
     }
     match (kubernetes, known) {
         (false, _) => Err(Unread::NotKubernetes),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Mesh, PemFile, by_namespace, policy, service};
-use crate::clusters::Fleet;
+use crate::clusters::{Fleet, Origin};
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
 use crate::kinds::is_placeholder;
@@ -34,6 +34,9 @@ impl Mesh {
             ..Self::default()
         };
         mesh.take_problems(files, sources);
+        let guessed =
+            fleet.placed.iter().filter(|p| p.origin == Origin::Shared && p.clusters.len() > 1);
+        mesh.assumed = guessed.map(|p| p.file).collect();
         let mut members = fleet.members;
         members.sort_by_key(|m| (m.cluster, m.object.meta.span));
         for member in members {

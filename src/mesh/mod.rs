@@ -1,6 +1,8 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
 mod build;
+mod difference;
+mod drift;
 mod graph;
 mod host;
 mod locality;
@@ -22,6 +24,7 @@ use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
 
 pub use build::Input;
+pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
@@ -66,6 +69,11 @@ impl<S> In<S> {
         if meta.name.is_empty() { meta.kind.span } else { meta.name.span }
     }
 
+    /// Whether its namespace is told, by itself or by a kustomization, and not just taken for granted.
+    pub fn has_namespace(&self) -> bool {
+        self.resource.meta.namespace.is_some() || self.namespace != "default"
+    }
+
     /// Whether two members are the same text.
     pub fn is_same_text(&self, other: &Self) -> bool {
         self.resource.meta.span == other.resource.meta.span
@@ -77,12 +85,18 @@ macro_rules! collections {
         /// All resources that rules read, by kind, ordered by cluster and then by place.
         #[derive(Debug, Default)]
         pub struct Objects {
+            /// Everything that a control plane reads from its own cluster only, whatever kind it is of.
+            pub istio_objects: Vec<IstioObject>,
             $($(#[$doc])* pub $field: Vec<In<$spec>>,)*
         }
 
         impl Objects {
             fn take(&mut self, member: crate::clusters::Member) {
                 let crate::clusters::Member { cluster, namespace, object } = member;
+                if let Some(text) = &object.istio {
+                    let (meta, text) = (Arc::clone(&object.meta), text.clone());
+                    self.istio_objects.push(IstioObject { cluster, namespace: namespace.clone(), meta, text });
+                }
                 match &object.view {
                     $(crate::kinds::View::$view(r) => {
                         self.$field.push(In { cluster, namespace, resource: Arc::clone(r) });
@@ -186,6 +200,7 @@ pub struct Mesh {
     policies: policy::Policies,
     places: Vec<Vec<Place>>,
     seen: BTreeSet<(ClusterId, &'static str, String)>,
+    assumed: BTreeSet<FileId>,
     configured: bool,
     pem_files: Vec<PemFile>,
     texts: Vec<(u32, Arc<str>)>,
@@ -302,6 +317,12 @@ impl Mesh {
         let facts = &self.cluster(id).facts;
         let told = facts.mesh_config.iter().find_map(|c| c.root_namespace.as_ref());
         told.map_or(facts.system_namespace(), |ns| ns.as_str())
+    }
+
+    /// Whether an object's cluster is only a guess: several clusters are there, nothing says whose its
+    /// file is, and so all have it. No rule may build on it that something is missing.
+    pub fn is_assumed(&self, meta: &Meta) -> bool {
+        meta.file.is_some_and(|file| self.assumed.contains(&file))
     }
 
     /// Whether some object of a kind is in the input for a cluster and namespace, so that others of

@@ -12,6 +12,8 @@ pub struct Scaler {
     pub cluster: ClusterId,
     /// Its namespace.
     pub namespace: String,
+    /// Whether that namespace is written down, and not just what objects without one get.
+    pub has_namespace: bool,
     /// Its name.
     pub name: String,
     /// Where its name stands.
@@ -44,6 +46,7 @@ impl Mesh {
         let hpas = self.autoscalers.iter().map(|a| Scaler {
             cluster: a.cluster,
             namespace: a.namespace.clone(),
+            has_namespace: a.has_namespace(),
             name: a.name().to_owned(),
             span: a.named_at(),
             target: a.scale_target_ref.clone(),
@@ -57,6 +60,7 @@ impl Mesh {
         let scaled = self.scaled_objects.iter().map(|s| Scaler {
             cluster: s.cluster,
             namespace: s.namespace.clone(),
+            has_namespace: s.has_namespace(),
             name: s.name().to_owned(),
             span: s.named_at(),
             target: s.scale_target_ref.clone(),

@@ -376,6 +376,11 @@ fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
         };
         let target = scaler.target.as_ref().and_then(|t| t.name.as_ref());
         let Some(at) = target.filter(|_| near().all(|w| w.name() != name)) else { continue };
+        // Without a namespace of its own it goes wherever it is applied.
+        let anywhere = |w: &&In<Workload>| w.cluster == scaler.cluster && w.name() == name;
+        if !scaler.has_namespace && mesh.workloads.iter().find(anywhere).is_some() {
+            continue;
+        }
         if !mesh.has_seen(scaler.cluster, kind, &scaler.namespace)
             || crate::kinds::is_placeholder(name)
         {

@@ -1,7 +1,9 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
 mod capacity;
+mod clusters;
 mod fields;
+mod services;
 mod subsets;
 mod topology;
 mod trust;
@@ -69,7 +71,9 @@ use rule;
 pub fn all() -> impl Iterator<Item = Rule> {
     let rooms = [
         capacity::RULES,
+        clusters::RULES,
         fields::RULES,
+        services::RULES,
         subsets::RULES,
         topology::RULES,
         trust::RULES,

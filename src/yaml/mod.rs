@@ -8,6 +8,7 @@ mod mismatch;
 mod parse;
 mod scalar;
 mod strategic;
+mod subtree;
 mod tape;
 mod tree;
 mod typed;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::source::Span;
 
 pub use scalar::Scalar;
+pub use subtree::Subtree;
 pub use tape::Style;
 pub use typed::{Entries, IntOrString};
 pub use value::{Shape, Value};

@@ -1,0 +1,89 @@
+//! Clusters: who they are, and where their configuration lives.
+
+use std::collections::BTreeMap;
+
+use super::{Rule, rule};
+use crate::clusters::Cluster;
+use crate::finding::Findings;
+use crate::mesh::{Drift, Mesh, list};
+
+pub(super) const RULES: &[Rule] = &[
+    rule!("clusters/config-drift", config_drift),
+    rule!("clusters/duplicate-cluster-name", duplicate_cluster_name),
+];
+
+fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes() {
+        let mut named: BTreeMap<&str, Vec<&Cluster>> = BTreeMap::new();
+        for cluster in clusters {
+            if let Some(name) = cluster.istio_name() {
+                named.entry(name).or_default().push(cluster);
+            }
+        }
+        for (name, clusters) in named.into_iter().filter(|(_, clusters)| clusters.len() > 1) {
+            let places: Vec<_> =
+                clusters.iter().filter_map(|c| Some((*c, c.istio_name()?.span))).collect();
+            let [(first, at), others @ ..] = places.as_slice() else { continue };
+            // One text for all of them is a base that each is still to fill in.
+            if others.iter().all(|(_, other)| other == at) {
+                continue;
+            }
+            let all = list(clusters.iter().map(|c| c.name.as_str()));
+            let finding = found.say(
+                format!("clusters {all} all call themselves `{name}`"),
+                *at,
+                format!("the name of `{}`", first.name),
+            );
+            for (cluster, at) in others {
+                finding.also(
+                    *at,
+                    format!("and of `{}`: its endpoints never appear in the other", cluster.name),
+                );
+            }
+            finding.help("give each cluster its own `global.multiCluster.clusterName`");
+        }
+    }
+}
+
+fn config_drift(mesh: &Mesh, found: &mut Findings) {
+    for drift in mesh.drifts() {
+        match drift {
+            Drift::Missing { object, without } => {
+                let (kind, name) = (object.meta.kind.as_str(), object.meta.name.as_str());
+                let with = mesh.cluster_name(object.cluster);
+                let others = list(without.iter().map(|c| c.name.as_str()));
+                found
+                    .say(
+                        format!("{kind} `{name}` is in `{with}` and not in {others}"),
+                        object.named_at(),
+                        format!(
+                            "proxies in {others} never see it: each primary reads its own cluster"
+                        ),
+                    )
+                    .help(format!(
+                        "apply it in {others} too, best from one base for all primaries"
+                    ));
+            }
+            Drift::Differs { one, other, first, more } => {
+                let (kind, name) = (one.meta.kind.as_str(), one.meta.name.as_str());
+                let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
+                let nothing = || "nothing".to_owned();
+                let [left, right] = first.sides.map(|side| side.shown().unwrap_or_else(nothing));
+                let more = match more {
+                    0 => String::new(),
+                    1 => " (and in one more field)".to_owned(),
+                    n => format!(" (and in {n} more fields)"),
+                };
+                let path = if first.path.is_empty() { "spec" } else { first.path.as_str() };
+                found
+                    .say(
+                        format!("{kind} `{name}` differs between `{a}` and `{b}` in `{path}`{more}"),
+                        first.sides[1].at,
+                        format!("{right} in `{b}`"),
+                    )
+                    .also(first.sides[0].at, format!("{left} in `{a}`"))
+                    .help("what a request meets depends on where it comes from: keep one base for all primaries");
+            }
+        }
+    }
+}

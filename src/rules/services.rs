@@ -1,0 +1,260 @@
+//! Services: is the same service the same in all clusters?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Rule, rule};
+use crate::clusters::ClusterId;
+use crate::finding::{Findings, Severity};
+use crate::kinds::core::{Service, ServicePort};
+use crate::mesh::{Host, In, Mesh, Route, list, value};
+use crate::source::Span;
+
+pub(super) const RULES: &[Rule] = &[
+    rule!("services/namespace-missing-in-cluster", namespace_missing_in_cluster),
+    rule!("services/service-missing-in-cluster", service_missing_in_cluster),
+    rule!("services/service-ports-differ", service_ports_differ),
+    rule!("services/service-selector-differs", service_selector_differs),
+    rule!("services/service-type-differs", service_type_differs),
+];
+
+/// Pairs of Services of one host in different clusters of one mesh, told by different texts: the first
+/// cluster's with each other's. Hosts that never leave their cluster, and clusters with alternatives,
+/// are left out.
+fn pairs(mesh: &Mesh) -> Vec<(Host<'_>, &In<Service>, &In<Service>)> {
+    let mut found = Vec::new();
+    for host in mesh.hosts() {
+        let mut by_mesh: BTreeMap<usize, Vec<&In<Service>>> = BTreeMap::new();
+        for service in host.services() {
+            by_mesh.entry(mesh.cluster(service.cluster).mesh).or_default().push(service);
+        }
+        for services in by_mesh.into_values() {
+            let [first, others @ ..] = services.as_slice() else { continue };
+            let alternatives = services.windows(2).any(|two| two[0].cluster == two[1].cluster);
+            if alternatives || mesh.is_cluster_local(host.name, first.cluster) {
+                continue;
+            }
+            let others = others.iter().filter(|s| !s.is_same_text(first));
+            found.extend(others.map(|other| (host, *first, *other)));
+        }
+    }
+    found
+}
+
+/// Ports by name; a single port may go without one.
+fn ports(service: &In<Service>) -> BTreeMap<&str, &ServicePort> {
+    service.ports.iter().map(|p| (value(p.name.as_ref()).unwrap_or_default(), p)).collect()
+}
+
+fn port_at(service: &In<Service>, port: &ServicePort) -> Span {
+    let name = port.name.as_ref().map(|n| n.span);
+    name.or(port.port.as_ref().map(|p| p.span)).unwrap_or_else(|| service.named_at())
+}
+
+fn service_ports_differ(mesh: &Mesh, found: &mut Findings) {
+    for (host, one, other) in pairs(mesh) {
+        let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
+        let (left, right) = (ports(one), ports(other));
+        for (name, port) in &right {
+            let Some(number) = port.port.as_ref() else { continue };
+            let renamed = left
+                .iter()
+                .find(|(n, p)| *n != name && !right.contains_key(*n) && p.port == port.port);
+            match left.get(name) {
+                None if renamed.is_some() => {
+                    let Some((old, their)) = renamed else { continue };
+                    let called = |name: &str| {
+                        if name.is_empty() {
+                            "without a name".to_owned()
+                        } else {
+                            format!("called `{name}`")
+                        }
+                    };
+                    found
+                        .say(
+                            format!("port {number} of `{}` is {} in `{a}` and {} in `{b}`", host.short(), called(old), called(name)),
+                            port_at(other, port),
+                            format!("{} in `{b}`: its endpoints are dropped for clients in `{a}`", called(name)),
+                        )
+                        .also(port_at(one, their), format!("{} in `{a}`", called(old)))
+                        .help("call it alike in all clusters: istiod matches endpoints by the port's name");
+                }
+                Some(their) if their.port != port.port => {
+                    let Some(their_number) = their.port.as_ref() else { continue };
+                    let called = if name.is_empty() {
+                        "the port".to_owned()
+                    } else {
+                        format!("port `{name}`")
+                    };
+                    let one_network = mesh
+                        .cluster(one.cluster)
+                        .network()
+                        .zip(mesh.cluster(other.cluster).network())
+                        .is_some_and(|(a, b)| a == b);
+                    let effect = if one_network {
+                        "on one network only the number of the caller's cluster counts"
+                    } else {
+                        "the gateway of the other network lets in only its own number: requests are reset"
+                    };
+                    let finding = found.say(
+                        format!(
+                            "{called} of `{}` is {their_number} in `{a}` and {number} in `{b}`",
+                            host.short()
+                        ),
+                        number.span,
+                        format!("{number} in `{b}`: {effect}"),
+                    );
+                    finding
+                        .also(their_number.span, format!("{their_number} in `{a}`"))
+                        .help("use the same number in all clusters");
+                    if one_network {
+                        finding.lower(Severity::Warning);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn service_type_differs(mesh: &Mesh, found: &mut Findings) {
+    for (host, one, other) in pairs(mesh) {
+        // To callers in the mesh these are one: a virtual IP.
+        let sort = |s: &In<Service>| match s.type_name() {
+            "NodePort" | "LoadBalancer" => "ClusterIP".to_owned(),
+            other => other.to_owned(),
+        };
+        let (left, right) = (sort(one), sort(other));
+        if left == right {
+            continue;
+        }
+        let at = |s: &In<Service>| {
+            let told = s.cluster_ip.as_ref().filter(|ip| ip.as_str() == "None").or(s.kind.as_ref());
+            told.map_or(s.named_at(), |t| t.span)
+        };
+        let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
+        found
+            .say(
+                format!("`{}` is {left} in `{a}` and {right} in `{b}`", host.short()),
+                at(other),
+                format!("{right} in `{b}`"),
+            )
+            .also(at(one), format!("{left} in `{a}`"))
+            .help("make it one type: each istiod takes the type of its own cluster for the endpoints of all");
+    }
+}
+
+fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
+    for (host, one, other) in pairs(mesh) {
+        let (Some(left), Some(right)) = (&one.selector, &other.selector) else { continue };
+        if left.is_empty() || right.is_empty() {
+            continue;
+        }
+        let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
+        // A cluster's or network's own name is no other software.
+        let own = |text: &str| {
+            mesh.clusters().iter().any(|c| c.is_called(text) || value(c.network()) == Some(text))
+        };
+        let differs = right.iter().find(|(key, want)| {
+            let their = value(left.get(key));
+            their != Some(want.as_str()) && !(own(want) && their.is_some_and(own))
+        });
+        let missing = left.iter().find(|(key, _)| right.get(key).is_none());
+        let (key, at, there) = match (differs, missing) {
+            (Some((key, want)), _) => (key, want.span, format!("`{key}: {want}` in `{b}`")),
+            (None, Some((key, _))) => (key, other.named_at(), format!("no `{key}` in `{b}`")),
+            (None, None) => continue,
+        };
+        let here = left.get(key);
+        let finding = found.say(
+            format!("`{}` selects other pods in `{b}` than in `{a}`", host.short()),
+            at,
+            there,
+        );
+        match here {
+            Some(want) => finding.also(want.span, format!("`{key}: {want}` in `{a}`")),
+            None => finding.also(one.named_at(), format!("no `{key}` in `{a}`")),
+        };
+        finding.help("one host is one software: select alike, or give the two their own names");
+    }
+}
+
+/// Routes that sidecars take, and of which it is known which cluster reads them.
+fn calls(mesh: &Mesh) -> impl Iterator<Item = Route<'_>> {
+    let known = |r: &Route<'_>| r.service.is_for_mesh() && !mesh.is_assumed(&r.service.meta);
+    mesh.routes().into_iter().filter(known)
+}
+
+fn service_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for route in calls(mesh) {
+        let Some(host) = mesh.host(&route.host) else { continue };
+        let Some(namespace) = host.namespace().filter(|_| host.entries().next().is_none()) else {
+            continue;
+        };
+        let name = host.name.split('.').next().unwrap_or_default();
+        for cluster in mesh.client_clusters(route.service.cluster) {
+            let captures = cluster.facts.mesh_config.iter().any(|c| {
+                value(c.default_config.proxy_metadata.get("ISTIO_META_DNS_CAPTURE")) == Some("true")
+            });
+            if captures || !mesh.service(cluster.id, namespace, name).is_absent() {
+                continue;
+            }
+            let Some(there) = host.services_of_mesh(cluster.id).next() else { continue };
+            if !told.insert((cluster.id, host.name)) {
+                continue;
+            }
+            found
+                .say(
+                    format!("`{}` is called in `{}` and defined in `{}` alone", host.short(), cluster.name, defined_in(mesh, host, cluster.id)),
+                    route.host_at(),
+                    format!("in `{}` this name does not resolve: there is no Service for it", cluster.name),
+                )
+                .also(there.named_at(), format!("the Service, in `{}`", mesh.cluster_name(there.cluster)))
+                .help(format!("apply the Service in `{}` too, with or without pods behind it, or capture DNS in the proxies", cluster.name));
+        }
+    }
+}
+
+/// The clusters of a mesh that define a host, as inner part of a quoted list.
+fn defined_in(mesh: &Mesh, host: Host<'_>, of: ClusterId) -> String {
+    let mut names: Vec<&str> =
+        host.services_of_mesh(of).map(|s| mesh.cluster_name(s.cluster)).collect();
+    names.dedup();
+    names.join("`, `")
+}
+
+fn namespace_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for route in calls(mesh) {
+        let Some(host) = mesh.host(&route.host) else { continue };
+        let Some(namespace) = host.namespace().filter(|_| host.entries().next().is_none()) else {
+            continue;
+        };
+        for cluster in mesh.client_clusters(route.service.cluster) {
+            let absent = mesh.namespace(cluster.id, namespace).is_absent()
+                && !mesh.has_seen(cluster.id, "Service", namespace);
+            let there = host.services_of_mesh(cluster.id).next();
+            let Some(there) = there.filter(|_| absent && told.insert((cluster.id, namespace)))
+            else {
+                continue;
+            };
+            found
+                .say(
+                    format!(
+                        "namespace `{namespace}` is not in `{}`, where its services are called",
+                        cluster.name
+                    ),
+                    route.host_at(),
+                    format!("in `{}` no name of this namespace resolves", cluster.name),
+                )
+                .also(
+                    there.named_at(),
+                    format!("a service of it, in `{}`", mesh.cluster_name(there.cluster)),
+                )
+                .help(format!(
+                    "create namespace `{namespace}` and its Services in {} too",
+                    list([cluster.name.as_str()])
+                ));
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! The mesh from what the files hold.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Mesh, PemFile, by_namespace, policy, service};
-use crate::clusters::{Fleet, Origin};
+use crate::clusters::{Fleet, Member, Origin};
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
 use crate::kinds::is_placeholder;
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 
 /// What a mesh is built from.
 pub struct Input<'i> {
@@ -39,6 +40,7 @@ impl Mesh {
         mesh.assumed = guessed.map(|p| p.file).collect();
         let mut members = fleet.members;
         members.sort_by_key(|m| (m.cluster, m.object.meta.span));
+        mesh.alternatives = alternatives(&members);
         for member in members {
             mesh.note_seen(&member);
             mesh.objects.take(member);
@@ -122,6 +124,21 @@ impl Mesh {
             }
         }
     }
+}
+
+/// Texts of objects of which a cluster has more than one text.
+fn alternatives(members: &[Member]) -> BTreeSet<Span> {
+    let mut texts: BTreeMap<_, Vec<Span>> = BTreeMap::new();
+    for member in members {
+        let meta = &member.object.meta;
+        let identity =
+            (member.cluster, meta.group(), meta.kind.as_str(), &member.namespace, &meta.name.value);
+        let known = texts.entry(identity).or_default();
+        if !meta.name.is_empty() && !known.contains(&meta.span) {
+            known.push(meta.span);
+        }
+    }
+    texts.into_values().filter(|spans| spans.len() > 1).flatten().collect()
 }
 
 /// Whether the views of an API group are those of its API. What installs and delivers is read with the

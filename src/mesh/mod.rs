@@ -201,6 +201,7 @@ pub struct Mesh {
     places: Vec<Vec<Place>>,
     seen: BTreeSet<(ClusterId, &'static str, String)>,
     assumed: BTreeSet<FileId>,
+    alternatives: BTreeSet<Span>,
     configured: bool,
     pem_files: Vec<PemFile>,
     texts: Vec<(u32, Arc<str>)>,
@@ -319,10 +320,12 @@ impl Mesh {
         told.map_or(facts.system_namespace(), |ns| ns.as_str())
     }
 
-    /// Whether an object's cluster is only a guess: several clusters are there, nothing says whose its
-    /// file is, and so all have it. No rule may build on it that something is missing.
+    /// Whether nobody can tell that an object is really in its cluster: several clusters are there and
+    /// nothing says whose its file is, or the cluster has several texts for it, of which only one can
+    /// be applied at a time. No rule may build on it that something is missing.
     pub fn is_assumed(&self, meta: &Meta) -> bool {
         meta.file.is_some_and(|file| self.assumed.contains(&file))
+            || self.alternatives.contains(&meta.span)
     }
 
     /// Whether some object of a kind is in the input for a cluster and namespace, so that others of

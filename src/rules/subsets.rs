@@ -196,7 +196,8 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
     let routes = mesh.routes_by_host();
     for subset in mesh.subsets().filter(|s| s.pod_labels().next().is_some()) {
         let Some(host) = subset.host().as_deref().and_then(|h| mesh.host(h)) else { continue };
-        if host.entries().next().is_some() || has_endpoint(mesh, subset, host) {
+        let unsure = host.entries().next().is_some() || mesh.is_assumed(&subset.rule.meta);
+        if unsure || has_endpoint(mesh, subset, host) {
             continue;
         }
         let all = host.backends_of_mesh(subset.rule.cluster);

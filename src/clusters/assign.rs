@@ -75,7 +75,7 @@ fn owners(
                     strength: Strength::Shared,
                     origin: Origin::Alone,
                     seeds: BTreeSet::from([0]),
-                })
+                });
             });
             Vec::new()
         } else {
@@ -288,9 +288,10 @@ impl Assembly<'_, '_> {
             for values in &self.tree.files[file].values {
                 for cluster in &placed.clusters {
                     let own = placed.clusters.len() == 1 || fleet.clusters.len() == 1;
-                    let facts = match own {
-                        true => &mut fleet.clusters[cluster.index()].facts,
-                        false => &mut defaults[cluster.index()],
+                    let facts = if own {
+                        &mut fleet.clusters[cluster.index()].facts
+                    } else {
+                        &mut defaults[cluster.index()]
                     };
                     facts.learn_values(values, Origin::HelmValues);
                 }

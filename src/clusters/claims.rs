@@ -168,9 +168,9 @@ impl<'c, 'i> Claims<'c, 'i> {
                 let Some(claim) = self.of[self.graph.nodes[*root].file].clone() else { continue };
                 let strength = claim.strength.clamp(Strength::Use, Strength::Delivery);
                 for &file in files {
-                    let seeds = claim.seeds.iter();
-                    changed |= seeds
-                        .fold(false, |c, &s| self.claim(file, s, strength, Origin::Kustomize) || c);
+                    for &seed in &claim.seeds {
+                        changed |= self.claim(file, seed, strength, Origin::Kustomize);
+                    }
                 }
             }
             for delivery in deliveries {

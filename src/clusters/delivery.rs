@@ -70,7 +70,7 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                     found.push(app.delivery(&r.spec, facts_of(values_of(&r.spec))));
                 }
                 View::ApplicationSet(r) => {
-                    found.extend(application_set(tree, file, object, &r.spec))
+                    found.extend(application_set(tree, file, object, &r.spec));
                 }
                 _ => {}
             }

@@ -32,7 +32,7 @@ impl Signs {
             // A values file says of no chart whose values it has: ztunnel's have their own shape.
             let shape =
                 if values.multi_cluster.cluster_name.is_some() { "ztunnel" } else { "istiod" };
-            signs.tell(format!("values {shape}"), values);
+            signs.tell(&format!("values {shape}"), values);
             signs.ids.push(format!("values {shape}"));
         }
         for object in &tree.files[file].objects {
@@ -53,21 +53,17 @@ impl Signs {
         let namespace = meta.namespace.as_ref().map_or("", |ns| ns.as_str());
         let id = format!("{} {namespace} {}", meta.kind, meta.name);
         match &object.view {
-            View::IstioOperator(r) => {
-                self.tell(id.clone(), &r.spec.values);
-                self.markers.insert(id.clone());
-            }
-            View::SailIstio(r) => {
-                self.tell(id.clone(), &r.spec.values);
+            View::IstioOperator(r) | View::SailIstio(r) => {
+                self.tell(&id, &r.spec.values);
                 self.markers.insert(id.clone());
             }
             View::HelmRelease(r) => {
-                self.tell(id.clone(), &r.spec.values);
+                self.tell(&id, &r.spec.values);
                 let chart = r.spec.chart.spec.chart.as_ref().map_or("", |c| c.as_str());
                 self.markers.extend((chart == "istiod").then(|| id.clone()));
             }
             View::Application(r) => {
-                values_of(&r.spec).for_each(|values| self.tell(id.clone(), values))
+                values_of(&r.spec).for_each(|values| self.tell(&id, values));
             }
             View::Workload(r)
                 if r.spec.template.spec.containers.iter().any(|c| c.name == "discovery") =>
@@ -88,20 +84,22 @@ impl Signs {
                 self.markers.insert(id.clone());
             }
             View::Namespace(_) if meta.name.as_str() == "istio-system" => {
-                drop(self.markers.insert(id.clone()))
+                self.markers.insert(id.clone());
             }
-            View::Node(_) => drop(self.markers.insert(id.clone())),
+            View::Node(_) => {
+                self.markers.insert(id.clone());
+            }
             View::Kustomization(_) => return,
             _ => {}
         }
         self.ids.push(id);
     }
 
-    fn tell(&mut self, by: String, values: &Values) {
+    fn tell(&mut self, by: &str, values: &Values) {
         let mut facts = Facts::default();
         facts.learn_values(values, Origin::HelmValues);
         facts.settle();
-        self.told.extend(facts.name.into_iter().map(|fact| (by.clone(), fact.value.value)));
+        self.told.extend(facts.name.into_iter().map(|fact| (by.to_owned(), fact.value.value)));
     }
 }
 

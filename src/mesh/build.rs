@@ -79,7 +79,7 @@ impl Mesh {
     }
 
     /// Notes that objects of a kind are in the input: evidence that others would be there too.
-    fn note_seen(&mut self, member: &crate::clusters::Member) {
+    fn note_seen(&mut self, member: &Member) {
         let kinds = [
             "Namespace",
             "Node",

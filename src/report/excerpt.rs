@@ -12,6 +12,8 @@ use crate::source::{SourceFile, Sources};
 const LINE: usize = 240;
 /// Bytes that are shown before a label in a longer line.
 const BEFORE: usize = 60;
+/// Labels of one file that are further apart, in lines, are shown apart, the primary one first.
+const APART: usize = 4;
 /// Lines around a label that are made ready to be shown.
 const AROUND: usize = 2;
 
@@ -36,9 +38,9 @@ pub(super) fn excerpts(
             continue;
         }
         let base = texts.last().map_or(0, |t| t.base + t.text.len() + 1);
-        let here: Vec<usize> = (i..labels.len())
-            .filter(|j| files[*j].is_some_and(|(other, _)| other == *id))
-            .collect();
+        let of_file =
+            |j: &usize| spans[*j].is_none() && files[*j].is_some_and(|(other, _)| other == *id);
+        let here = near(i, &(i..labels.len()).filter(of_file).collect::<Vec<_>>(), labels, sources);
         let places: Vec<Range<usize>> = here.iter().map(|j| within(&labels[*j], file)).collect();
         let (text, moved) = excerpt(&file.text, &places);
         for (j, place) in here.into_iter().zip(moved) {
@@ -47,6 +49,19 @@ pub(super) fn excerpts(
         texts.push(Excerpt { base, name: harmless(&file.name), text });
     }
     (texts, spans)
+}
+
+/// The labels that are shown together with one: those a few lines away, and those near these.
+fn near(first: usize, all: &[usize], labels: &[Label], sources: &Sources) -> Vec<usize> {
+    let line = |i: usize| sources.place(labels[i].span.start).map_or(0, |place| place.line);
+    let mut found = vec![first];
+    loop {
+        let close = |i: &&usize| found.iter().any(|f| line(*f).abs_diff(line(**i)) <= APART);
+        let Some(next) = all.iter().filter(|i| !found.contains(i)).find(close) else {
+            return found;
+        };
+        found.push(*next);
+    }
 }
 
 /// A label's bytes within its file.

@@ -55,64 +55,68 @@ fn service_ports_differ(mesh: &Mesh, found: &mut Findings) {
         let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
         let (left, right) = (ports(one), ports(other));
         for (name, port) in &right {
-            let Some(number) = port.port.as_ref() else { continue };
-            let renamed = left
-                .iter()
-                .find(|(n, p)| *n != name && !right.contains_key(*n) && p.port == port.port);
+            let same_number = |(n, p): &(&&str, &&ServicePort)| {
+                *n != name && !right.contains_key(*n) && p.port == port.port && p.port.is_some()
+            };
             match left.get(name) {
-                None if renamed.is_some() => {
-                    let Some((old, their)) = renamed else { continue };
-                    let called = |name: &str| {
-                        if name.is_empty() {
-                            "without a name".to_owned()
-                        } else {
-                            format!("called `{name}`")
-                        }
-                    };
+                Some(their) if their.port != port.port => {
+                    number_differs(mesh, (host, one, other), [*their, *port], found);
+                }
+                Some(_) => {}
+                None => {
+                    let Some((old, their)) = left.iter().find(same_number) else { continue };
+                    let number = port.port.as_ref().map_or(0, |p| p.value);
+                    let (here, there) = (called(old), called(name));
                     found
                         .say(
-                            format!("port {number} of `{}` is {} in `{a}` and {} in `{b}`", host.short(), called(old), called(name)),
+                            format!("port {number} of `{}` is {here} in `{a}` and {there} in `{b}`", host.short()),
                             port_at(other, port),
-                            format!("{} in `{b}`: its endpoints are dropped for clients in `{a}`", called(name)),
+                            format!("{there} in `{b}`: its endpoints are dropped for clients in `{a}`"),
                         )
-                        .also(port_at(one, their), format!("{} in `{a}`", called(old)))
+                        .also(port_at(one, their), format!("{here} in `{a}`"))
                         .help("call it alike in all clusters: istiod matches endpoints by the port's name");
                 }
-                Some(their) if their.port != port.port => {
-                    let Some(their_number) = their.port.as_ref() else { continue };
-                    let called = if name.is_empty() {
-                        "the port".to_owned()
-                    } else {
-                        format!("port `{name}`")
-                    };
-                    let one_network = mesh
-                        .cluster(one.cluster)
-                        .network()
-                        .zip(mesh.cluster(other.cluster).network())
-                        .is_some_and(|(a, b)| a == b);
-                    let effect = if one_network {
-                        "on one network only the number of the caller's cluster counts"
-                    } else {
-                        "the gateway of the other network lets in only its own number: requests are reset"
-                    };
-                    let finding = found.say(
-                        format!(
-                            "{called} of `{}` is {their_number} in `{a}` and {number} in `{b}`",
-                            host.short()
-                        ),
-                        number.span,
-                        format!("{number} in `{b}`: {effect}"),
-                    );
-                    finding
-                        .also(their_number.span, format!("{their_number} in `{a}`"))
-                        .help("use the same number in all clusters");
-                    if one_network {
-                        finding.lower(Severity::Warning);
-                    }
-                }
-                _ => {}
             }
         }
+    }
+}
+
+fn called(port: &str) -> String {
+    if port.is_empty() { "without a name".to_owned() } else { format!("called `{port}`") }
+}
+
+/// A port has one name and two numbers.
+fn number_differs(
+    mesh: &Mesh,
+    (host, one, other): (Host<'_>, &In<Service>, &In<Service>),
+    [their, port]: [&ServicePort; 2],
+    found: &mut Findings,
+) {
+    let (Some(left), Some(right)) = (&their.port, &port.port) else { return };
+    let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
+    let network = |s: &In<Service>| mesh.cluster(s.cluster).network().map(|n| n.value.clone());
+    let (effect, several) = match (network(one), network(other)) {
+        (Some(x), Some(y)) if x != y => (
+            "the gateway of the other network lets in only its own number: requests are reset",
+            true,
+        ),
+        (Some(_), Some(_)) => {
+            ("on one network only the number of the caller's cluster counts", false)
+        }
+        _ => ("works on one network, and is reset by the gateway of another one", false),
+    };
+    let name = match value(port.name.as_ref()) {
+        Some(name) => format!("port `{name}`"),
+        None => "the port".to_owned(),
+    };
+    let finding = found.say(
+        format!("{name} of `{}` is {left} in `{a}` and {right} in `{b}`", host.short()),
+        right.span,
+        format!("{right} in `{b}`: {effect}"),
+    );
+    finding.also(left.span, format!("{left} in `{a}`")).help("use the same number in all clusters");
+    if !several {
+        finding.lower(Severity::Warning);
     }
 }
 

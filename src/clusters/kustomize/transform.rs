@@ -60,7 +60,7 @@ fn rename(made: &mut [Made<'_>], prefix: &str, suffix: &str) {
         change(made, |object| {
             if !matches!(object.meta.kind.as_str(), "Namespace" | "CustomResourceDefinition") {
                 object.change_meta(|meta| {
-                    meta.name.value = format!("{prefix}{}{suffix}", meta.name.value)
+                    meta.name.value = format!("{prefix}{}{suffix}", meta.name.value);
                 });
             }
             let target = match &mut object.view {

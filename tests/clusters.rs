@@ -1,0 +1,283 @@
+//! Which manifest belongs to which cluster, layout by layout as they are met in repositories.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use mesh_lint::clusters::Role;
+use mesh_lint::config::Config;
+use mesh_lint::lint::{self, Model};
+use mesh_lint::mesh::Lookup;
+use mesh_lint::source::Sources;
+
+const CART: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec:\n  replicas: 2\n  \
+                    selector: {matchLabels: {app: cart}}\n  template:\n    metadata: {labels: {app: cart}}\n    \
+                    spec:\n      containers: [{name: cart, image: cart:1}]\n";
+const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n";
+
+fn istio(name: &str) -> String {
+    format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio, namespace: \
+         istio-system}}\nspec:\n  values:\n    global:\n      meshID: shop\n      network: net-{name}\n      \
+         multiCluster: {{clusterName: {name}}}\n"
+    )
+}
+
+fn kustomization(text: &str) -> String {
+    format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{text}")
+}
+
+fn build(files: &[(&str, &str)]) -> (Sources, Model) {
+    let mut sources = Sources::default();
+    let mut config = Config::default();
+    for (name, text) in files {
+        let id = sources.add(*name, *text).unwrap();
+        if *name == "mesh-lint.yaml" {
+            config = Config::parse(&sources, id, "").unwrap();
+        }
+    }
+    let model = lint::build(&sources, &config);
+    (sources, model)
+}
+
+/// Files and the clusters they belong to, joined by `+`.
+fn owners(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let (sources, model) = build(files);
+    let owners = model.placed.iter().map(|p| {
+        let names: Vec<&str> = p.clusters.iter().map(|c| model.mesh.cluster_name(*c)).collect();
+        (sources.file(p.file).name.clone(), names.join("+"))
+    });
+    owners.collect()
+}
+
+fn expect(files: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let owners = owners(files);
+    for (file, clusters) in expected {
+        assert_eq!(owners.get(*file).map(String::as_str), Some(*clusters), "{file} in {owners:#?}");
+    }
+}
+
+#[test]
+fn one_folder_is_one_cluster() {
+    let files = [("app/cart.yaml", CART), ("istio/ns.yaml", NAMESPACE)];
+    let (_, model) = build(&files);
+    assert_eq!(model.mesh.clusters().len(), 1);
+}
+
+#[test]
+fn folders_below_clusters_are_clusters_and_the_rest_is_shared() {
+    let (east, west) = (istio("east"), istio("west"));
+    let files = [
+        ("clusters/east/istio.yaml", east.as_str()),
+        ("clusters/west/istio.yaml", &west),
+        ("apps/cart.yaml", CART),
+    ];
+    let expected = [
+        ("clusters/east/istio.yaml", "east"),
+        ("clusters/west/istio.yaml", "west"),
+        ("apps/cart.yaml", "east+west"),
+    ];
+    expect(&files, &expected);
+    let (_, model) = build(&files);
+    assert_eq!(model.mesh.meshes().len(), 1);
+    let facts: Vec<_> =
+        model.mesh.clusters().iter().map(|c| c.network().unwrap().as_str()).collect();
+    assert_eq!(facts, ["net-east", "net-west"]);
+    assert!(model.mesh.clusters().iter().all(|c| c.role() == Some(Role::Primary)));
+}
+
+#[test]
+fn a_base_belongs_to_every_overlay_that_uses_it() {
+    let base = kustomization("resources: [cart.yaml]\n");
+    let overlay = kustomization("namespace: shop\nresources: [../../base]\n");
+    let files = [
+        ("base/kustomization.yaml", base.as_str()),
+        ("base/cart.yaml", CART),
+        ("overlays/east/kustomization.yaml", &overlay),
+        ("overlays/west/kustomization.yaml", &overlay),
+    ];
+    expect(&files, &[("base/cart.yaml", "east+west")]);
+    let (_, model) = build(&files);
+    let namespaces: Vec<_> = model.mesh.workloads.iter().map(|w| w.namespace.as_str()).collect();
+    assert_eq!(namespaces, ["shop", "shop"], "kustomize's namespace is taken over");
+}
+
+#[test]
+fn patches_and_replicas_change_the_copy_of_their_cluster_alone() {
+    let base = kustomization("resources: [cart.yaml]\n");
+    let plain = kustomization("namespace: shop\nresources: [../../base]\n");
+    let more =
+        kustomization("namespace: shop\nresources: [../../base]\npatches: [{path: more.yaml}]\n");
+    let patch =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec:\n  replicas: 7\n";
+    let files = [
+        ("base/kustomization.yaml", base.as_str()),
+        ("base/cart.yaml", CART),
+        ("clusters/east/kustomization.yaml", &more),
+        ("clusters/east/more.yaml", patch),
+        ("clusters/west/kustomization.yaml", &plain),
+    ];
+    let (sources, model) = build(&files);
+    let replicas: Vec<_> = model
+        .mesh
+        .workloads
+        .iter()
+        .map(|w| {
+            let replicas = w.replicas.as_ref().unwrap();
+            let file = &sources.file_at(replicas.span.start).unwrap().1.name;
+            (model.mesh.cluster_name(w.cluster), replicas.value, file.as_str())
+        })
+        .collect();
+    assert_eq!(replicas, [("east", 7, "clusters/east/more.yaml"), ("west", 2, "base/cart.yaml")]);
+    assert!(
+        model
+            .skipped
+            .iter()
+            .any(|s| s.file.ends_with("more.yaml") && s.reason == "kustomize patch")
+    );
+}
+
+#[test]
+fn a_cycle_of_kustomizations_ends() {
+    let a = kustomization("resources: [../b, cart.yaml]\n");
+    let b = kustomization("resources: [../a, https://example.com/base, missing.yaml]\n");
+    let files =
+        [("a/kustomization.yaml", a.as_str()), ("a/cart.yaml", CART), ("b/kustomization.yaml", &b)];
+    let (_, model) = build(&files);
+    assert_eq!(model.mesh.clusters().len(), 1);
+}
+
+#[test]
+fn files_side_by_side_can_be_clusters() {
+    let (one, two) = (istio("cluster1"), istio("cluster2"));
+    let files = [
+        ("install/cluster1.yaml", one.as_str()),
+        ("install/cluster2.yaml", &two),
+        ("app/cart.yaml", CART),
+    ];
+    let expected = [
+        ("install/cluster1.yaml", "cluster1"),
+        ("install/cluster2.yaml", "cluster2"),
+        ("app/cart.yaml", "cluster1+cluster2"),
+    ];
+    expect(&files, &expected);
+}
+
+#[test]
+fn values_files_per_cluster_tell_facts() {
+    let values = |name: &str| {
+        format!("global:\n  network: n-{name}\n  multiCluster: {{clusterName: {name}}}\n")
+    };
+    let (one, two) = (values("one"), values("two"));
+    let files = [("istiod/values-one.yaml", one.as_str()), ("istiod/values-two.yaml", &two)];
+    let (_, model) = build(&files);
+    let names: Vec<_> =
+        model.mesh.clusters().iter().map(|c| c.istio_name().unwrap().as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+}
+
+#[test]
+fn the_name_of_a_folder_need_not_be_istio_s() {
+    let (one, two) = (istio("app-one"), istio("app-two"));
+    let files = [("clusters/one/istio.yaml", one.as_str()), ("clusters/two/istio.yaml", &two)];
+    let (_, model) = build(&files);
+    let from = model.mesh.clusters()[0].id;
+    for name in ["one", "app-one"] {
+        assert!(matches!(model.mesh.cluster_called(name, from), Lookup::Found(_)), "{name}");
+    }
+    assert!(model.mesh.cluster_called("three", from).is_absent());
+}
+
+#[test]
+fn a_remote_reads_the_configuration_of_its_primary() {
+    let main = istio("main");
+    let edge = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: istio-system\n  annotations: \
+                {topology.istio.io/controlPlaneClusters: main}\n";
+    let files = [("clusters/main/istio.yaml", main.as_str()), ("clusters/edge/ns.yaml", edge)];
+    let (_, model) = build(&files);
+    let named = |name: &str| model.mesh.clusters().iter().find(|c| c.name == name).unwrap();
+    assert_eq!(named("edge").role(), Some(Role::Remote));
+    assert_eq!(model.mesh.config_cluster(named("edge").id), Lookup::Found(named("main").id));
+}
+
+#[test]
+fn environments_are_different_meshes() {
+    let files = [
+        ("clusters/prod-east/cart.yaml", CART),
+        ("clusters/prod-west/cart.yaml", CART),
+        ("clusters/staging-east/cart.yaml", CART),
+    ];
+    let (_, model) = build(&files);
+    let meshes: Vec<Vec<&str>> = model
+        .mesh
+        .meshes()
+        .into_iter()
+        .map(|m| m.into_iter().map(|c| c.name.as_str()).collect())
+        .collect();
+    assert_eq!(meshes, [vec!["prod-east", "prod-west"], vec!["staging-east"]]);
+}
+
+#[test]
+fn flux_says_which_folders_a_cluster_applies() {
+    let flux = |path: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: apps, \
+             namespace: flux-system}}\nspec:\n  path: ./{path}\n"
+        )
+    };
+    let (east, west) = (flux("apps/blue"), flux("apps/green"));
+    let files = [
+        ("clusters/east/apps.yaml", east.as_str()),
+        ("clusters/west/apps.yaml", &west),
+        ("apps/blue/cart.yaml", CART),
+        ("apps/green/cart.yaml", CART),
+    ];
+    expect(&files, &[("apps/blue/cart.yaml", "east"), ("apps/green/cart.yaml", "west")]);
+}
+
+#[test]
+fn argo_says_where_an_application_goes() {
+    let set = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: cart, namespace: argocd}\n\
+               spec:\n  generators:\n  - list:\n      elements:\n      - {cluster: east}\n      - {cluster: west}\n  \
+               template:\n    spec:\n      source: {path: 'apps/{{cluster}}'}\n      destination: {name: '{{cluster}}'}\n";
+    let files =
+        [("argo/set.yaml", set), ("apps/east/cart.yaml", CART), ("apps/west/cart.yaml", CART)];
+    expect(&files, &[("apps/east/cart.yaml", "east"), ("apps/west/cart.yaml", "west")]);
+}
+
+#[test]
+fn the_configuration_goes_first() {
+    let config = "clusters:\n  blue: {paths: [a/**, common/**], network: n1}\n  green: {paths: [b/**, common/**]}\n";
+    let files = [
+        ("mesh-lint.yaml", config),
+        ("a/istio.yaml", NAMESPACE),
+        ("b/istio.yaml", NAMESPACE),
+        ("common/cart.yaml", CART),
+        ("elsewhere/cart.yaml", CART),
+    ];
+    let expected = [
+        ("a/istio.yaml", "blue"),
+        ("b/istio.yaml", "green"),
+        ("common/cart.yaml", "blue+green"),
+        ("elsewhere/cart.yaml", ""),
+    ];
+    expect(&files, &expected);
+}
+
+#[test]
+fn contradictions_are_told() {
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system, labels: \
+                     {topology.istio.io/network: other}}\n";
+    let east = istio("east");
+    let files = [("clusters/east/istio.yaml", east.as_str()), ("clusters/east/ns.yaml", namespace)];
+    let (_, model) = build(&files);
+    let told: Vec<_> = model.mesh.clusters()[0].contradictions().iter().map(|c| c.what).collect();
+    assert_eq!(told, ["network"]);
+}
+
+#[test]
+fn variables_tell_nothing() {
+    let open = istio("${CLUSTER}");
+    let (_, model) = build(&[("istio.yaml", &open)]);
+    assert_eq!(model.mesh.clusters()[0].istio_name(), None);
+}

@@ -77,14 +77,14 @@ pub(super) fn is_no_cluster(folder: &str) -> bool {
         ["canary", "stable", "blue", "green", "old", "new", "before", "after", "current", "next"];
     let folder = folder.trim_start_matches(['_', '.']);
     let short = folder.strip_prefix("istio-").unwrap_or(folder);
-    let short = short.trim_end_matches('s');
+    let singular = short.strip_suffix('s').unwrap_or(short);
     let is_version = |name: &str| {
         let rest = name.trim_start_matches("rev").trim_start_matches(['v', '-', '_']);
         !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '_'))
     };
     is_shared(folder)
         || others.contains(&folder)
-        || [folder, short].iter().any(|f| parts.contains(f) || versions.contains(f))
+        || [folder, short, singular].iter().any(|f| parts.contains(f) || versions.contains(f))
         || is_version(folder)
         || is_version(short)
 }
@@ -118,7 +118,14 @@ pub(super) fn environment(name: &str) -> Option<&'static str> {
 
 /// Whether a name looks like that of a cluster: `cluster1`, `east`, `us-east-1`, `eu-cluster`, `remote`.
 pub(super) fn tells_a_cluster(name: &str) -> bool {
-    is_region(name) || !is_both_ways(name) && name.split(['-', '_', '.']).any(tells)
+    let by_words = || name.split(['-', '_', '.']).any(tells);
+    is_region(name) || !is_both_ways(name) && !is_zone(name) && by_words()
+}
+
+/// `us-east-1a`, `europe-west1-b`: a part of a region.
+fn is_zone(name: &str) -> bool {
+    let region = name.strip_suffix(|c: char| c.is_ascii_lowercase()).unwrap_or(name);
+    region.len() < name.len() && is_region(region.trim_end_matches('-'))
 }
 
 /// The gateway between networks is no cluster.

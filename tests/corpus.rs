@@ -1,0 +1,65 @@
+//! Runs over public manifests, which stand beside the project where they are there at all.
+//!
+//! They are found through `MESH_LINT_SHARED` (`../shared` where unset).
+
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+
+use mesh_lint::config::Config;
+use mesh_lint::lint;
+use mesh_lint::source::read;
+
+/// Each finding that is said of the corpus: folder, rule, end of the file's name. All are true.
+const SAID: &[(&str, &str, &str)] = &[(
+    "GoogleCloudPlatform+anthos-service-mesh-samples",
+    // The Deployment beside it is called `asm-ingressgateway`.
+    "capacity/autoscaler-target-missing",
+    "docs/shared/asm-ingress-gateway/autoscaling-v2.yaml",
+)];
+
+fn shared(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("MESH_LINT_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is not there (see MESH_LINT_SHARED)", path.display());
+    None
+}
+
+#[test]
+fn every_finding_on_public_manifests_is_known_and_true() {
+    let Some(corpus) = shared("corpus") else { return };
+    let mut said = Vec::new();
+    for folder in std::fs::read_dir(corpus).unwrap() {
+        let folder = folder.unwrap().path();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let reading = read(&[folder]).unwrap();
+        assert!(reading.failures.is_empty(), "{:?}", reading.failures);
+        let config = Config { now: 1_795_478_400, ..Config::default() };
+        let report = lint::lint(&reading.sources, &config);
+        assert!(report.resources > 10, "{name}: {} resources", report.resources);
+        for found in report.findings {
+            let file = reading.sources.file_at(found.finding.span().start).unwrap().1;
+            said.push((name.clone(), found.rule, file.name.clone()));
+        }
+    }
+    let known = |(folder, rule, file): &(String, &str, String)| {
+        SAID.iter().any(|(f, r, end)| f == folder && r == rule && file.ends_with(end))
+    };
+    assert!(said.iter().all(known), "{said:#?}");
+    assert_eq!(said.len(), SAID.len(), "{said:#?}");
+}
+
+#[test]
+fn nothing_in_the_cases_makes_it_panic() {
+    let Some(cases) = shared("cases") else { return };
+    let reading = read(&[cases]).unwrap();
+    let report = lint::lint(&reading.sources, &Config::default());
+    let broken = report.findings.iter().filter(|f| f.finding.message.contains("failed in itself"));
+    assert_eq!(broken.count(), 0);
+    assert!(report.resources > 100);
+}

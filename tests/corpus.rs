@@ -3,7 +3,6 @@
 //! They are found through `MESH_LINT_SHARED` (`../shared` where unset).
 
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 

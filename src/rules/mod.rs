@@ -8,7 +8,6 @@ mod subsets;
 mod topology;
 mod trust;
 mod yaml;
-mod zones;
 
 use crate::config::suppress::names_rule;
 use crate::finding::Findings;

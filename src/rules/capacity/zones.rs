@@ -1,6 +1,5 @@
 //! What `distribute` gives to each zone, and who is there to take it.
 
-use super::capacity::names_one_zone;
 use crate::kinds::workloads::Workload;
 use crate::mesh::{Host, In, Locality, LocalityPattern, LocalitySetting, Mesh, Subset};
 use crate::placement::{Bounds, Cause, Placement, Placements};
@@ -105,7 +104,7 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
                     weight: weight.value,
                     bounds,
                     known,
-                    one_zone: names_one_zone(to),
+                    one_zone: LocalityPattern::parse(to).zone().is_some(),
                     parts: entry.to.len(),
                     others_have_replicas: false,
                     zones_wanted,
@@ -130,7 +129,11 @@ impl<'m> LocalitySetting<'m> {
 /// The most single zones that one entry of a setting names.
 fn zones_wanted(setting: &LocalitySetting<'_>) -> usize {
     let zones = |entry: &crate::kinds::networking::Distribute| {
-        entry.to.iter().filter(|(to, weight)| names_one_zone(to) && weight.value > 0).count()
+        entry
+            .to
+            .iter()
+            .filter(|(to, weight)| LocalityPattern::parse(to).zone().is_some() && weight.value > 0)
+            .count()
     };
     setting.resource_distribute().iter().map(zones).max().unwrap_or_default()
 }

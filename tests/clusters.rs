@@ -201,8 +201,18 @@ fn a_remote_reads_the_configuration_of_its_primary() {
 }
 
 #[test]
+fn clusters_without_a_sign_of_each_other_are_meshes_of_their_own() {
+    let files = [("clusters/east/cart.yaml", CART), ("clusters/west/cart.yaml", CART)];
+    let (_, model) = build(&files);
+    assert_eq!((model.mesh.clusters().len(), model.mesh.meshes().len()), (2, 2));
+}
+
+#[test]
 fn environments_are_different_meshes() {
+    let (east, staging) = (istio("east"), istio("staging"));
     let files = [
+        ("clusters/prod-east/istio.yaml", east.as_str()),
+        ("clusters/staging-east/istio.yaml", &staging),
         ("clusters/prod-east/cart.yaml", CART),
         ("clusters/prod-west/cart.yaml", CART),
         ("clusters/staging-east/cart.yaml", CART),

@@ -3,7 +3,8 @@
 //! Told by the configuration: one mesh, unless clusters have different `mesh` keys. Inferred: a remote
 //! secret, the annotation `controlPlaneClusters` or another cluster's address joins two clusters
 //! whatever else is told. Clusters that were found together and of which something says that they are
-//! clusters are of one mesh, unless their environments or all their mesh IDs differ. What was only kept
+//! clusters are of one mesh if anything in them speaks of a mesh of several clusters, unless their
+//! environments or all their mesh IDs differ. What was only kept
 //! apart because it can't live together is a mesh of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ pub(super) fn group(
             sets.join(&key(i), &format!("mesh {}", told.map_or("", |m| m.as_str())));
         }
     } else {
-        by_place(clusters, seeds, &mut sets, &key);
+        by_place(clusters, seeds, &speak_of_others(clusters, members), &mut sets, &key);
         for (a, b) in joined(clusters, seeds, members) {
             sets.join(&key(a), &key(b));
         }
@@ -44,6 +45,7 @@ pub(super) fn group(
 fn by_place(
     clusters: &[Cluster],
     seeds: &[Seed],
+    signs: &[bool],
     sets: &mut Families,
     key: &impl Fn(usize) -> String,
 ) {
@@ -51,6 +53,8 @@ fn by_place(
     for (i, seed) in seeds.iter().enumerate().filter(|(_, seed)| seed.is_told) {
         groups.entry((seed.family, seed.environment)).or_default().push(i);
     }
+    // A fleet of clusters with a mesh each is as common as one mesh of several clusters.
+    groups.retain(|_, group| group.iter().any(|&i| signs[i]));
     for ((family, environment), group) in groups {
         let id = |i: usize| clusters[i].facts.mesh_id.first().map(|fact| fact.value.as_str());
         let told: BTreeSet<&str> = group.iter().filter_map(|&i| id(i)).collect();
@@ -63,6 +67,39 @@ fn by_place(
             sets.join(&key(i), &format!("{family} {environment:?} {id}"));
         }
     }
+}
+
+/// Whether anything in a cluster only makes sense in a mesh of several clusters: a name, network or mesh ID
+/// of the control plane, a remote secret, a gateway between networks, rules that name clusters.
+fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
+    let told = |c: &Cluster| {
+        let facts = &c.facts;
+        [&facts.name, &facts.network, &facts.mesh_id, &facts.served_by]
+            .iter()
+            .any(|f| !f.is_empty())
+    };
+    let mut signs: Vec<bool> = clusters.iter().map(told).collect();
+    for member in members {
+        let object = &member.object;
+        let label = "topology.istio.io/cluster";
+        signs[member.cluster.index()] |= object.meta.label("istio/multiCluster").is_some()
+            || match &object.view {
+                View::Gateway(r) => r.servers.iter().any(|s| {
+                    let mode = s.tls.as_ref().and_then(|tls| tls.mode.as_ref());
+                    mode.is_some_and(|mode| mode.as_str() == "AUTO_PASSTHROUGH")
+                }),
+                View::DestinationRule(r) => {
+                    let keys = r.subsets.iter().flat_map(|s| s.labels.iter());
+                    keys.into_iter().any(|(key, _)| key.as_str() == label)
+                }
+                View::VirtualService(r) => {
+                    let matches = r.http.iter().flat_map(|http| &http.matches);
+                    matches.into_iter().any(|m| m.source_labels.get(label).is_some())
+                }
+                _ => false,
+            };
+    }
+    signs
 }
 
 /// Pairs of clusters that manifests join.

@@ -1,5 +1,7 @@
 //! Reads a rule page: front matter, prose, cases.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::finding::Severity;
@@ -19,6 +21,8 @@ pub struct Page<'p> {
     pub istio: Vec<String>,
     /// Codes of Kiali for the same fact.
     pub kiali: Vec<String>,
+    /// Options of the rule with their defaults.
+    pub options: BTreeMap<String, String>,
     /// The heading of the page.
     pub title: &'p str,
     /// The page without its front matter: Markdown.
@@ -64,6 +68,8 @@ struct Front {
     istio: Names,
     #[serde(default)]
     kiali: Names,
+    #[serde(default)]
+    options: BTreeMap<String, serde_yaml::Number>,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,6 +105,11 @@ impl<'p> Page<'p> {
             was: front.was.into(),
             istio: front.istio.into(),
             kiali: front.kiali.into(),
+            options: front
+                .options
+                .into_iter()
+                .map(|(name, value)| (name, value.to_string()))
+                .collect(),
             title: title.ok_or("no heading `# ...`")?,
             body,
             cases: cases(body)?,

@@ -55,6 +55,11 @@ fn what_cannot_be_done_gives_2() {
     assert_eq!(code(&["check", "--select", "no/such-rule"], &[]), Some(2));
     assert_eq!(code(&["check", "--now", "soon"], &[]), Some(2));
     assert_eq!(code(&["check", "--format", "xml"], &[]), Some(2));
+    let told = |rules: &str| code(&["check"], &[("a.yaml", SERVICE), ("mesh-lint.yaml", rules)]);
+    assert_eq!(told("rules: {capacity/uneven-zones: {factor: 3}}\n"), Some(0));
+    assert_eq!(told("rules: {capacity/uneven-zones: {facter: 3}}\n"), Some(2));
+    assert_eq!(told("rules: {capacity/uneven-zones: {factor: many}}\n"), Some(2));
+    assert_eq!(told("rules: {no/such-rule: off}\n"), Some(2));
     assert_eq!(code(&["explain", "nothing"], &[]), Some(2));
     assert_eq!(code(&["check", "a.yaml", "nowhere"], &[("a.yaml", SERVICE)]), Some(2));
 }

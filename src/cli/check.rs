@@ -8,6 +8,7 @@ use super::progress::Progress;
 use super::{CLEAN, FAILED, FINDINGS, Failed, NOTHING, input, time};
 use crate::config::Config;
 use crate::lint::{self, Report};
+use crate::page::Page;
 use crate::report::{self, Format, Style};
 use crate::rules;
 use crate::source::Sources;
@@ -71,7 +72,22 @@ fn configure(args: &Check, config: &mut Config) -> Result<(), Failed> {
             return Err(Failed(format!("no rule is called `{word}`: see `mesh-lint rules`")));
         }
     }
-    Ok(())
+    config.rules.iter().try_for_each(|(word, told)| {
+        told.options.iter().try_for_each(|(name, value)| option(word, name, value))
+    })
+}
+
+/// Whether a rule has an option of that name, and the value is of its sort.
+fn option(word: &str, name: &str, value: &str) -> Result<(), Failed> {
+    let called = rules::all().filter(|rule| rule.is_called(word));
+    let pages: Vec<Page<'_>> = called.filter_map(|rule| Page::parse(rule.page).ok()).collect();
+    if !pages.iter().any(|page| page.options.contains_key(name)) {
+        return Err(Failed(format!("`{word}` has no option `{name}`")));
+    }
+    match value.parse::<f64>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failed(format!("option `{name}` of `{word}` is a number, not `{value}`"))),
+    }
 }
 
 fn write(

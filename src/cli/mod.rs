@@ -46,6 +46,11 @@ impl From<crate::source::TooLarge> for Failed {
 /// Does what was typed; returns the exit code.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    std::panic::set_hook(Box::new(|panic| {
+        // Where, and never what: a message could hold a value of the input.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "mesh-lint: internal error at {place}: please report it");
+    }));
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = match arguments.verb {
         Some(Verb::Check(check)) => check::run(&check, &mut out),

@@ -161,14 +161,20 @@ fn no_format_shows_a_secret_value() {
          other.pem: |\n    -----BEGIN EC PRIVATE KEY-----\n    {key}\n    -----END EC PRIVATE KEY-----\n  \
          other.pem: hunter2\n"
     );
+    let number = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: 90210\n";
     let broken = format!(
         "apiVersion: v1\nkind: Secret\ndata:\n  password: hunter2\n a: {secret}\n b: {token}\n"
     );
-    let (sources, report) = run(&[("east/secret.yaml", &east), ("west/broken.yaml", &broken)]);
+    let files = [
+        ("east/secret.yaml", &*east),
+        ("west/broken.yaml", &*broken),
+        ("west/number.yaml", number),
+    ];
+    let (sources, report) = run(&files);
     assert!(report.findings.len() > 3, "{report:#?}");
     for format in FORMATS {
         let shown = text(format, &sources, &report);
-        for hidden in [secret, token, key, "hunter2"] {
+        for hidden in [secret, token, key, "hunter2", "90210"] {
             assert!(!shown.contains(hidden), "{format:?} shows {hidden}:\n{shown}");
         }
     }

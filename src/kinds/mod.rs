@@ -250,9 +250,10 @@ fn spec<S: DeserializeOwned + Default>(
     let value = if path.is_empty() { Some(root) } else { root.get(path) };
     let Some(value) = value else { return S::default() };
     let (spec, wrong) = value.read::<S>();
-    mismatches.extend(wrong.into_iter().map(|m| match path {
-        "" => m,
-        _ => Mismatch { path: format!("{path}.{}", m.path), ..m },
+    mismatches.extend(wrong.into_iter().map(|m| match (path, m.path.as_str()) {
+        ("", _) => m,
+        (_, "") => Mismatch { path: path.to_owned(), ..m },
+        (_, inner) => Mismatch { path: format!("{path}.{inner}"), ..m },
     }));
     spec.unwrap_or_default()
 }

@@ -7,8 +7,9 @@ use super::{Mesh, PemFile, by_namespace, policy, service};
 use crate::clusters::{Fleet, Member, Origin};
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
-use crate::kinds::is_placeholder;
+use crate::kinds::{Meta, is_placeholder};
 use crate::source::{Sources, Span};
+use crate::yaml::Mismatch;
 
 /// What a mesh is built from.
 pub struct Input<'i> {
@@ -61,9 +62,14 @@ impl Mesh {
             self.problems.syntax.extend(file.errors);
             self.problems.duplicate_keys.extend(file.duplicates);
             let refused = file.objects.iter().filter(|o| is_checked(o.meta.group()));
-            let wrong = refused.flat_map(|o| &o.mismatches);
-            let wrong = wrong.filter(|m| !is_placeholder(sources.slice(m.span)));
-            self.problems.mismatches.extend(wrong.cloned());
+            let wrong =
+                refused.flat_map(|o| o.mismatches.iter().map(|m| without_value(&o.meta, m)));
+            let wrong = wrong.filter(|m| {
+                let text = sources.slice(m.span);
+                // The API server takes null for nothing in most places, so it is left alone.
+                !is_placeholder(text) && !matches!(text, "" | "null" | "~")
+            });
+            self.problems.mismatches.extend(wrong);
             let source = sources.file(file.file);
             if is_pem(&source.name) {
                 let holds = self.clusters.iter().filter(|c| c.files.contains(&file.file));
@@ -148,4 +154,13 @@ fn is_checked(group: &str) -> bool {
         group,
         "" | "apps" | "autoscaling" | "policy" | "networking.istio.io" | "discovery.k8s.io"
     )
+}
+
+/// What is wrong with a field; of a Secret nothing is told of what is there.
+fn without_value(meta: &Meta, wrong: &Mismatch) -> Mismatch {
+    let mut told = wrong.clone();
+    if meta.kind.as_str() == "Secret" {
+        told.message = wrong.message.split(", found").next().unwrap_or_default().to_owned();
+    }
+    told
 }

@@ -9,7 +9,7 @@ pub(super) const RULES: &[Rule] = &[rule!("fields/wrong-type", wrong_type)];
 fn wrong_type(mesh: &Mesh, found: &mut Findings) {
     for wrong in &mesh.problems().mismatches {
         found
-            .say(format!("`{}` has the wrong type", wrong.path), wrong.span, wrong.message.clone())
+            .say(format!("`{}` has the wrong type: {}", wrong.path, wrong.message), wrong.span, wrong.message.clone())
             .help("correct the value: the API server refuses the resource; here the field counts as absent");
     }
 }

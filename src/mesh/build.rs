@@ -158,9 +158,9 @@ fn is_checked(group: &str) -> bool {
 
 /// What is wrong with a field; of a Secret nothing is told of what is there.
 fn without_value(meta: &Meta, wrong: &Mismatch) -> Mismatch {
-    let mut told = wrong.clone();
-    if meta.kind.as_str() == "Secret" {
-        told.message = wrong.message.split(", found").next().unwrap_or_default().to_owned();
-    }
-    told
+    let message = match meta.kind.as_str() {
+        "Secret" => wrong.message.split(", found").next().unwrap_or_default().to_owned(),
+        _ => wrong.message.clone(),
+    };
+    Mismatch { message, ..wrong.clone() }
 }

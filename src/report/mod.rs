@@ -122,9 +122,10 @@ fn counts(report: &Report) -> String {
 /// `52 resources in 14 files of 2 clusters`, and what was skipped, by reason.
 fn summary(report: &Report) -> (String, Option<String>) {
     let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let nothing = report.resources == 0 && report.findings.is_empty();
     let mut first = format!(
         "{}: {} in {} of {}",
-        counts(report),
+        if nothing { "nothing to analyse".to_owned() } else { counts(report) },
         plural(report.resources, "resource"),
         plural(report.files, "file"),
         plural(report.clusters.len(), "cluster")

@@ -65,9 +65,10 @@ pub struct Reading {
     /// The configuration; found upward from the first path where not given.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A cluster and its files, instead of the configuration's; repeatable.
+    /// A cluster and its files, instead of the configuration's; repeatable. For `graph`, a name alone
+    /// narrows the graph to that cluster.
     #[arg(long, value_name = "NAME=PATH", value_parser = name_and_path)]
-    pub cluster: Vec<(String, String)>,
+    pub cluster: Vec<(String, Option<String>)>,
     /// Namespace of objects that name none.
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
@@ -139,9 +140,6 @@ pub struct Graph {
     /// Only what belongs to this host (`cart.shop`, or the full name).
     #[arg(long)]
     pub host: Option<String>,
-    /// Only what belongs to this cluster.
-    #[arg(long = "only-cluster", value_name = "NAME")]
-    pub only_cluster: Option<String>,
 }
 
 /// How a graph is written.
@@ -155,7 +153,25 @@ pub enum GraphFormat {
     Json,
 }
 
-fn name_and_path(text: &str) -> Result<(String, String), String> {
-    let (name, path) = text.split_once('=').ok_or("expected NAME=PATH")?;
-    Ok((name.to_owned(), path.to_owned()))
+fn name_and_path(text: &str) -> Result<(String, Option<String>), String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(path)),
+        None => (text, None),
+    };
+    if name.is_empty() || path.is_some_and(str::is_empty) {
+        return Err("expected NAME=PATH".to_owned());
+    }
+    Ok((name.to_owned(), path.map(str::to_owned)))
+}
+
+impl Reading {
+    /// The clusters that are told with their files.
+    pub fn told(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cluster.iter().filter_map(|(name, path)| Some((name.as_str(), path.as_deref()?)))
+    }
+
+    /// The clusters that are named alone.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.cluster.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| name.as_str())
+    }
 }

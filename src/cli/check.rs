@@ -18,6 +18,9 @@ pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
     let progress = Progress::start();
     progress.step("reading files");
     let mut read = input::read(&args.reading)?;
+    if let Some(name) = args.reading.named().next() {
+        return Err(Failed(format!("cluster `{name}` needs its files: --cluster {name}=PATH")));
+    }
     configure(args, &mut read.config)?;
     progress.step("building the mesh");
     let model = lint::build(&read.sources, &read.config);

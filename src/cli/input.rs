@@ -36,8 +36,8 @@ pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
 }
 
 fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
-    if !args.cluster.is_empty() {
-        let clusters = args.cluster.iter().map(|(name, path)| ClusterConfig::below(name, path));
+    if args.told().next().is_some() {
+        let clusters = args.told().map(|(name, path)| ClusterConfig::below(name, path));
         let clusters: Result<_, _> = clusters.collect();
         return Ok(Config { clusters: clusters.map_err(Failed)?, ..Config::default() });
     }

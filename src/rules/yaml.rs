@@ -12,7 +12,7 @@ fn duplicate_key(mesh: &Mesh, found: &mut Findings) {
         found
             .say(format!("key `{}` stands twice", key.key), key.again, "this one wins")
             .also(key.first, "this one is lost")
-            .help("keep one of them; kubectl refuses both with strict validation");
+            .help("keep one of them");
     }
 }
 

@@ -5,7 +5,7 @@ mod routed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{
     CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Subset, list, short, subsets_of,
@@ -36,6 +36,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
+    named_for_a_cluster(mesh, found);
     for rule in &mesh.destination_rules {
         let mixed: Vec<(&Text, &Text, &Text)> = subsets_of(rule)
             .filter_map(|s| Some((s.name, s.cluster_label()?, s.pod_labels().next()?.0)))
@@ -54,6 +55,34 @@ fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
         finding.also(cluster.span, "the cluster").help(format!(
             "cut the host by `{key}` alone, and let locality load balancing choose the cluster"
         ));
+    }
+}
+
+/// Subsets whose name promises a cluster that their labels do not hold to.
+fn named_for_a_cluster(mesh: &Mesh, found: &mut Findings) {
+    for subset in mesh.subsets().filter(|s| s.cluster_label().is_none()) {
+        let words: Vec<&str> = subset.name.split(['-', '_', '.']).collect();
+        let called = |c: &&Cluster| words.len() > 1 && words.iter().any(|w| c.is_called(w));
+        let mut peers = mesh.peers(subset.rule.cluster);
+        let several = mesh.peers(subset.rule.cluster).count() > 1;
+        let Some(cluster) = peers.find(called).filter(|_| several) else { continue };
+        let Some((key, value)) = subset.pod_labels().find(|(_, v)| words.contains(&v.as_str()))
+        else {
+            continue;
+        };
+        found
+            .say(
+                format!(
+                    "subset `{}` is named for cluster `{}`, and selects by `{key}` alone",
+                    subset.name, cluster.name
+                ),
+                subset.name.span,
+                "its name pairs a version with a cluster",
+            )
+            .also(value.span, "endpoints of every cluster have this")
+            .help(
+                "name it for what it selects, and let locality load balancing choose the cluster",
+            );
     }
 }
 

@@ -53,6 +53,8 @@ impl Mesh {
             let key = (scaler.cluster, scaler.namespace.clone(), name.unwrap_or_default());
             mesh.scalers.entry(key).or_default().push(scaler);
         }
+        mesh.backends = mesh.objects.services.iter().map(|s| mesh.find_backends(s)).collect();
+        mesh.readers = mesh.find_readers();
         mesh.places = mesh.clusters.iter().map(|c| mesh.find_places(c.id)).collect();
         mesh
     }

@@ -199,6 +199,10 @@ pub struct Mesh {
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
     places: Vec<Vec<Place>>,
+    /// Positions of the workloads behind each Service.
+    backends: Vec<Vec<usize>>,
+    /// Clusters with workloads, by the cluster whose Istio objects their proxies get.
+    readers: BTreeMap<ClusterId, Vec<ClusterId>>,
     seen: BTreeSet<(ClusterId, &'static str, String)>,
     assumed: BTreeSet<FileId>,
     alternatives: BTreeSet<Span>,

@@ -89,11 +89,8 @@ impl Mesh {
 
     /// The clusters whose sidecars read the Istio objects of a control plane, and that have workloads.
     pub fn client_clusters(&self, control_plane: ClusterId) -> Vec<&crate::clusters::Cluster> {
-        let reads = |c: &&crate::clusters::Cluster| {
-            self.config_cluster(c.id).found() == Some(control_plane)
-                && self.workloads.iter().any(|w| w.cluster == c.id)
-        };
-        self.peers(control_plane).filter(reads).collect()
+        let readers = self.readers.get(&control_plane).into_iter().flatten();
+        readers.map(|id| self.cluster(*id)).collect()
     }
 
     /// The client groups that see a VirtualService: its own namespace at least.
@@ -101,10 +98,8 @@ impl Mesh {
         let own = Client { cluster: service.cluster, namespace: &service.namespace, labels: None };
         let mut found = vec![own];
         if service.is_for_mesh() {
-            let sees = |c: &Client<'_>| {
-                exported(&service.export_to, &service.namespace, c.namespace)
-                    && self.config_cluster(c.cluster).found() == Some(service.cluster)
-            };
+            let sees =
+                |c: &Client<'_>| exported(&service.export_to, &service.namespace, c.namespace);
             let others = self.clients(service.cluster).filter(sees);
             found.extend(
                 others.filter(|c| (c.cluster, c.namespace) != (own.cluster, own.namespace)),

@@ -1,5 +1,7 @@
 //! Hosts: services by name across clusters, and the workloads behind them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Client, In, Lookup, Mesh, of_namespace, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
@@ -86,12 +88,23 @@ impl Mesh {
 
     /// The workloads whose pods a Service selects, in its own cluster and namespace.
     pub fn backends(&self, service: &In<Service>) -> Vec<&In<Workload>> {
+        let key = (service.cluster, service.namespace.clone(), service.name().to_owned());
+        let known = self.service_index.get(&key).into_iter().flatten();
+        let same = |i: &&usize| std::ptr::eq(&raw const self.services[**i], service);
+        let found = known.into_iter().find(same).map(|&i| &self.backends[i]);
+        found.into_iter().flatten().map(|&i| &self.workloads[i]).collect()
+    }
+
+    pub(super) fn find_backends(&self, service: &In<Service>) -> Vec<usize> {
         let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
             return Vec::new();
         };
-        self.workloads_in(service.cluster, &service.namespace)
-            .filter(|w| selects(selector, &w.template.metadata.labels) && !is_owned(w))
-            .collect()
+        let near = self.workloads_in.get(&(service.cluster, service.namespace.clone()));
+        let selected = |i: &usize| {
+            let workload = &self.workloads[*i];
+            selects(selector, &workload.template.metadata.labels) && !is_owned(workload)
+        };
+        near.into_iter().flatten().copied().filter(selected).collect()
     }
 
     /// The pods a Service selects that stand in the input themselves.
@@ -134,10 +147,27 @@ impl Mesh {
         found
     }
 
-    /// The client groups that can differ for a host: one per cluster and namespace that has workloads.
-    pub fn clients(&self, of: ClusterId) -> impl Iterator<Item = Client<'_>> {
-        let found = self.workloads_in.keys().filter(move |(c, _)| self.same_mesh(*c, of));
-        found.map(|(cluster, namespace)| Client { cluster: *cluster, namespace, labels: None })
+    /// The client groups that can differ under a control plane: one per cluster and namespace that has
+    /// workloads.
+    pub fn clients(&self, control_plane: ClusterId) -> impl Iterator<Item = Client<'_>> {
+        let readers = self.readers.get(&control_plane).into_iter().flatten();
+        readers.flat_map(|&cluster| {
+            let all = self.workloads_in.range((cluster, String::new())..);
+            let here = all.take_while(move |((c, _), _)| *c == cluster);
+            here.map(move |((_, namespace), _)| Client { cluster, namespace, labels: None })
+        })
+    }
+
+    pub(super) fn find_readers(&self) -> BTreeMap<ClusterId, Vec<ClusterId>> {
+        let mut readers: BTreeMap<ClusterId, Vec<ClusterId>> = BTreeMap::new();
+        let with_workloads: BTreeSet<ClusterId> =
+            self.workloads.iter().map(|w| w.cluster).collect();
+        for cluster in with_workloads {
+            if let Some(plane) = self.config_cluster(cluster).found() {
+                readers.entry(plane).or_default().push(cluster);
+            }
+        }
+        readers
     }
 
     /// Whether requests to a host stay within the client's cluster, by `serviceSettings` or by Istio's

@@ -71,11 +71,11 @@ impl Mesh {
         self.virtual_services.iter().flat_map(routes_of).collect()
     }
 
-    /// Routes by the control plane that reads them and the host they lead to.
-    pub fn routes_by_host(&self) -> BTreeMap<(ClusterId, String), Vec<Route<'_>>> {
+    /// Routes by the host they lead to.
+    pub fn routes_by_host(&self) -> BTreeMap<String, Vec<Route<'_>>> {
         let mut found: BTreeMap<_, Vec<Route<'_>>> = BTreeMap::new();
         for route in self.routes() {
-            found.entry((route.service.cluster, route.host.clone())).or_default().push(route);
+            found.entry(route.host.clone()).or_default().push(route);
         }
         found
     }

@@ -8,7 +8,7 @@ use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{
-    CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Subset, list, short, subsets_of,
+    CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, subsets_of,
 };
 use crate::source::Text;
 
@@ -223,7 +223,12 @@ fn duplicate_subset(mesh: &Mesh, found: &mut Findings) {
 
 fn empty_subset(mesh: &Mesh, found: &mut Findings) {
     let routes = mesh.routes_by_host();
+    let mut looked_at = BTreeSet::new();
     for subset in mesh.subsets().filter(|s| s.pod_labels().next().is_some()) {
+        // One text in many clusters of a mesh is one question.
+        if !looked_at.insert((mesh.cluster(subset.rule.cluster).mesh, subset.name.span)) {
+            continue;
+        }
         let Some(host) = subset.host().as_deref().and_then(|h| mesh.host(h)) else { continue };
         let unsure = host.entries().next().is_some() || mesh.is_assumed(&subset.rule.meta);
         if unsure || has_endpoint(mesh, subset, host) {
@@ -231,9 +236,11 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
         }
         let all = host.backends_of_mesh(subset.rule.cluster);
         let Some(near) = all.first() else { continue };
-        let key = (subset.rule.cluster, host.name.to_owned());
-        let route =
-            routes.get(&key).into_iter().flatten().find(|r| r.subset() == Some(subset.name));
+        let leads_here = |r: &&Route<'_>| {
+            r.subset() == Some(subset.name)
+                && mesh.same_mesh(r.service.cluster, subset.rule.cluster)
+        };
+        let route = routes.get(host.name).into_iter().flatten().find(leads_here);
         let bare = all.iter().find(|w| {
             let labels = &w.template.metadata.labels;
             subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))

@@ -262,19 +262,26 @@ fn namespaces(names: &BTreeSet<&str>) -> String {
 
 pub(super) fn destination_subset_missing_across_clusters(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
+    let mut without = BTreeMap::new();
     for route in mesh.routes() {
         let (Some(name), Some(host)) = (route.subset(), mesh.host(&route.host)) else { continue };
         let here = mesh.cluster(route.service.cluster);
+        let lacking = without.entry((here.mesh, host.name, name.as_str())).or_insert_with(|| {
+            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(|s| s.name == name);
+            let all = mesh.clusters_with_backends(host, here.id).into_iter();
+            let planes = all.filter_map(|id| Some((id, mesh.config_cluster(id).found()?)));
+            planes.filter(|(_, plane)| !knows(*plane)).collect::<Vec<_>>()
+        });
+        if lacking.is_empty() {
+            continue;
+        }
         let Some(defined) = mesh.subsets_of_route(&route).into_iter().next() else { continue };
-        for id in mesh.clusters_with_backends(host, here.id) {
+        for &(id, gateway_plane) in lacking.iter() {
             let there = mesh.cluster(id);
-            let Some(gateway_plane) = mesh.config_cluster(id).found() else { continue };
             let (Some(from), Some(to)) = (here.network(), there.network()) else { continue };
-            let known = mesh.subsets_of(host.name, gateway_plane).iter().any(|s| s.name == name);
             let seen = mesh.has_seen(gateway_plane, "DestinationRule", &route.service.namespace);
             let reaches = defined.cluster_label().is_none_or(|c| there.is_called(c));
             if from == to
-                || known
                 || !seen
                 || !reaches
                 || gateway_plane == here.id

@@ -286,6 +286,21 @@ fn contradictions_are_told() {
 }
 
 #[test]
+fn mesh_networks_tell_the_network_of_each_cluster() {
+    let main = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  \
+                meshNetworks: |-\n    networks:\n      lan: {endpoints: [{fromRegistry: main}]}\n      \
+                wan: {endpoints: [{fromRegistry: edge}]}\n";
+    let files = [("clusters/main/istio.yaml", main), ("clusters/edge/cart.yaml", CART)];
+    let (sources, model) = build(&files);
+    let told = model.mesh.clusters().iter().map(|c| {
+        let network = c.network().unwrap();
+        (c.name.as_str(), network.as_str(), sources.slice(network.span))
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("edge", "wan", "wan"), ("main", "lan", "lan")]);
+    assert_eq!(model.mesh.meshes().len(), 1);
+}
+
+#[test]
 fn variables_tell_nothing() {
     let open = istio("${CLUSTER}");
     let (_, model) = build(&[("istio.yaml", &open)]);

@@ -22,7 +22,7 @@ use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes
 use crate::config::Config;
 use crate::kinds::file::Manifests;
 use crate::kinds::{Meta, Object, View};
-use crate::source::{Skipped, Sources};
+use crate::source::{Skipped, Sources, Text};
 
 /// Finds the clusters and gives each resource to those it belongs to.
 pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
@@ -185,6 +185,7 @@ impl Assembly<'_, '_> {
             }
         }
         self.learn_values(&mut fleet);
+        learn_networks(&mut fleet);
         meshes::group(
             &mut fleet.clusters,
             &seeds,
@@ -326,6 +327,17 @@ fn learn(fleet: &mut Fleet) {
         fleet.members.iter().partition(|m| matches!(m.object.view, View::Namespace(_)));
     for member in others.into_iter().chain(namespaces) {
         fleet.clusters[member.cluster.index()].facts.learn(&member.object);
+    }
+}
+
+/// Gives each cluster the network that some control plane's MeshNetworks have for it.
+fn learn_networks(fleet: &mut Fleet) {
+    let told: Vec<(Text, Text)> =
+        fleet.clusters.iter().flat_map(|c| c.facts.networks.iter().cloned()).collect();
+    for (network, name) in told {
+        for cluster in fleet.clusters.iter_mut().filter(|c| c.is_called(&name)) {
+            cluster.facts.learn_network(&network);
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use crate::kinds::View;
-use crate::kinds::control_plane::{Install, MeshConfig, Values};
+use crate::kinds::control_plane::{Install, MeshConfig, MeshNetwork, Values};
 use crate::kinds::core::Namespace;
 use crate::kinds::delivery::HelmRelease;
 use crate::kinds::workloads::Workload;
 use crate::kinds::{Meta, Object, Resource};
 use crate::source::{Span, Text};
+use crate::yaml::Entries;
 
 /// Where a fact comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub enum Origin {
     Istiod,
     /// The `istio` ConfigMap.
     MeshConfig,
+    /// The MeshNetworks of a control plane.
+    MeshNetworks,
     /// Labels of the control plane's namespace.
     Namespace,
     /// The injector's webhook.
@@ -52,6 +55,7 @@ impl fmt::Display for Origin {
             Self::HelmValues => "Helm values",
             Self::Istiod => "istiod Deployment",
             Self::MeshConfig => "MeshConfig",
+            Self::MeshNetworks => "MeshNetworks",
             Self::Namespace => "namespace label",
             Self::Webhook => "injector webhook",
             Self::Delivery => "delivery object",
@@ -129,6 +133,8 @@ pub struct Facts {
     pub system_namespace: Vec<Fact>,
     /// What says that certificates come from elsewhere than istiod.
     pub foreign_ca: Vec<Fact>,
+    /// Networks that its control plane gives to clusters: the network's name, and the cluster's.
+    pub networks: Vec<(Text, Text)>,
     /// Its MeshConfig.
     pub mesh_config: Vec<MeshConfig>,
 }
@@ -148,6 +154,9 @@ impl Facts {
             View::ConfigMap(r) => {
                 if let Some(config) = &r.spec.mesh {
                     self.learn_mesh_config(config, Origin::MeshConfig);
+                }
+                if let Some(told) = &r.spec.networks {
+                    self.learn_networks(&told.networks);
                 }
             }
             View::Namespace(r) => self.learn_namespace(r),
@@ -211,6 +220,7 @@ impl Facts {
         push(&mut self.version, global.tag.as_ref(), origin);
         push(&mut self.revision, values.revision.as_ref(), origin);
         push(&mut self.foreign_ca, global.ca_address.as_ref(), origin);
+        self.learn_networks(&global.mesh_networks);
         for key in ["EXTERNAL_CA", "ENABLE_CA_SERVER", "PILOT_CERT_PROVIDER"] {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
@@ -228,6 +238,18 @@ impl Facts {
         if let Some(config) = &values.mesh_config {
             self.learn_mesh_config(config, origin);
         }
+    }
+
+    fn learn_networks(&mut self, networks: &Entries<MeshNetwork>) {
+        for (name, network) in networks {
+            let clusters = network.endpoints.iter().filter_map(|e| e.from_registry.as_ref());
+            self.networks.extend(clusters.map(|cluster| (name.clone(), cluster.clone())));
+        }
+    }
+
+    /// Learns that a control plane gives it a network. What it says of itself goes first.
+    pub(super) fn learn_network(&mut self, network: &Text) {
+        push(&mut self.network, Some(network), Origin::MeshNetworks);
     }
 
     fn learn_mesh_config(&mut self, config: &MeshConfig, origin: Origin) {
@@ -298,7 +320,7 @@ fn push(facts: &mut Vec<Fact>, value: Option<&Text>, origin: Origin) {
 }
 
 impl Facts {
-    fn lists(&mut self) -> [&mut Vec<Fact>; 8] {
+    fn lists(&mut self) -> [&mut Vec<Fact>; 9] {
         [
             &mut self.name,
             &mut self.network,
@@ -308,6 +330,7 @@ impl Facts {
             &mut self.version,
             &mut self.served_by,
             &mut self.system_namespace,
+            &mut self.foreign_ca,
         ]
     }
 
@@ -340,6 +363,7 @@ impl Facts {
             }
         }
         self.role.append(&mut other.role);
+        self.networks.append(&mut other.networks);
         self.mesh_config.append(&mut other.mesh_config);
     }
 

@@ -128,6 +128,8 @@ fn joined(clusters: &[Cluster], seeds: &[Seed], members: &[Member]) -> Vec<(usiz
         pairs.extend(keys.chain(told).filter_map(|name| Some((from, called(name, from)?))));
     }
     for (i, cluster) in clusters.iter().enumerate() {
+        let networked = cluster.facts.networks.iter();
+        pairs.extend(networked.filter_map(|(_, name)| Some((i, called(name, i)?))));
         let names = cluster.facts.served_by.iter().flat_map(|fact| fact.value.split(','));
         let by: Vec<usize> = names.filter_map(|name| called(name, i)).collect();
         if by.is_empty() && cluster.role() == Some(Role::Remote) {

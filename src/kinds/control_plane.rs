@@ -60,6 +60,8 @@ pub struct Global {
     /// The mesh's identifier.
     #[serde(rename = "meshID")]
     pub mesh_id: Option<Text>,
+    /// Networks by name, as MeshNetworks has them.
+    pub mesh_networks: Entries<MeshNetwork>,
     /// Where a remote cluster finds its control plane.
     pub remote_pilot_address: Option<Text>,
     /// This control plane serves other clusters too.
@@ -171,6 +173,30 @@ pub struct CaCertificate {
     pub trust_domains: Vec<Text>,
     /// Signers it is for.
     pub cert_signers: Vec<Text>,
+}
+
+/// MeshNetworks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MeshNetworks {
+    /// Networks by name.
+    pub networks: Entries<MeshNetwork>,
+}
+
+/// A network of MeshNetworks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MeshNetwork {
+    /// What belongs to it.
+    pub endpoints: Vec<NetworkEndpoints>,
+}
+
+/// Endpoints of a network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NetworkEndpoints {
+    /// All of a cluster, by the name that Istio knows it by.
+    pub from_registry: Option<Text>,
 }
 
 /// A MutatingWebhookConfiguration.

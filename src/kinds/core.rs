@@ -1,8 +1,9 @@
 //! Views of Kubernetes' core kinds: nodes, namespaces, services, endpoints, ConfigMaps and Secrets.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::control_plane::MeshConfig;
+use super::control_plane::{MeshConfig, MeshNetworks};
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString, Mismatch, Value};
 
@@ -136,16 +137,30 @@ pub struct ConfigMap {
     /// The MeshConfig under the key `mesh`, its spans at their true places.
     #[serde(skip)]
     pub mesh: Option<Box<MeshConfig>>,
+    /// The MeshNetworks under the key `meshNetworks`, its spans at their true places.
+    #[serde(skip)]
+    pub networks: Option<Box<MeshNetworks>>,
 }
 
-/// The MeshConfig that a ConfigMap holds under the key `mesh`.
-pub(super) fn mesh_config(root: Value<'_>, wrong: &mut Vec<Mismatch>) -> Option<Box<MeshConfig>> {
-    let stream = root.at(&["data", "mesh"])?.embedded();
-    let (config, mismatches) = stream.documents.first()?.root().read::<MeshConfig>();
-    wrong.extend(
-        mismatches.into_iter().map(|m| Mismatch { path: format!("data.mesh: {}", m.path), ..m }),
-    );
-    config.map(Box::new)
+impl ConfigMap {
+    /// Reads the YAML that Istio keeps under some keys.
+    pub(super) fn read_embedded(&mut self, root: Value<'_>, wrong: &mut Vec<Mismatch>) {
+        self.mesh = embedded(root, "mesh", wrong);
+        self.networks = embedded(root, "meshNetworks", wrong);
+    }
+}
+
+/// The YAML that a ConfigMap holds under a key.
+fn embedded<T: DeserializeOwned>(
+    root: Value<'_>,
+    key: &str,
+    wrong: &mut Vec<Mismatch>,
+) -> Option<Box<T>> {
+    let stream = root.at(&["data", key])?.embedded();
+    let (read, mismatches) = stream.documents.first()?.root().read::<T>();
+    let within = |m: Mismatch| Mismatch { path: format!("data.{key}: {}", m.path), ..m };
+    wrong.extend(mismatches.into_iter().map(within));
+    read.map(Box::new)
 }
 
 /// A Secret. Its values are never shown.

@@ -307,7 +307,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
         let mut view = view(&meta, root, &mut mismatches);
         match &mut view {
             View::ConfigMap(map) => {
-                Arc::make_mut(map).spec.mesh = core::mesh_config(root, &mut mismatches);
+                Arc::make_mut(map).spec.read_embedded(root, &mut mismatches);
             }
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             _ => {}

@@ -78,9 +78,30 @@ fn a_mistake_in_the_configuration_has_a_place() {
 }
 
 #[test]
+fn files_belong_to_their_clusters_however_they_are_named() {
+    let config = "clusters:\n  east: {paths: [clusters/east/**]}\n";
+    let folder = with(&[("mesh-lint.yaml", config)]);
+    let east = folder.path().join("clusters/east");
+    fs::create_dir_all(&east).unwrap();
+    fs::write(east.join("a.yaml"), NODE).unwrap();
+    for (from, path) in [
+        ("", "."),
+        ("", "./clusters/../"),
+        ("clusters", ".."),
+        ("clusters/east", "."),
+        ("", "clusters"),
+    ] {
+        let done = run(&["check", path], &folder.path().join(from));
+        assert_eq!(done.status.code(), Some(1), "{path} from {from}");
+    }
+    let lost = [("a.yaml", NODE), ("mesh-lint.yaml", config)];
+    assert_eq!(code(&["check"], &lost), Some(2));
+}
+
+#[test]
 fn a_path_alone_is_checked_and_standard_input_is_read() {
     assert_eq!(code(&["a.yaml"], &[("a.yaml", NODE)]), Some(1));
-    let folder = with(&[]);
+    let folder = with(&[("mesh-lint.yaml", "clusters: {east: {paths: [east/**]}}\n")]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-lint"))
         .args(["check", "--format", "concise", "-"])
         .current_dir(folder.path())

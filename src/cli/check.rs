@@ -24,6 +24,11 @@ pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
     configure(args, &mut read.config)?;
     progress.step("building the mesh");
     let model = lint::build(&read.sources, &read.config);
+    if !model.placed.is_empty() && model.placed.iter().all(|p| p.clusters.is_empty()) {
+        let told =
+            "no file belongs to a cluster of the configuration: see `mesh-lint clusters --files`";
+        return Err(Failed(told.to_owned()));
+    }
     progress.step("checking");
     let mut report = lint::check(&model, &read.sources, &read.config);
     drop(progress);

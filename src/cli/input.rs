@@ -23,6 +23,10 @@ pub(super) struct Read {
 pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
     let mut config = configuration(args, &paths)?;
+    if paths.iter().all(|path| path == Path::new("-")) && args.told().next().is_none() {
+        // What comes through a pipe has no name that a glob could know.
+        config.clusters.clear();
+    }
     if args.namespace.is_some() {
         config.namespace.clone_from(&args.namespace);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use ignore::WalkBuilder;
 use rayon::prelude::*;
@@ -69,18 +69,14 @@ pub fn read(paths: &[PathBuf]) -> Result<Reading, TooLarge> {
     Ok(reading)
 }
 
-/// A path as reports show it: relative to the current folder where it lies below.
+/// A path as reports show it: relative to the current folder where it lies below, without `.` and `..`.
 pub fn display_name(path: &Path) -> String {
-    let relative = || {
-        let current = std::env::current_dir().ok()?;
-        path.strip_prefix(current).ok().map(Path::to_path_buf)
-    };
-    let path = if path.is_absolute() {
-        relative().unwrap_or_else(|| path.to_path_buf())
-    } else {
-        path.to_path_buf()
-    };
-    let parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
+    let leads_up = path.components().any(|part| part == Component::ParentDir);
+    let straight = if leads_up { path.canonicalize().ok() } else { None };
+    let path = straight.as_deref().unwrap_or(path);
+    let below = || path.strip_prefix(std::env::current_dir().ok()?.canonicalize().ok()?).ok();
+    let path = if path.is_absolute() { below().unwrap_or(path) } else { path };
+    let parts = path.components().filter(|part| *part != Component::CurDir);
     parts.collect::<PathBuf>().to_string_lossy().replace('\\', "/")
 }
 

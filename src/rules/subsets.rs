@@ -112,7 +112,7 @@ fn unknown_cluster_in_subset(mesh: &Mesh, found: &mut Findings) {
                         subset.name
                     ),
                     label.span,
-                    format!("no {what} is called so: the subset is empty"),
+                    format!("no {what} has this name: the subset is empty"),
                 )
                 .help(known(mesh, what, subset.rule.cluster))
                 .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), label.span, n)));

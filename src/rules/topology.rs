@@ -83,7 +83,7 @@ fn node_without_zone(mesh: &Mesh, found: &mut Findings) {
             if region.is_empty() {
                 "no region and no zone: pods here have no locality".to_owned()
             } else {
-                format!("a region (`{region}`) and no zone")
+                format!("a region (`{region}`) and no zone: pods here match no rule for a zone")
             }
         };
         let finding = found.say(message, nodes[0].named_at(), label(nodes[0]));

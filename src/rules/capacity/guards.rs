@@ -104,7 +104,7 @@ pub(super) fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
             .say(
                 format!("`{}` scales {kind} `{name}`, which is not there", scaler.name),
                 at.span,
-                format!("no {kind} of namespace `{}` is called so", scaler.namespace),
+                format!("no {kind} of namespace `{}` has this name", scaler.namespace),
             )
             .help("correct the name, or remove the autoscaler")
             .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), at.span, n)));

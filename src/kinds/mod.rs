@@ -39,6 +39,8 @@ pub struct Meta {
     pub span: Span,
     /// The file it stands in.
     pub file: Option<FileId>,
+    /// Paths of fields whose value could not be read: not absent, but unknown.
+    pub unread: Vec<String>,
 }
 
 /// An entry of `metadata.ownerReferences`.
@@ -74,6 +76,11 @@ impl Meta {
     /// The API group; empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// Whether something is written in a field that could not be read: `spec.replicas: ${REPLICAS}`.
+    pub fn is_unread(&self, path: &str) -> bool {
+        self.unread.iter().any(|unread| unread == path)
     }
 
     /// A label's value and place.
@@ -164,7 +171,9 @@ macro_rules! views {
             $(
                 if $groups.contains(&group) && $kinds.contains(&kind) {
                     let spec = spec::<$view>(root, $root, mismatches);
-                    return View::$name(Arc::new(Resource { meta: meta.clone(), spec }));
+                    let unread = mismatches.iter().map(|m| m.path.clone()).collect();
+                    let meta = Meta { unread, ..meta.clone() };
+                    return View::$name(Arc::new(Resource { meta, spec }));
                 }
             )*
             View::Other
@@ -275,6 +284,7 @@ pub fn head(root: Value<'_>, file: Option<FileId>, mismatches: &mut Vec<Mismatch
         owners: m.owner_references.unwrap_or_default(),
         span: root.span(),
         file,
+        unread: Vec::new(),
     })
 }
 

@@ -50,7 +50,7 @@ impl Mesh {
             name: a.name().to_owned(),
             span: a.named_at(),
             target: a.scale_target_ref.clone(),
-            min: bound(a.min_replicas.as_ref(), 1),
+            min: bound(a.min_replicas.as_ref(), u32::from(!a.meta.is_unread("spec.minReplicas"))),
             max: (
                 a.max_replicas.as_ref().map(|m| m.value),
                 a.max_replicas.as_ref().map(|m| m.span),
@@ -66,7 +66,8 @@ impl Mesh {
             target: s.scale_target_ref.clone(),
             min: bound(s.min_replica_count.as_ref(), 0),
             max: (
-                Some(s.max_replica_count.as_ref().map_or(100, |m| m.value)),
+                Some(s.max_replica_count.as_ref().map_or(100, |m| m.value))
+                    .filter(|_| !s.meta.is_unread("spec.maxReplicaCount")),
                 s.max_replica_count.as_ref().map(|m| m.span),
             ),
             keda: true,

@@ -23,7 +23,12 @@ impl Demand {
         let written = workload.replicas.as_ref().map_or(1, |r| r.value);
         let replicas = Why::new(Cause::Wanted, span.or(Some(workload.named_at())));
         let scalers = mesh.scalers_of(workload);
-        let Some(first) = scalers.first() else { return Self::exactly(written, replicas) };
+        let Some(first) = scalers.first() else {
+            let unknown = workload.meta.is_unread("spec.replicas");
+            let most = if unknown { u32::MAX } else { written };
+            let bounds = Bounds { least: if unknown { 0 } else { written }, most };
+            return Self { bounds, least: replicas, most: replicas };
+        };
         let lowest = scalers.iter().min_by_key(|s| s.min.0).unwrap_or(first);
         let highest = scalers.iter().max_by_key(|s| s.max.0.unwrap_or(u32::MAX)).unwrap_or(first);
         let most = highest.max.0.unwrap_or(u32::MAX);

@@ -54,7 +54,7 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
                 share.to, share.weight
             ),
             share.to.span,
-            format!("no replica can be here: {effect}"),
+            format!("no replica here: {effect}"),
         );
         for again in &same[1..] {
             finding.also(

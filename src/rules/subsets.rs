@@ -231,7 +231,10 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
         }
         let Some(host) = subset.host().as_deref().and_then(|h| mesh.host(h)) else { continue };
         let unsure = host.entries().next().is_some() || mesh.is_assumed(&subset.rule.meta);
-        if unsure || has_endpoint(mesh, subset, host) {
+        // A cluster that does not exist is said elsewhere.
+        let nowhere = |c: &Text| mesh.cluster_called(c, subset.rule.cluster).is_absent();
+        if unsure || subset.cluster_label().is_some_and(nowhere) || has_endpoint(mesh, subset, host)
+        {
             continue;
         }
         let all = host.backends_of_mesh(subset.rule.cluster);

@@ -27,6 +27,10 @@ pub(super) fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findi
     for pinned in pinned_routes(mesh) {
         let (route, ..) = &pinned;
         let Some(host) = mesh.host(&route.host) else { continue };
+        if mesh.cluster_called(pinned.2, route.service.cluster).is_absent() {
+            // Said elsewhere.
+            continue;
+        }
         if mesh.clusters_with_backends(host, route.service.cluster).len() > 1 {
             by_service
                 .entry((route.service.meta.span, route.host.clone()))

@@ -1,0 +1,135 @@
+//! The healthy mesh with one fault at a time: the fault is found, and nothing else is said.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mesh_lint::config::Config;
+use mesh_lint::lint::lint;
+use mesh_lint::source::Sources;
+
+/// A fault: the file, what is replaced there once, by what, and the rules that speak.
+type Fault = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const FAULTS: &[Fault] = &[
+    (
+        "clusters/east/inventory/nodes.yaml",
+        "    topology.kubernetes.io/zone: us-east-1a\n",
+        "",
+        // It was the only node of the zone.
+        &["capacity/zone-without-replicas", "topology/node-without-zone"],
+    ),
+    (
+        "clusters/west/inventory/nodes.yaml",
+        "    topology.kubernetes.io/region: us-west-2\n",
+        "",
+        &["capacity/zone-without-replicas", "topology/node-without-region"],
+    ),
+    (
+        "clusters/west/inventory/nodes.yaml",
+        "topology.kubernetes.io/zone: us-west-2a",
+        "failure-domain.beta.kubernetes.io/zone: us-west-2a",
+        // Node selectors look at the new label alone.
+        &["capacity/zone-without-replicas", "topology/beta-failure-domain-label"],
+    ),
+    (
+        "base/catalog.yaml",
+        "        subset: v2",
+        "        subset: v3",
+        &["subsets/undefined-subset"],
+    ),
+    (
+        "base/catalog.yaml",
+        "    labels:\n      version: v2\n",
+        "    labels:\n      version: v9\n",
+        &["subsets/empty-subset"],
+    ),
+    (
+        "base/catalog.yaml",
+        "    labels:\n      version: v2\n",
+        "    labels:\n      version: v2\n      topology.istio.io/cluster: north\n",
+        &["subsets/mixed-version-and-cluster", "subsets/unknown-cluster-in-subset"],
+    ),
+    (
+        "clusters/east/checkout.yaml",
+        "    name: checkout-us-east-1b\n  minReplicas",
+        "    name: checkout-us-east-1x\n  minReplicas",
+        // Without its autoscaler the Deployment has the one replica that it asks for itself.
+        &[
+            "capacity/autoscaler-target-missing",
+            "capacity/single-replica-zone",
+            "capacity/zone-without-autoscaler",
+        ],
+    ),
+    (
+        "clusters/east/checkout.yaml",
+        "topology.kubernetes.io/zone: us-east-1c",
+        "topology.kubernetes.io/zone: us-east-1b",
+        &["capacity/zone-without-replicas"],
+    ),
+    (
+        "clusters/east/checkout.yaml",
+        "  minReplicas: 2",
+        "  minReplicas: 20",
+        &["capacity/autoscaler-bounds"],
+    ),
+    (
+        "clusters/east/checkout.yaml",
+        "  minReplicas: 2",
+        "  minReplicas: 1",
+        &["capacity/single-replica-zone"],
+    ),
+    (
+        "clusters/west/istio.yaml",
+        "clusterName: west",
+        "clusterName: east",
+        &["clusters/duplicate-cluster-name"],
+    ),
+    (
+        "base/cart.yaml",
+        "kind: Service\n",
+        "kind: Service\nkind: Service\n",
+        &["yaml/duplicate-key"],
+    ),
+    ("base/cart.yaml", "  ports:\n", "  ports: [\n", &["yaml/syntax"]),
+];
+
+fn files() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/two-primaries");
+    let found = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
+    let paths = found.map(|e| e.unwrap().into_path());
+    let yaml = paths.filter(|p| p.extension().is_some_and(|e| e == "yaml"));
+    yaml.map(|path| {
+        let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    })
+    .collect()
+}
+
+fn said(files: &[(String, String)]) -> BTreeSet<&'static str> {
+    let mut sources = Sources::default();
+    for (name, text) in files {
+        sources.add(name.as_str(), text.as_str()).unwrap();
+    }
+    let config = Config { now: 1_795_478_400, ..Config::default() };
+    lint(&sources, &config).findings.into_iter().map(|f| f.rule).collect()
+}
+
+#[test]
+fn each_fault_is_found_and_nothing_else_is_said() {
+    let healthy = files();
+    assert!(said(&healthy).is_empty());
+    let mut wrong = Vec::new();
+    for (file, from, to, expected) in FAULTS {
+        let mut faulty = healthy.clone();
+        let (_, text) = faulty.iter_mut().find(|(name, _)| name == file).unwrap();
+        assert!(text.contains(from), "{file} has no {from:?}");
+        *text = text.replacen(from, to, 1);
+        let told = said(&faulty);
+        if told != expected.iter().copied().collect() {
+            wrong.push(format!("{file}: {from:?} -> {to:?}: {told:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

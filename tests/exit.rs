@@ -144,8 +144,10 @@ fn comments_and_annotations_silence_a_finding() {
 #[test]
 fn a_closed_pipe_is_no_failure() {
     let folder = with(&[("a.yaml", NODE)]);
-    let script = format!("{} rules | head -1", env!("CARGO_BIN_EXE_mesh-lint"));
-    let done =
-        Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
-    assert!(done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+    for verb in ["rules", "completions bash", "explain trust/ca-expired", "clusters ."] {
+        let script = format!("{} {verb} | head -1", env!("CARGO_BIN_EXE_mesh-lint"));
+        let mut command = Command::new("sh");
+        let done = command.args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+        assert!(done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
 }

@@ -60,8 +60,10 @@ pub fn run() -> ExitCode {
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
         Some(Verb::Rules { only, json }) => explain::list(&only, json, &mut out),
         Some(Verb::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Arguments::command(), "mesh-lint", &mut out);
-            Ok(CLEAN)
+            // Into memory first: the generator panics where its output is closed.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "mesh-lint", &mut text);
+            out.write_all(&text).map(|()| CLEAN).map_err(Failed::from)
         }
     };
     let outcome = outcome.and_then(|code| out.flush().map(|()| code).map_err(Failed::from));

@@ -4,7 +4,7 @@
 //! to that model. The rooms, from left to right; no room knows anything to its right
 //! (ARCHITECTURE.md has the table, and a test holds it to the code):
 //!
-//! `source -> yaml -> kinds -> clusters -> mesh -> placement, trust -> rules -> lint -> report -> cli`
+//! `source -> yaml -> kinds -> clusters -> mesh -> placement, traffic, trust -> rules -> lint -> report -> cli`
 
 pub mod cli;
 pub mod clusters;
@@ -18,5 +18,6 @@ pub mod placement;
 pub mod report;
 pub mod rules;
 pub mod source;
+pub mod traffic;
 pub mod trust;
 pub mod yaml;

@@ -15,7 +15,7 @@ use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
-use crate::rules::Rule;
+use crate::rules::{Evidence, Rule};
 use crate::source::{FileId, Skipped, Sources, Text};
 
 use resources::Resources;
@@ -160,8 +160,9 @@ impl Model {
 /// Runs the rules over a mesh.
 pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     let rules: Vec<Rule> = crate::rules::all().filter(|rule| is_selected(rule, config)).collect();
+    let evidence = Evidence::of(&model.mesh);
     let said: Vec<Vec<Reported>> =
-        rules.par_iter().map(|rule| run(rule, model, sources, config)).collect();
+        rules.par_iter().map(|rule| run(rule, &evidence, model, sources, config)).collect();
     let mut findings: Vec<Reported> = said.into_iter().flatten().collect();
     findings.sort_by(|a, b| {
         let key = |f: &Reported| (f.finding.span(), f.rule);
@@ -185,9 +186,15 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     }
 }
 
-fn run(rule: &Rule, model: &Model, sources: &Sources, config: &Config) -> Vec<Reported> {
+fn run(
+    rule: &Rule,
+    evidence: &Evidence<'_>,
+    model: &Model,
+    sources: &Sources,
+    config: &Config,
+) -> Vec<Reported> {
     let mut found = Findings::default();
-    let outcome = catch_unwind(AssertUnwindSafe(|| rule.check.check(&model.mesh, &mut found)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| rule.check.check(evidence, &mut found)));
     let mut said = found.into_vec();
     if outcome.is_err() {
         let mut failed = Findings::default();

@@ -119,6 +119,14 @@ pub struct MeshConfig {
     pub root_namespace: Option<Text>,
     /// Locality load balancing for hosts whose DestinationRule has none.
     pub locality_lb_setting: Option<Spanned<super::networking::LocalityLb>>,
+    /// Envoy's zone-aware routing, likewise.
+    pub zone_aware_lb_setting: Option<Spanned<super::networking::ZoneAwareLb>>,
+    /// Policy for hosts whose DestinationRule leaves it open; endpoints are not laid out by it.
+    pub default_traffic_policy: Option<Spanned<super::networking::TrafficPolicy>>,
+    /// What becomes of requests to hosts nobody knows.
+    pub outbound_traffic_policy: OutboundTrafficPolicy,
+    /// Whether clients use mTLS wherever the other side can; so where absent.
+    pub enable_auto_mtls: Option<Spanned<bool>>,
     /// What leaves a cluster and what does not.
     pub service_settings: Vec<ServiceSettings>,
     /// Further roots.
@@ -131,6 +139,14 @@ pub struct MeshConfig {
     pub default_service_export_to: Vec<Text>,
     /// What proxies get.
     pub default_config: ProxyConfig,
+}
+
+/// `outboundTrafficPolicy`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OutboundTrafficPolicy {
+    /// `ALLOW_ANY` where absent, or `REGISTRY_ONLY`.
+    pub mode: Option<Text>,
 }
 
 /// `defaultConfig`.

@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod file;
 pub mod machines;
 pub mod networking;
+pub mod security;
 pub mod workloads;
 
 use std::cell::OnceCell;
@@ -221,6 +222,9 @@ views! {
     Sidecar(networking::Sidecar): "spec", ["networking.istio.io"], ["Sidecar"];
     /// A WorkloadEntry.
     WorkloadEntry(networking::WorkloadEntry): "spec", ["networking.istio.io"], ["WorkloadEntry"];
+    /// A PeerAuthentication.
+    PeerAuthentication(security::PeerAuthentication): "spec", ["security.istio.io"],
+        ["PeerAuthentication"];
     /// An IstioOperator.
     IstioOperator(control_plane::Install): "spec", ["install.istio.io"], ["IstioOperator"];
     /// An `Istio` or `IstioRevision` of the Sail operator.

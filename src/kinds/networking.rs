@@ -54,6 +54,8 @@ pub struct TrafficPolicy {
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
     /// TLS towards the host.
     pub tls: Option<Spanned<ClientTls>>,
+    /// Limits of connections.
+    pub connection_pool: Option<Spanned<Anything>>,
     /// Policy by port: replaces, never adds.
     pub port_level_settings: Vec<PortPolicy>,
 }
@@ -70,6 +72,8 @@ pub struct PortPolicy {
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
     /// TLS towards the host.
     pub tls: Option<Spanned<ClientTls>>,
+    /// Limits of connections.
+    pub connection_pool: Option<Spanned<Anything>>,
 }
 
 /// `port` of a destination or policy.
@@ -86,8 +90,12 @@ pub struct PortSelector {
 pub struct LoadBalancer {
     /// `ROUND_ROBIN`, `LEAST_REQUEST`, `RANDOM`, `PASSTHROUGH`.
     pub simple: Option<Text>,
+    /// An endpoint by a hash of the request.
+    pub consistent_hash: Option<Spanned<Anything>>,
     /// Where traffic goes by locality.
     pub locality_lb_setting: Option<Spanned<LocalityLb>>,
+    /// Envoy's zone-aware routing.
+    pub zone_aware_lb_setting: Option<Spanned<ZoneAwareLb>>,
 }
 
 /// `localityLbSetting`.
@@ -102,6 +110,20 @@ pub struct LocalityLb {
     pub failover: Vec<Failover>,
     /// Labels that rank endpoints.
     pub failover_priority: Vec<Text>,
+}
+
+/// `zoneAwareLbSetting`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ZoneAwareLb {
+    /// `false` switches it off, and `localityLbSetting` with it.
+    pub enabled: Option<Spanned<bool>>,
+    /// Which region follows which.
+    pub failover: Vec<Failover>,
+    /// Labels that rank endpoints.
+    pub failover_priority: Vec<Text>,
+    /// Zones count from so many healthy endpoints on; 6 where absent.
+    pub min_cluster_size: Option<Spanned<u64>>,
 }
 
 /// Where clients of one locality send their traffic.
@@ -132,6 +154,10 @@ pub struct OutlierDetection {
     pub consecutive_5xx_errors: Option<Spanned<u32>>,
     /// Gateway errors in a row.
     pub consecutive_gateway_errors: Option<Spanned<u32>>,
+    /// Errors of the connection in a row, where these are counted apart.
+    pub consecutive_local_origin_failures: Option<Spanned<u32>>,
+    /// Whether errors of the connection are counted apart from 5xx answers.
+    pub split_external_local_origin_errors: Option<Spanned<bool>>,
     /// Share of the endpoints that may be ejected, in per cent; 10 where absent.
     pub max_ejection_percent: Option<Spanned<u32>>,
     /// Below this share of healthy endpoints, in per cent, all get traffic.
@@ -182,10 +208,50 @@ pub struct HttpRoute {
     /// An answer without any destination.
     #[serde(rename = "directResponse")]
     pub direct_response: Option<Spanned<Anything>>,
+    /// Answers and delays made up by the proxy.
+    pub fault: Fault,
+    /// What is tried again.
+    pub retries: Option<Spanned<Retries>>,
     /// A copy of the traffic.
     pub mirror: Option<Destination>,
     /// Copies of the traffic.
     pub mirrors: Vec<Mirror>,
+}
+
+/// `fault`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Fault {
+    /// Requests that are answered with an error.
+    pub abort: Option<Spanned<Abort>>,
+}
+
+/// `abort` of a fault.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Abort {
+    /// Which part of the requests; all where absent.
+    pub percentage: Option<Percent>,
+    /// The status they get.
+    pub http_status: Option<Spanned<u32>>,
+}
+
+/// A part in per cent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Percent {
+    /// 0 to 100.
+    pub value: f64,
+}
+
+/// `retries`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Retries {
+    /// How often.
+    pub attempts: Option<Spanned<u32>>,
+    /// Whether a retry may leave the priority of the first attempt.
+    pub retry_remote_localities: Option<Spanned<bool>>,
 }
 
 /// A copy of the traffic.
@@ -216,6 +282,8 @@ pub struct HttpMatch {
     pub source_namespace: Option<Text>,
     /// Gateways; with these, `sourceLabels` and `sourceNamespace` do not count.
     pub gateways: Vec<Text>,
+    /// Whether the case of the path does not count.
+    pub ignore_uri_case: bool,
     /// The port that is called.
     pub port: Option<Spanned<u32>>,
     /// The path.

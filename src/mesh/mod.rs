@@ -1,6 +1,7 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
 mod build;
+mod client;
 mod difference;
 mod drift;
 mod graph;
@@ -19,17 +20,18 @@ use std::sync::Arc;
 
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::config::RuleConfig;
-use crate::kinds::{Meta, Resource, core, machines, networking, workloads};
+use crate::kinds::{Meta, Resource, core, machines, networking, security, workloads};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
 
 pub use build::Input;
+pub use client::{Client, LabelValue};
 pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
-pub use policy::{Client, LocalitySetting};
+pub use policy::LocalitySetting;
 pub use route::Route;
 pub use scaling::Scaler;
 pub use service::Host;
@@ -145,6 +147,8 @@ collections! {
     sidecars: Sidecar(networking::Sidecar),
     /// WorkloadEntries.
     workload_entries: WorkloadEntry(networking::WorkloadEntry),
+    /// PeerAuthentications.
+    peer_authentications: PeerAuthentication(security::PeerAuthentication),
     /// Karpenter's NodePools.
     node_pools: NodePool(machines::NodePool),
     /// eksctl's ClusterConfigs.

@@ -2,22 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{HostPattern, In, Mesh, fqdn, value};
+use super::{Client, HostPattern, In, Mesh, fqdn, value};
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{DestinationRule, LocalityLb};
 use crate::source::{Spanned, Text};
-use crate::yaml::Entries;
-
-/// Who sends a request: proxies that get the same configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct Client<'m> {
-    /// The cluster it runs in.
-    pub cluster: ClusterId,
-    /// Its namespace.
-    pub namespace: &'m str,
-    /// Its labels; rules with a `workloadSelector` count only where these are known.
-    pub labels: Option<&'m Entries<Text>>,
-}
 
 /// DestinationRules by the cluster whose control plane reads them.
 #[derive(Debug, Default)]

@@ -95,7 +95,12 @@ impl Mesh {
 
     /// The client groups that see a VirtualService: its own namespace at least.
     pub fn clients_of<'m>(&'m self, service: &'m In<VirtualService>) -> Vec<Client<'m>> {
-        let own = Client { cluster: service.cluster, namespace: &service.namespace, labels: None };
+        let own = Client {
+            cluster: service.cluster,
+            namespace: &service.namespace,
+            labels: None,
+            locality: None,
+        };
         let mut found = vec![own];
         if service.is_for_mesh() {
             let sees =

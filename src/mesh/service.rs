@@ -154,7 +154,12 @@ impl Mesh {
         readers.flat_map(|&cluster| {
             let all = self.workloads_in.range((cluster, String::new())..);
             let here = all.take_while(move |((c, _), _)| *c == cluster);
-            here.map(move |((_, namespace), _)| Client { cluster, namespace, labels: None })
+            here.map(move |((_, namespace), _)| Client {
+                cluster,
+                namespace,
+                labels: None,
+                locality: None,
+            })
         })
     }
 

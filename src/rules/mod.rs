@@ -3,26 +3,56 @@
 mod capacity;
 mod clusters;
 mod fields;
+mod locality;
 mod services;
 mod subsets;
 mod topology;
 mod trust;
 mod yaml;
 
+use std::sync::OnceLock;
+
 use crate::config::suppress::names_rule;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
 use crate::page::Page;
+use crate::traffic::Traffic;
 
-/// What a rule does: reads a mesh and says what is wrong with it.
+/// What rules may ask: the mesh, and what is worked out from it when the first rule asks for it.
+pub struct Evidence<'m> {
+    mesh: &'m Mesh,
+    traffic: OnceLock<Traffic<'m>>,
+}
+
+impl<'m> Evidence<'m> {
+    /// About a mesh.
+    pub fn of(mesh: &'m Mesh) -> Self {
+        Self { mesh, traffic: OnceLock::new() }
+    }
+
+    fn traffic(&self) -> &Traffic<'m> {
+        self.traffic.get_or_init(|| Traffic::of(self.mesh))
+    }
+}
+
+/// What a rule does: reads the evidence and says what is wrong with the mesh.
 pub trait Check: Sync {
     /// Puts what is wrong with the mesh into `found`.
-    fn check(&self, mesh: &Mesh, found: &mut Findings);
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings);
 }
 
 impl<F: Fn(&Mesh, &mut Findings) + Sync> Check for F {
-    fn check(&self, mesh: &Mesh, found: &mut Findings) {
-        self(mesh, found);
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        self(evidence.mesh, found);
+    }
+}
+
+/// A check that asks where requests go.
+struct OfTraffic<F>(F);
+
+impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(evidence.traffic(), found);
     }
 }
 
@@ -56,6 +86,9 @@ impl Rule {
 }
 
 macro_rules! rule {
+    ($name:literal, traffic: $check:expr) => {
+        rule!($name, $crate::rules::OfTraffic($check))
+    };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {
             name: $name,
@@ -72,6 +105,11 @@ pub fn all() -> impl Iterator<Item = Rule> {
         capacity::RULES,
         clusters::RULES,
         fields::RULES,
+        locality::RULES,
+        locality::distribute::RULES,
+        locality::failover::RULES,
+        locality::outliers::RULES,
+        locality::settings::RULES,
         services::RULES,
         subsets::RULES,
         topology::RULES,

@@ -1,0 +1,21 @@
+//! Where a request goes: route, policy, endpoints, priorities, shares; now, and after a loss.
+
+use crate::mesh::Mesh;
+
+/// Where the requests of a mesh go.
+#[derive(Debug)]
+pub struct Traffic<'m> {
+    mesh: &'m Mesh,
+}
+
+impl<'m> Traffic<'m> {
+    /// Ready to tell of a mesh.
+    pub fn of(mesh: &'m Mesh) -> Self {
+        Self { mesh }
+    }
+
+    /// The mesh.
+    pub fn mesh(&self) -> &'m Mesh {
+        self.mesh
+    }
+}

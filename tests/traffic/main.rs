@@ -1,0 +1,22 @@
+//! Where requests go: the facts of Istio's own tests, measurements on Envoy, and whole meshes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod assignment;
+mod policy;
+mod route;
+mod selection;
+
+use mesh_lint::config::Config;
+use mesh_lint::lint;
+use mesh_lint::mesh::Mesh;
+use mesh_lint::source::Sources;
+
+/// The mesh of some files, by path and text. The first folder of a path names the cluster.
+fn mesh(files: &[(&str, &str)]) -> Mesh {
+    let mut sources = Sources::default();
+    for (path, text) in files {
+        sources.add(*path, *text).unwrap();
+    }
+    lint::build(&sources, &Config::default()).mesh
+}

@@ -1,5 +1,9 @@
 //! Where a request goes: route, policy, endpoints, priorities, shares; now, and after a loss.
 
+pub mod assignment;
+pub mod endpoint;
+pub mod selection;
+
 use crate::mesh::Mesh;
 
 /// Where the requests of a mesh go.

@@ -5,6 +5,7 @@
 mod assignment;
 mod policy;
 mod route;
+mod scene;
 mod selection;
 
 use mesh_lint::config::Config;

@@ -1,0 +1,101 @@
+//! Endpoints and clients as istiod knows them: where they are, and what they are called by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::mesh::{
+    CLUSTER_LABEL, Locality, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL,
+};
+
+/// Labels of pods, by name.
+pub type Labels = Arc<BTreeMap<String, String>>;
+
+/// A pod among all others: where it runs, and its labels. Empty texts are unknown or not set, as they
+/// are for istiod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its cluster's name (`CLUSTER_ID`).
+    pub cluster: Arc<str>,
+    /// Its network.
+    pub network: Arc<str>,
+    /// Where it runs.
+    pub locality: Locality,
+    /// The name of its node.
+    pub node: Arc<str>,
+    /// Its own labels, without those that Istio adds.
+    pub labels: Labels,
+}
+
+impl Identity {
+    /// A label, with those that Istio adds; empty where it is not there.
+    ///
+    /// Source: `serviceregistry/util/label`, `AugmentLabels`.
+    pub fn label(&self, key: &str) -> &str {
+        let own = || self.labels.get(key).map_or("", String::as_str);
+        let added = match key {
+            REGION_LABEL => &self.locality.region,
+            ZONE_LABEL => &self.locality.zone,
+            SUBZONE_LABEL => &self.locality.subzone,
+            CLUSTER_LABEL => &*self.cluster,
+            "kubernetes.io/hostname" => &*self.node,
+            NETWORK_LABEL if own().is_empty() => &*self.network,
+            _ => "",
+        };
+        if added.is_empty() { own() } else { added }
+    }
+}
+
+/// How Kubernetes (or a probe) sees an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// Ready.
+    #[default]
+    Healthy,
+    /// Not ready.
+    Unhealthy,
+    /// About to go: never sent to Envoy.
+    Terminating,
+}
+
+/// Endpoints that differ in nothing but their address.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// Where they are and what they are called by.
+    pub identity: Identity,
+    /// The locality as istiod writes it. Endpoints are grouped by this text, so `r/z` and `r/z/` are
+    /// two groups.
+    pub written: Arc<str>,
+    /// How many there are.
+    pub count: u32,
+    /// The weight of each; 0 counts as 1.
+    pub weight: u32,
+    /// How Kubernetes sees them.
+    pub health: Health,
+    /// Whether they take Istio's mTLS, without which nothing crosses networks.
+    pub mtls: bool,
+}
+
+impl Endpoint {
+    /// Endpoints of pods, whose locality comes from their node: `region/zone/subzone`, empty parts
+    /// kept. Source: `kube/controller/controller.go`, `getPodLocality`.
+    pub fn of_pods(identity: Identity, count: u32) -> Self {
+        let Locality { region, zone, subzone } = &identity.locality;
+        let written: Arc<str> = if identity.locality.is_empty() {
+            "".into()
+        } else {
+            format!("{region}/{zone}/{subzone}").into()
+        };
+        Self { identity, written, count, weight: 1, health: Health::Healthy, mtls: true }
+    }
+}
+
+/// An address through which a network is reached from others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NetworkGateway {
+    /// The address, or what stands for it.
+    pub address: Arc<str>,
+    /// The network behind it.
+    pub network: Arc<str>,
+    /// Its cluster; empty where it stands for the whole network (MeshNetworks).
+    pub cluster: Arc<str>,
+}

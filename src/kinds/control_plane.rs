@@ -205,6 +205,20 @@ pub struct MeshNetworks {
 pub struct MeshNetwork {
     /// What belongs to it.
     pub endpoints: Vec<NetworkEndpoints>,
+    /// Through what it is reached.
+    pub gateways: Vec<NetworkGateway>,
+}
+
+/// A gateway of a network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NetworkGateway {
+    /// Its address or name.
+    pub address: Option<Text>,
+    /// The Service whose addresses it has, where no address is told.
+    pub registry_service_name: Option<Text>,
+    /// Its port.
+    pub port: Option<Spanned<u32>>,
 }
 
 /// Endpoints of a network.

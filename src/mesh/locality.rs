@@ -116,6 +116,16 @@ impl Mesh {
         zones
     }
 
+    /// A zone of a cluster with the subzone that all of its nodes share, where they share one.
+    pub fn with_subzone(&self, cluster: ClusterId, zone: &Locality) -> Locality {
+        let mut same =
+            self.places(cluster).iter().filter(|p| p.locality.without_subzone() == *zone);
+        match (same.next(), same.next()) {
+            (Some(only), None) => only.locality.clone(),
+            _ => zone.clone(),
+        }
+    }
+
     pub(super) fn find_places(&self, cluster: ClusterId) -> Vec<Place> {
         let sources: [fn(&Self, ClusterId) -> Vec<(Locality, Span)>; 4] =
             [Self::configured_places, Self::pool_places, Self::eksctl_places, Self::machine_places];

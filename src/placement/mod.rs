@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::workloads::{PodSpec, Workload};
+use crate::kinds::workloads::{PodSpec, Template, Workload};
 use crate::mesh::{In, Locality, Mesh};
 use crate::source::Span;
 
@@ -282,6 +282,11 @@ impl<'m> Placements<'m> {
     /// Where the replicas behind a service can be, in its cluster.
     pub fn of_service(&self, service: &'m In<Service>) -> ServicePlacement<'m> {
         service::placement(self, service)
+    }
+
+    /// What a workload's pods are made from: a Rollout may refer to another workload's template.
+    pub fn template(&self, workload: &'m In<Workload>) -> &'m Template {
+        demand::template(self.mesh, workload)
     }
 
     fn of_pod(&self, pod: &'m In<PodSpec>) -> Placement {

@@ -2,7 +2,10 @@
 
 pub mod assignment;
 pub mod endpoint;
+pub mod loss;
+pub mod network;
 pub mod selection;
+pub mod supply;
 
 use crate::mesh::Mesh;
 

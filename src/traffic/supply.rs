@@ -1,0 +1,217 @@
+//! The endpoints of a host: pods and entries of all clusters, by zone, and how many there may be.
+
+use std::sync::Arc;
+
+use super::endpoint::{Endpoint, Health, Identity, Labels};
+use crate::clusters::ClusterId;
+use crate::kinds::core::Service;
+use crate::kinds::networking::WorkloadEntry;
+use crate::mesh::{Host, In, Locality, Mesh, value};
+use crate::placement::{Bounds, Placement, Placements};
+use crate::source::{Span, Text};
+use crate::yaml::Entries;
+
+/// More than so many of a kind are as good as any number.
+const MANY: u32 = 10_000;
+
+/// Endpoints of one workload in one zone.
+#[derive(Clone, Debug)]
+pub struct Pool<'m> {
+    /// The cluster they run in, or whose control plane reads the entry.
+    pub cluster: ClusterId,
+    /// Where they really are, without subzone.
+    pub zone: Locality,
+    /// What istiod knows them by. Its locality is another than `zone` where a label says so.
+    pub identity: Identity,
+    /// The locality as istiod writes it.
+    pub written: Arc<str>,
+    /// How many there may be.
+    pub bounds: Bounds,
+    /// The weight of each.
+    pub weight: u32,
+    /// The Service that selects them; none for endpoints of a ServiceEntry.
+    pub service: Option<&'m In<Service>>,
+    /// The workload's name, the pod's, or the entry's address.
+    pub name: &'m str,
+    /// Where that stands.
+    pub span: Span,
+}
+
+impl Pool<'_> {
+    /// Its endpoints, if there are so many.
+    pub fn endpoint(&self, count: u32, mtls: bool) -> Endpoint {
+        Endpoint {
+            identity: self.identity.clone(),
+            written: Arc::clone(&self.written),
+            count: count.min(MANY),
+            weight: self.weight,
+            health: Health::Healthy,
+            mtls,
+        }
+    }
+}
+
+/// What is behind a host in the clusters of one mesh.
+#[derive(Clone, Debug, Default)]
+pub struct Supply<'m> {
+    /// Its endpoints by workload and zone, ordered by cluster.
+    pub pools: Vec<Pool<'m>>,
+    /// Why there may be others, or why it is not known where they are: a Service whose pods are not in
+    /// the input, a workload whose zones nobody tells.
+    pub unknown: Vec<Unknown<'m>>,
+}
+
+/// What is not known of a host's endpoints.
+#[derive(Clone, Copy, Debug)]
+pub enum Unknown<'m> {
+    /// The pods of a Service are not in the input.
+    Pods(&'m In<Service>),
+    /// Nobody tells in which zones a workload's pods run.
+    Zones {
+        /// The workload's name.
+        name: &'m str,
+        /// Its cluster.
+        cluster: ClusterId,
+        /// Where the name stands.
+        span: Span,
+    },
+    /// A ServiceEntry takes endpoints by selector.
+    Selected(Span),
+    /// Nobody can tell which of several texts is applied, or in which cluster.
+    Assumed(Span),
+}
+
+impl<'m> Supply<'m> {
+    /// What is behind a host, for the clusters of the mesh that a cluster belongs to.
+    pub fn of(mesh: &'m Mesh, placements: &Placements<'m>, host: Host<'m>, of: ClusterId) -> Self {
+        let mut supply = Self::default();
+        for service in host.services_of_mesh(of).filter(|s| !s.is_external_name()) {
+            supply.take_service(mesh, placements, service);
+        }
+        for entry in host.entries().filter(|e| mesh.same_mesh(e.cluster, of)) {
+            if let Some(selector) = &entry.workload_selector
+                && let Some((key, _)) = selector.labels.iter().next()
+            {
+                supply.unknown.push(Unknown::Selected(key.span));
+            }
+            for endpoint in &entry.endpoints {
+                supply.take_entry(mesh, entry.cluster, endpoint, endpoint.span);
+            }
+        }
+        supply
+    }
+
+    /// Whether it is known what there is and where.
+    pub fn is_known(&self) -> bool {
+        self.unknown.is_empty()
+    }
+
+    fn take_service(
+        &mut self,
+        mesh: &'m Mesh,
+        placements: &Placements<'m>,
+        service: &'m In<Service>,
+    ) {
+        let here = placements.of_service(service);
+        if here.workloads.is_empty() && here.pods.is_empty() {
+            self.unknown.push(Unknown::Pods(service));
+        }
+        for (workload, placement) in &here.workloads {
+            if mesh.is_assumed(&workload.meta) {
+                self.unknown.push(Unknown::Assumed(workload.named_at()));
+            }
+            let labels = &placements.template(workload).metadata.labels;
+            self.take(mesh, service, workload.name(), workload.named_at(), labels, placement);
+        }
+        for (pod, placement) in &here.pods {
+            self.take(mesh, service, pod.name(), pod.named_at(), &pod.meta.labels, placement);
+        }
+    }
+
+    fn take(
+        &mut self,
+        mesh: &'m Mesh,
+        service: &'m In<Service>,
+        name: &'m str,
+        span: Span,
+        labels: &Entries<Text>,
+        placement: &Placement,
+    ) {
+        let cluster = service.cluster;
+        // Nodes without a region have none; of pools and selectors it may only be unknown.
+        let by_nodes = mesh.places(cluster).iter().any(|p| p.nodes.is_some());
+        let told = |zone: &Locality| by_nodes || !zone.region.is_empty();
+        if !placement.known || !placement.zones.keys().all(told) {
+            self.unknown.push(Unknown::Zones { name, cluster, span });
+        }
+        let told = own_locality(labels);
+        let own: Labels = Arc::new(plain(labels));
+        for (zone, bounds) in placement.zones.iter().filter(|(_, z)| z.bounds.most > 0) {
+            let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
+            let identity = identity(mesh, cluster, locality, Arc::clone(&own));
+            let Endpoint { identity, written, .. } = Endpoint::of_pods(identity, 0);
+            self.pools.push(Pool {
+                cluster,
+                zone: zone.clone(),
+                identity,
+                written,
+                bounds: bounds.bounds,
+                weight: 1,
+                service: Some(service),
+                name,
+                span,
+            });
+        }
+    }
+
+    fn take_entry(
+        &mut self,
+        mesh: &Mesh,
+        cluster: ClusterId,
+        entry: &'m WorkloadEntry,
+        span: Span,
+    ) {
+        let written = value(entry.locality.as_ref()).unwrap_or_default();
+        let locality = Locality::parse(written);
+        let mut identity =
+            identity(mesh, cluster, locality.clone(), Arc::new(plain(&entry.labels)));
+        identity.network = value(entry.network.as_ref()).unwrap_or_default().into();
+        self.pools.push(Pool {
+            cluster,
+            zone: locality.without_subzone(),
+            identity,
+            written: written.into(),
+            bounds: Bounds { least: 1, most: 1 },
+            weight: entry.weight.as_ref().map_or(1, |w| w.value),
+            service: None,
+            name: value(entry.address.as_ref()).unwrap_or_default(),
+            span: entry.address.as_ref().map_or(span, |a| a.span),
+        });
+    }
+}
+
+/// The locality that pods claim by a label, whatever node they run on; `.` stands for `/` where there
+/// is no `/`. Source: `pkg/model/proxy.go`, `GetLocalityLabel`.
+fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
+    let keys = ["topology.istio.io/locality", "istio-locality"];
+    let told =
+        keys.iter().find_map(|key| value(labels.get(key))).filter(|told| !told.is_empty())?;
+    let parts = if told.contains('/') { told.to_owned() } else { told.replace('.', "/") };
+    Some(Locality::parse(&parts))
+}
+
+fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
+    labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
+}
+
+/// Pods of a cluster with these labels, at a locality.
+pub fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Labels) -> Identity {
+    let known = mesh.cluster(cluster);
+    Identity {
+        cluster: known.istio_name().map_or(known.name.as_str(), |name| name.as_str()).into(),
+        network: known.network().map_or("", |network| network.as_str()).into(),
+        locality,
+        node: "".into(),
+        labels,
+    }
+}

@@ -61,7 +61,7 @@ pub enum Health {
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
     /// Where they are and what they are called by.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// The locality as istiod writes it. Endpoints are grouped by this text, so `r/z` and `r/z/` are
     /// two groups.
     pub written: Arc<str>,
@@ -85,7 +85,14 @@ impl Endpoint {
         } else {
             format!("{region}/{zone}/{subzone}").into()
         };
-        Self { identity, written, count, weight: 1, health: Health::Healthy, mtls: true }
+        Self {
+            identity: Arc::new(identity),
+            written,
+            count,
+            weight: 1,
+            health: Health::Healthy,
+            mtls: true,
+        }
     }
 }
 

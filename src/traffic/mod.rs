@@ -2,6 +2,7 @@
 
 pub mod assignment;
 pub mod endpoint;
+pub mod flow;
 pub mod loss;
 pub mod network;
 pub mod selection;

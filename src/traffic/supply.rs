@@ -22,7 +22,7 @@ pub struct Pool<'m> {
     /// Where they really are, without subzone.
     pub zone: Locality,
     /// What istiod knows them by. Its locality is another than `zone` where a label says so.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// The locality as istiod writes it.
     pub written: Arc<str>,
     /// How many there may be.
@@ -41,7 +41,7 @@ impl Pool<'_> {
     /// Its endpoints, if there are so many.
     pub fn endpoint(&self, count: u32, mtls: bool) -> Endpoint {
         Endpoint {
-            identity: self.identity.clone(),
+            identity: Arc::clone(&self.identity),
             written: Arc::clone(&self.written),
             count: count.min(MANY),
             weight: self.weight,
@@ -179,7 +179,7 @@ impl<'m> Supply<'m> {
         self.pools.push(Pool {
             cluster,
             zone: locality.without_subzone(),
-            identity,
+            identity: Arc::new(identity),
             written: written.into(),
             bounds: Bounds { least: 1, most: 1 },
             weight: entry.weight.as_ref().map_or(1, |w| w.value),

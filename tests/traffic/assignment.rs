@@ -326,7 +326,8 @@ fn some_endpoints_are_not_sent() {
     let local = Filter { cluster_local: true, ..Filter::default() };
     assert_eq!(members(&client, &both, &[], local), "c1:1x1", "those of another cluster");
     let mut nodes = pods("c1 r1/a:1 r1/a:2");
-    nodes[1].identity.node = "node-2".into();
+    nodes[1].identity =
+        Identity { node: "node-2".into(), ..Identity::clone(&nodes[1].identity) }.into();
     let node = Identity { node: "node-2".into(), ..client.clone() };
     let local = Filter { node_local: true, ..Filter::default() };
     assert_eq!(members(&node, &nodes, &[], local), "c1:2x1", "those of another node");

@@ -1,0 +1,187 @@
+//! Where the requests of one client arrive, once route and policy are known.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::assignment::{self, Filter, Known, Preference, Target};
+use super::endpoint::{Endpoint, Identity, NetworkGateway};
+use super::selection::{self, Choice, Ejected};
+use super::supply::Pool;
+use crate::clusters::ClusterId;
+use crate::mesh::Locality;
+
+/// Where requests arrive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Landing {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The zone, without subzone; `None` where nobody tells which one.
+    pub zone: Option<Locality>,
+}
+
+/// Why requests fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// No endpoint is there for them: 503 with the flag UH.
+    NoEndpoint,
+    /// Envoy has no cluster for the destination: 503 with the flag NC.
+    NoCluster,
+    /// No rule of the VirtualService takes them: 404 with the flag NR.
+    NoRoute,
+    /// They are sent to what is lost: 503 after a timeout.
+    Lost,
+    /// The VirtualService says so (`fault.abort`).
+    Abort,
+    /// Nobody knows the host, and such requests are not let out: 502.
+    Blocked,
+    /// Envoy refuses the configuration.
+    Refused,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoEndpoint => "503 UH: no endpoint",
+            Self::NoCluster => "503 NC: no such cluster in Envoy",
+            Self::NoRoute => "404 NR: no rule takes it",
+            Self::Lost => "503 UF: sent to what is lost",
+            Self::Abort => "aborted by the VirtualService",
+            Self::Blocked => "502: not let out of the mesh",
+            Self::Refused => "Envoy refuses the configuration",
+        })
+    }
+}
+
+/// Where requests go: all shares together make 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flow {
+    /// Shares that arrive.
+    pub arrivals: BTreeMap<Landing, f64>,
+    /// Shares that fail.
+    pub failures: BTreeMap<Failure, f64>,
+    /// The share that leaves the mesh, or goes to an address of the client's choice.
+    pub elsewhere: f64,
+}
+
+impl Flow {
+    /// Adds a part of another flow.
+    pub fn add(&mut self, other: &Self, part: f64) {
+        for (landing, share) in &other.arrivals {
+            self.arrive(landing.clone(), share * part);
+        }
+        for (failure, share) in &other.failures {
+            self.fail(*failure, share * part);
+        }
+        self.elsewhere += other.elsewhere * part;
+    }
+
+    /// Adds a share that arrives.
+    pub fn arrive(&mut self, landing: Landing, share: f64) {
+        if share > 0.0 {
+            *self.arrivals.entry(landing).or_default() += share;
+        }
+    }
+
+    /// Adds a share that fails.
+    pub fn fail(&mut self, failure: Failure, share: f64) {
+        if share > 0.0 {
+            *self.failures.entry(failure).or_default() += share;
+        }
+    }
+
+    /// The share that fails, for whatever reason.
+    pub fn failing(&self) -> f64 {
+        self.failures.values().sum()
+    }
+
+    /// The share that arrives where a condition holds.
+    pub fn arriving(&self, at: impl Fn(&Landing) -> bool) -> f64 {
+        self.arrivals.iter().filter(|(landing, _)| at(landing)).map(|(_, share)| share).sum()
+    }
+}
+
+/// What policy and mesh settings ask of Envoy for one of its clusters.
+#[derive(Clone, Debug, Default)]
+pub struct Terms<'s> {
+    /// What orders or weighs localities.
+    pub preference: Preference<'s>,
+    /// Which endpoints are sent.
+    pub filter: Filter,
+    /// `minHealthPercent`.
+    pub panic_threshold: u32,
+    /// The share of hosts that outlier detection may eject, in per cent; `None` where there is none.
+    pub max_ejection: Option<u32>,
+}
+
+/// Endpoints that are offered to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'o, 'm> {
+    /// Where and what they are.
+    pub pool: &'o Pool<'m>,
+    /// How many.
+    pub count: u32,
+    /// Whether they take mTLS.
+    pub mtls: bool,
+    /// Whether requests to them fail, although istiod takes them for healthy.
+    pub fails: bool,
+}
+
+impl Offer<'_, '_> {
+    fn landing(&self) -> Landing {
+        Landing { cluster: self.pool.cluster, zone: Some(self.pool.zone.clone()) }
+    }
+}
+
+/// Where requests go. `through` says what becomes of the part that goes to a gateway, given its
+/// position and the share.
+pub fn flow(
+    client: &Identity,
+    offers: &[Offer<'_, '_>],
+    gateways: &[NetworkGateway],
+    terms: &Terms<'_>,
+    mut through: impl FnMut(usize, f64, &mut Flow),
+) -> Flow {
+    let endpoints: Vec<Endpoint> =
+        offers.iter().map(|offer| offer.pool.endpoint(offer.count, offer.mtls)).collect();
+    let known = Known { endpoints: &endpoints, gateways };
+    let groups = assignment::groups(client, &endpoints, gateways, terms.filter);
+    let groups = known.prefer(groups, client, &terms.preference);
+    let behind = |g: usize, offer: &&Offer<'_, '_>| {
+        let gateway = &gateways[g];
+        let identity = &offer.pool.identity;
+        identity.network == gateway.network
+            && (gateway.cluster.is_empty() || identity.cluster == gateway.cluster)
+    };
+    let fails = |target: Target| match target {
+        Target::Endpoint(i) => offers[i].fails,
+        Target::Gateway(g) => offers.iter().filter(|o| behind(g, o)).all(|offer| offer.fails),
+    };
+    let ejected = match terms.max_ejection {
+        Some(max) if offers.iter().any(|offer| offer.fails) => {
+            selection::eject(&groups, max, |g, m| fails(groups[g].members[m].target))
+        }
+        _ => Ejected::new(),
+    };
+    let choice = Choice {
+        by_locality: terms.preference.weighs_localities(),
+        panic_threshold: terms.panic_threshold,
+        zone_aware: None,
+    };
+    let selection = selection::select(&groups, &ejected, choice);
+    let mut flow = Flow::default();
+    flow.fail(Failure::NoEndpoint, selection.unanswered);
+    for share in &selection.shares {
+        match share.target {
+            target if fails(target) => flow.fail(Failure::Lost, share.share),
+            Target::Endpoint(i) => flow.arrive(offers[i].landing(), share.share),
+            Target::Gateway(g) => through(g, share.share, &mut flow),
+        }
+    }
+    flow
+}
+
+/// A client of a cluster, as istiod knows it.
+pub fn client_at(of: &Identity, locality: &Locality) -> Identity {
+    Identity { locality: locality.clone(), labels: Arc::clone(&of.labels), ..of.clone() }
+}

@@ -212,6 +212,10 @@ struct Draft<'m> {
 }
 
 impl<'m> Draft<'m> {
+    fn only(action: Action<'m>) -> Self {
+        Self { choices: vec![Choice::new(action)], ..Self::default() }
+    }
+
     fn tell(&mut self, text: impl Into<String>, span: impl Into<Option<Span>>) {
         self.steps.push(Step::new(text, span));
     }
@@ -264,12 +268,12 @@ impl<'m> Router<'m> {
         }
         for possible in self.index.scopes(client, plane) {
             let call = Call { scope: possible.scope, host: &host, port, request };
-            let mut part = call.answer(true);
-            part.steps.splice(0..0, possible.steps);
-            for choice in &mut part.choices {
+            let mut answer = call.answer(true);
+            answer.steps.splice(0..0, possible.steps);
+            for choice in &mut answer.choices {
                 choice.when.splice(0..0, possible.when.iter().cloned());
             }
-            draft.add(part);
+            draft.add(answer);
         }
         draft.into()
     }
@@ -291,7 +295,7 @@ impl<'m> Call<'_, '_, 'm> {
     fn answer(&self, follow: bool) -> Draft<'m> {
         let host = self.host;
         match self.scope.sight(host, self.port) {
-            Sight::Seen(definition, name) => self.to_known(definition, &name, follow),
+            Sight::Seen(definition, name) => self.known(definition, &name, follow),
             Sight::Hidden(why) => self.unregistered(why),
             Sight::Absent => {
                 self.unregistered(Step::new(format!("nothing defines `{}`", short(host)), None))
@@ -300,7 +304,7 @@ impl<'m> Call<'_, '_, 'm> {
         }
     }
 
-    fn to_known(&self, definition: Definition<'m>, name: &str, follow: bool) -> Draft<'m> {
+    fn known(&self, definition: Definition<'m>, name: &str, follow: bool) -> Draft<'m> {
         let (mut draft, port) = (Draft::default(), self.port);
         if name != self.host {
             draft.tell(format!("`{name}` covers the host"), definition.named_at());
@@ -311,11 +315,11 @@ impl<'m> Call<'_, '_, 'm> {
         let Some(found) = definition.ports().into_iter().find(|p| p.number == port) else {
             let why =
                 Step::new(format!("`{}` has no port {port}", short(name)), definition.named_at());
-            draft.add(match definition.has_unread_ports() {
-                true => {
-                    Draft { choices: vec![Choice::new(Action::Unseen(why))], ..Draft::default() }
-                }
-                false => self.unregistered(why),
+            let unread = definition.has_unread_ports();
+            draft.add(if unread {
+                Draft::only(Action::Unseen(why))
+            } else {
+                self.unregistered(why)
             });
             return draft;
         };

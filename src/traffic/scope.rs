@@ -3,138 +3,19 @@
 //!
 //! Source: `pilot/pkg/model/sidecar.go`, `push_context.go`.
 
-use std::collections::BTreeMap;
+mod index;
 
 use super::protocol::Port;
-use super::step::{Condition, Step, Verdict, has_labels};
+use super::step::Step;
 use crate::clusters::ClusterId;
 use crate::kinds::control_plane::MeshConfig;
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::{EgressListener, ServiceEntry, Sidecar, VirtualService};
 use crate::mesh::{Client, Host, HostPattern, In, Mesh, fqdn};
 use crate::source::{Span, Text};
 
-type Key<'m> = (ClusterId, &'m str);
-
-/// VirtualServices by host and Sidecars by namespace, each in the order in which istiod takes them.
-///
-/// That order is by creation, then by name and namespace. Manifests do not tell when they were applied,
-/// so it is by name and namespace here.
-#[derive(Debug)]
-pub struct Index<'m> {
-    mesh: &'m Mesh,
-    exact: BTreeMap<(ClusterId, String), Vec<&'m In<VirtualService>>>,
-    wildcard: BTreeMap<ClusterId, Vec<(String, &'m In<VirtualService>)>>,
-    sidecars: BTreeMap<Key<'m>, Vec<&'m In<Sidecar>>>,
-}
-
-impl<'m> Index<'m> {
-    /// The index of a mesh.
-    pub fn of(mesh: &'m Mesh) -> Self {
-        let mut index = Self {
-            mesh,
-            exact: BTreeMap::new(),
-            wildcard: BTreeMap::new(),
-            sidecars: BTreeMap::new(),
-        };
-        let mut services: Vec<_> =
-            mesh.virtual_services.iter().filter(|s| s.is_for_mesh()).collect();
-        services.sort_by_cached_key(|s| age(s));
-        for service in services {
-            for host in &service.hosts {
-                let host = fqdn(host, &service.namespace);
-                if HostPattern(&host).is_wildcard() {
-                    index.wildcard.entry(service.cluster).or_default().push((host, service));
-                } else {
-                    index.exact.entry((service.cluster, host)).or_default().push(service);
-                }
-            }
-        }
-        for sidecar in &mesh.sidecars {
-            let place = (sidecar.cluster, sidecar.namespace.as_str());
-            index.sidecars.entry(place).or_default().push(sidecar);
-        }
-        for sidecars in index.sidecars.values_mut() {
-            sidecars.sort_by_cached_key(|s| (s.workload_selector.is_none(), age(s)));
-        }
-        index
-    }
-
-    /// The mesh.
-    pub fn mesh(&self) -> &'m Mesh {
-        self.mesh
-    }
-
-    /// The scopes that a client can have: the first whose conditions hold. The last has none. There is
-    /// more than one only where a Sidecar selects by labels that nobody knows.
-    pub fn scopes<'i>(&'i self, client: Client<'m>, plane: ClusterId) -> Vec<Possible<'i, 'm>> {
-        let mut found = Vec::new();
-        let scope = |sidecar| Scope { index: self, plane, client, sidecar };
-        let mut passed = Vec::new();
-        for sidecar in self.sidecars.get(&(plane, client.namespace)).into_iter().flatten() {
-            let selects = match &sidecar.workload_selector {
-                Some(wanted) => {
-                    has_labels(self.mesh, &client, "`workloadSelector`", &wanted.labels)
-                }
-                None => Verdict::Yes,
-            };
-            let name = sidecar.name();
-            match selects {
-                Verdict::No(why) => {
-                    passed.push(Step::new(
-                        format!("Sidecar `{name}` is not for it: {}", why.text),
-                        why.span,
-                    ));
-                }
-                Verdict::Yes => {
-                    passed
-                        .push(Step::new(format!("Sidecar `{name}` is for it"), sidecar.named_at()));
-                    found.push(Possible {
-                        when: Vec::new(),
-                        steps: passed,
-                        scope: scope(Some(sidecar)),
-                    });
-                    return found;
-                }
-                Verdict::If(when) => {
-                    found.push(Possible {
-                        when,
-                        steps: passed.clone(),
-                        scope: scope(Some(sidecar)),
-                    });
-                }
-            }
-        }
-        let sidecar = self.root_sidecar(plane);
-        if let Some(sidecar) = sidecar {
-            let text = format!("Sidecar `{}` of the root namespace is for it", sidecar.name());
-            passed.push(Step::new(text, sidecar.named_at()));
-        }
-        found.push(Possible { when: Vec::new(), steps: passed, scope: scope(sidecar) });
-        found
-    }
-
-    /// The Sidecar for namespaces that have none: the first of the root namespace without a selector.
-    fn root_sidecar(&self, plane: ClusterId) -> Option<&'m In<Sidecar>> {
-        let root = self.sidecars.get(&(plane, self.mesh.root_namespace(plane)))?;
-        root.iter().copied().find(|s| s.workload_selector.is_none())
-    }
-}
-
-/// Name and namespace, as istiod compares objects that are equally old.
-fn age<S>(object: &In<S>) -> String {
-    format!("{}.{}", object.name(), object.namespace)
-}
-
-/// What a client sees if some conditions hold.
-pub struct Possible<'i, 'm> {
-    /// What nobody knows of the client and has to hold.
-    pub when: Vec<Condition>,
-    /// Which Sidecar applies, and why others do not.
-    pub steps: Vec<Step>,
-    /// What it sees then.
-    pub scope: Scope<'i, 'm>,
-}
+pub use index::{Index, Possible};
 
 /// What a client sees.
 #[derive(Clone, Copy, Debug)]
@@ -250,10 +131,15 @@ fn overlap(a: &str, b: &str) -> bool {
 /// A candidate for a host, ranked: the least is taken.
 type Ranked<'m> = ((bool, bool, Reach, String), Definition<'m>);
 
-impl<'i, 'm> Scope<'i, 'm> {
+impl<'m> Scope<'_, 'm> {
     /// The mesh.
     pub fn mesh(&self) -> &'m Mesh {
-        self.index.mesh
+        self.index.mesh()
+    }
+
+    /// The VirtualService of that name among those the client's control plane reads.
+    pub fn virtual_service(&self, namespace: &str, name: &str) -> Option<&'m In<VirtualService>> {
+        self.index.by_name(self.plane, namespace, name)
     }
 
     /// MeshConfig's `defaultVirtualServiceExportTo`.
@@ -262,7 +148,7 @@ impl<'i, 'm> Scope<'i, 'm> {
     }
 
     fn defaults(&self, pick: fn(&MeshConfig) -> &Vec<Text>) -> &'m [Text] {
-        let configs = &self.index.mesh.cluster(self.plane).facts.mesh_config;
+        let configs = &self.mesh().cluster(self.plane).facts.mesh_config;
         configs.iter().map(pick).find(|list| !list.is_empty()).map_or(&[], Vec::as_slice)
     }
 
@@ -359,6 +245,9 @@ impl<'i, 'm> Scope<'i, 'm> {
         host: &str,
         imported: impl Fn(Definition<'m>, &str) -> Result<(), Step>,
     ) -> Sight<'m> {
+        if is_placeholder(host) {
+            return Sight::Unseen;
+        }
         let exact = self.mesh().host(host);
         let patterns = self.mesh().hosts().skip_while(|h| h.name < "*");
         let patterns = patterns.take_while(|h| h.name.starts_with('*'));
@@ -439,13 +328,13 @@ impl<'i, 'm> Scope<'i, 'm> {
     /// The VirtualServices with this very host that the client sees on a port, in their order, each
     /// with how it gets there.
     pub fn owners(&self, host: &str, port: u32) -> Vec<(Reach, &'m In<VirtualService>)> {
-        let all = self.index.exact.get(&(self.plane, host.to_owned())).into_iter().flatten();
+        let all = self.index.exact(self.plane, host);
         self.visible(all.copied(), port)
     }
 
     /// The VirtualServices with a wildcard that covers a host, the longest first, then in their order.
     pub fn covering(&self, host: &str, port: u32) -> Vec<(Reach, &'m In<VirtualService>)> {
-        let all = self.index.wildcard.get(&self.plane).into_iter().flatten();
+        let all = self.index.wildcards(self.plane);
         let fitting = all.filter(|(pattern, _)| HostPattern(pattern).matches(host));
         let mut found: Vec<_> = fitting
             .filter_map(|(pattern, service)| {

@@ -1,6 +1,7 @@
 //! Which VirtualService has a host for a client, which rules take a request, and where they send it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use mesh_lint::mesh::{Client, Locality, Mesh};
 use mesh_lint::source::{Span, Text};
@@ -61,10 +62,11 @@ fn entries(labels: &[(&str, &str)]) -> Entries<Text> {
     labels.iter().map(|(key, value)| (text(key), text(value))).collect()
 }
 
+static NONE: LazyLock<Entries<Text>> = LazyLock::new(Entries::default);
+
 /// A client of a cluster whose pods carry no label of their own.
 fn client<'m>(mesh: &Mesh, cluster: &str, namespace: &'m str) -> Client<'m> {
     let found = mesh.clusters().iter().find(|c| c.is_called(cluster)).unwrap();
-    static NONE: std::sync::LazyLock<Entries<Text>> = std::sync::LazyLock::new(Entries::default);
     Client { cluster: found.id, namespace, labels: Some(&NONE), locality: None }
 }
 
@@ -682,6 +684,67 @@ fn labels_nobody_knows_leave_the_rule_open() {
         "1/1 80||cart",
     ];
     assert_eq!(lines(&found), expected);
+}
+
+#[test]
+fn what_a_pipeline_fills_in_leaves_the_rule_open() {
+    let cases = [
+        ("sourceLabels: {topology.istio.io/cluster: '${CLUSTER}'}", "1/1 80||cart"),
+        ("port: '${PORT}'", "1/1 80||cart"),
+        ("sourceNamespace: '${TEAM}'", "1/1 80||cart"),
+        ("uri: {prefix: '${PATH}'}", "404"),
+    ];
+    for (asks, rest) in cases {
+        let spec = format!(
+            "http:\n- match: [{{{asks}}}]\n  route: [{{destination: {{host: cart, subset: v1}}}}]"
+        );
+        let found = goes(&for_cart("cart", &spec), ("east", "web"), 80, &request("/"));
+        let [open, last] = found.as_slice() else { panic!("{asks}: {found:?}") };
+        assert!(open.starts_with("if ") && open.ends_with("1/1 80|v1|cart"), "{open}");
+        assert_eq!(last, rest, "{asks}");
+    }
+    let host = "http:\n- route: [{destination: {host: '${HOST}.shop.svc.cluster.local'}}]";
+    assert_goes(host, ("east", "web"), 80, &Request::default(), &["1/1 80||${host}"]);
+}
+
+#[test]
+fn each_control_plane_reads_its_own_virtual_services() {
+    let rules = for_cart("cart", "http:\n- route: [{destination: {host: cart, subset: v1}}]");
+    let mesh =
+        mesh(&[("east/all.yaml", &format!("{SERVICES}{rules}")), ("west/all.yaml", SERVICES)]);
+    let router = Router::of(&mesh);
+    for (cluster, expected) in [("east", "1/1 80|v1|cart"), ("west", "1/1 80||cart")] {
+        let asks = client(&mesh, cluster, "web");
+        assert_eq!(
+            lines(&router.route(asks, CART, 80, &Request::default())),
+            [expected],
+            "{cluster}"
+        );
+    }
+}
+
+#[test]
+fn clients_of_a_remote_cluster_get_the_rules_of_its_primary() {
+    let rules = for_cart(
+        "cart",
+        &format!(
+            "http:\n- {EAST_ONLY}\n  route: [{{destination: {{host: cart, subset: v1}}}}]\n- route: [{{destination: {{host: cart, subset: v2}}}}]"
+        ),
+    );
+    let install = |name: &str, more: &str| {
+        format!(
+            "---\napiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: {name}, namespace: istio-system}}\n\
+             spec:\n  {more}values: {{global: {{meshID: m, multiCluster: {{clusterName: {name}}}, network: n}}}}\n"
+        )
+    };
+    let east = format!("{SERVICES}{rules}{}", install("east", ""));
+    let west = format!("{SERVICES}{}", install("west", "profile: remote\n  "));
+    let mesh = mesh(&[("east/all.yaml", &east), ("west/all.yaml", &west)]);
+    let router = Router::of(&mesh);
+    for (cluster, expected) in [("east", "1/1 80|v1|cart"), ("west", "1/1 80|v2|cart")] {
+        let routing = router.route(client(&mesh, cluster, "web"), CART, 80, &Request::default());
+        assert_eq!(lines(&routing), [expected], "{cluster}");
+    }
 }
 
 #[test]

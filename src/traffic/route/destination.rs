@@ -64,8 +64,8 @@ impl<'m> Call<'_, '_, 'm> {
         };
         let span = told.and_then(|d| d.host.as_ref()).map_or(at, |h| h.span);
         let cluster = match &target {
-            Some(target) => self.built(&self.scope.destination(target, port), target, port, span),
-            None => self.built(&sight, &host, port, span),
+            Some(target) => built(&self.scope.destination(target, port), target, port, span),
+            None => built(&sight, &host, port, span),
         };
         let subset = told.and_then(|d| d.subset.as_ref()).filter(|s| !s.is_empty());
         let host = target.unwrap_or(host);
@@ -80,27 +80,6 @@ impl<'m> Call<'_, '_, 'm> {
         match ports.as_slice() {
             [only] if !protocol.is_http() => only.number,
             _ => self.port,
-        }
-    }
-
-    fn built(&self, sight: &Sight<'m>, host: &str, port: u32, span: Span) -> Built {
-        let name = short(host);
-        match sight {
-            Sight::Seen(definition, _) => {
-                let ports = definition.ports();
-                let found = ports.iter().find(|p| p.number == port);
-                match found {
-                    Some(found) if found.protocol == Protocol::Udp => {
-                        Built::No(Step::new(format!("port {port} of `{name}` is UDP"), span))
-                    }
-                    Some(_) => Built::Yes,
-                    None if definition.has_unread_ports() => Built::Unknown,
-                    None => Built::No(Step::new(format!("`{name}` has no port {port}"), span)),
-                }
-            }
-            Sight::Hidden(why) => Built::No(why.clone()),
-            Sight::Absent => Built::No(Step::new(format!("nothing defines `{name}`"), span)),
-            Sight::Unseen => Built::Unknown,
         }
     }
 
@@ -136,6 +115,28 @@ impl<'m> Call<'_, '_, 'm> {
             MirrorLeg { per_million, leg: self.leg(service, Some(told), Protocol::Http, at) }
         })
         .collect()
+    }
+}
+
+/// Whether there is a cluster for what a destination finds.
+fn built(sight: &Sight<'_>, host: &str, port: u32, span: Span) -> Built {
+    let name = short(host);
+    match sight {
+        Sight::Seen(definition, _) => {
+            let ports = definition.ports();
+            let found = ports.iter().find(|p| p.number == port);
+            match found {
+                Some(found) if found.protocol == Protocol::Udp => {
+                    Built::No(Step::new(format!("port {port} of `{name}` is UDP"), span))
+                }
+                Some(_) => Built::Yes,
+                None if definition.has_unread_ports() => Built::Unknown,
+                None => Built::No(Step::new(format!("`{name}` has no port {port}"), span)),
+            }
+        }
+        Sight::Hidden(why) => Built::No(why.clone()),
+        Sight::Absent => Built::No(Step::new(format!("nothing defines `{name}`"), span)),
+        Sight::Unseen => Built::Unknown,
     }
 }
 

@@ -110,7 +110,7 @@ impl<'m> Call<'_, '_, 'm> {
             if ended {
                 let equal = candidates[at + 1..].iter().filter(|(r, _)| r.is_some() && r == reach);
                 draft.rivals.extend(equal.map(|(_, s)| *s).filter(|s| self.has_route(s)));
-                self.tell_rivals(service, &mut draft);
+                tell_rivals(service, &mut draft);
                 return draft;
             }
         }
@@ -120,17 +120,6 @@ impl<'m> Call<'_, '_, 'm> {
 
     fn has_route(&self, service: &'m In<VirtualService>) -> bool {
         !matches!(self.applied(service).0, Exists::No)
-    }
-
-    fn tell_rivals(&self, service: &'m In<VirtualService>, draft: &mut Draft<'m>) {
-        for rival in draft.rivals.clone() {
-            let text = format!(
-                "VirtualService `{}` names the host too: the older one counts, taken to be `{}`",
-                rival.name(),
-                service.name()
-            );
-            draft.tell(text, rival.named_at());
-        }
     }
 
     /// Adds what a VirtualService makes, with what becomes of the requests that it leaves.
@@ -220,7 +209,7 @@ impl<'m> Call<'_, '_, 'm> {
         alternative: &Match<'m>,
         draft: &mut Draft<'m>,
     ) -> Option<(Vec<Condition>, Option<Vec<Condition>>)> {
-        let client = match self.takes_client(&alternative.asks) {
+        let mut client = match self.takes_client(&alternative.asks) {
             Verdict::Yes => Vec::new(),
             Verdict::If(when) => when,
             Verdict::No(why) => {
@@ -228,6 +217,10 @@ impl<'m> Call<'_, '_, 'm> {
                 return None;
             }
         };
+        if alternative.is_unread {
+            let text = "what a pipeline fills in here fits";
+            client.push(Condition::new(Subject::Client, text, alternative.span));
+        }
         let request = match self.takes_request(&alternative.asks) {
             Verdict::Yes => Some(Vec::new()),
             Verdict::If(when) => Some(when),
@@ -287,4 +280,15 @@ fn veiled(rule: &Rule<'_>) -> Step {
         format!("{} delegates to a VirtualService that is not in the input", rule.name),
         rule.span,
     )
+}
+
+fn tell_rivals<'m>(service: &'m In<VirtualService>, draft: &mut Draft<'m>) {
+    for rival in draft.rivals.clone() {
+        let text = format!(
+            "VirtualService `{}` names the host too: the older one counts, taken to be `{}`",
+            rival.name(),
+            service.name()
+        );
+        draft.tell(text, rival.named_at());
+    }
 }

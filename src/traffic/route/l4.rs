@@ -7,13 +7,14 @@
 use std::cmp::Reverse;
 
 use super::matching::in_mesh;
+use super::rules::is_unread;
 use super::{Action, Call, Choice, Draft, RuleAt};
 use crate::kinds::networking::{L4Match, L4Route, VirtualService};
 use crate::mesh::{HostPattern, In};
 use crate::source::Span;
 use crate::traffic::protocol::Protocol;
 use crate::traffic::scope::{Definition, Reach};
-use crate::traffic::step::{Condition, Subject, Verdict};
+use crate::traffic::step::{Condition, Step, Subject, Verdict};
 
 /// A match of a rule for TLS that fits client and server name.
 struct Chain<'m> {
@@ -24,6 +25,14 @@ struct Chain<'m> {
     span: Span,
     /// The server name it was taken for.
     pattern: &'m str,
+}
+
+/// Matches for TLS that are for the client, or may be.
+struct Chains<'m> {
+    /// Those that take the server name.
+    fitting: Vec<Chain<'m>>,
+    /// What the others ask of the client.
+    others: Vec<Vec<Condition>>,
 }
 
 impl<'m> Call<'_, '_, 'm> {
@@ -58,36 +67,12 @@ impl<'m> Call<'_, '_, 'm> {
     /// The way of a TLS connection. Envoy takes the rule with the most special server name.
     pub(super) fn tls(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
         let mut draft = Draft::default();
-        let (mut chains, mut exists, mut open) = (Vec::new(), false, Vec::new());
-        for service in self.all_with(name) {
-            for (i, rule) in service.tls.iter().enumerate() {
-                let label = format!("rule {} for TLS of `{}`", i + 1, service.name());
-                for asks in &rule.matches {
-                    let Some(when) = self.weigh_l4(asks, &label, &mut draft) else { continue };
-                    exists |= when.is_empty();
-                    open.extend((!when.is_empty()).then(|| when.clone()));
-                    let wanted = asks.sni_hosts.iter().map(|h| h.as_str());
-                    let called = self.request.server_name.as_deref().unwrap_or(self.host);
-                    let pattern = wanted.filter(|h| HostPattern(h).matches(called));
-                    match pattern.max_by_key(|h| HostPattern(h).specificity()) {
-                        Some(pattern) => chains.push(Chain {
-                            service,
-                            rule,
-                            name: label.clone(),
-                            when,
-                            span: asks.span,
-                            pattern,
-                        }),
-                        None => draft.tell(
-                            format!("{label} does not take server name `{called}`"),
-                            asks.sni_hosts.first().map_or(asks.span, |h| h.span),
-                        ),
-                    }
-                }
-            }
-        }
-        chains.sort_by_key(|c| Reverse(HostPattern(c.pattern).specificity()));
-        for chain in chains {
+        let Chains { mut fitting, others } = self.chains(name, &mut draft);
+        let all = fitting.iter().map(|c| &c.when).chain(&others);
+        let exists = all.clone().any(Vec::is_empty);
+        let open: Vec<_> = all.cloned().collect();
+        fitting.sort_by_key(|c| Reverse(HostPattern(c.pattern).specificity()));
+        for chain in fitting {
             let ends = chain.when.is_empty();
             self.pass(chain.service, chain.rule, (chain.name, chain.span), chain.when, &mut draft);
             if ends {
@@ -99,10 +84,40 @@ impl<'m> Call<'_, '_, 'm> {
             return draft;
         }
         for when in open {
-            draft.choices.push(Choice { when, ..Choice::new(Action::Closed) });
+            if !draft.choices.iter().any(|c| c.when == when) {
+                draft.choices.push(Choice { when, ..Choice::new(Action::Closed) });
+            }
         }
         self.end_straight(definition, name, &mut draft);
         draft
+    }
+
+    /// The matches for TLS that are for the client, or may be.
+    fn chains(&self, name: &str, draft: &mut Draft<'m>) -> Chains<'m> {
+        let called = self.request.server_name.as_deref().unwrap_or(self.host);
+        let mut found = Chains { fitting: Vec::new(), others: Vec::new() };
+        let rules = self.all_with(name).into_iter().flat_map(|s| {
+            let numbered = s.tls.iter().enumerate();
+            numbered.flat_map(move |(i, rule)| rule.matches.iter().map(move |m| (s, i, rule, m)))
+        });
+        for (service, i, rule, asks) in rules {
+            let name = format!("rule {} for TLS of `{}`", i + 1, service.name());
+            let Some(when) = self.weigh_l4(asks, &name, draft) else { continue };
+            let wanted = asks.sni_hosts.iter().map(|h| h.as_str());
+            let pattern = wanted.filter(|h| HostPattern(h).matches(called));
+            let span = asks.span;
+            match pattern.max_by_key(|h| HostPattern(h).specificity()) {
+                Some(pattern) => {
+                    found.fitting.push(Chain { service, rule, name, when, span, pattern });
+                }
+                None => {
+                    let at = asks.sni_hosts.first().map_or(span, |h| h.span);
+                    draft.tell(format!("{name} does not take server name `{called}`"), at);
+                    found.others.push(when);
+                }
+            }
+        }
+        found
     }
 
     /// All VirtualServices whose hosts fit, in the order in which the client gets them.
@@ -150,7 +165,19 @@ impl<'m> Call<'_, '_, 'm> {
     ) {
         let verb = if when.is_empty() { "takes" } else { "may take" };
         draft.tell(format!("{name} {verb} the connection"), span);
-        let action = self.forward(service, &rule.route, Protocol::Tcp, span);
+        let fields = [("tcp", &service.tcp), ("tls", &service.tls)];
+        let unread = fields.into_iter().any(|(field, rules)| {
+            let position = rules.iter().position(|r| std::ptr::eq(r, rule));
+            position.is_some_and(|i| is_unread(service, &format!("{field}[{i}].route")))
+        });
+        let action = if unread {
+            Action::Unseen(Step::new(
+                format!("destinations of {name} are filled in by a pipeline"),
+                span,
+            ))
+        } else {
+            self.forward(service, &rule.route, Protocol::Tcp, span)
+        };
         let rule = Some(RuleAt { service, name, span });
         draft.choices.push(Choice { when, rule, ..Choice::new(action) });
     }

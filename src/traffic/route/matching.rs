@@ -69,15 +69,15 @@ impl Call<'_, '_, '_> {
             .uri
             .as_ref()
             .filter(|uri| !is_any_path(uri))
-            .map(|uri| compare("`uri`", uri, None, bare.map(Some), asks.ignore_uri_case));
+            .map(|uri| compare("`uri`", uri, None, Known::told(bare), asks.ignore_uri_case));
         let others = texts.into_iter().filter_map(|(what, wanted, known)| {
-            Some(compare(what, wanted.as_ref()?, None, known.map(Some), false))
+            Some(compare(what, wanted.as_ref()?, None, Known::told(known), false))
         });
         let headers = asks.headers.iter().map(|(key, wanted)| header(request, key, wanted));
         let without =
             asks.without_headers.iter().map(|(key, wanted)| no_header(request, key, wanted));
         let query = asks.query_params.iter().map(|(key, wanted)| {
-            let known = path.map(|p| parameter(p, key));
+            let known = path.map_or(Known::Nothing, |p| Known::there(parameter(p, key)));
             compare(&format!("query parameter `{key}`"), wanted, Some(key.span), known, false)
         });
         let all = uri.into_iter().chain(others).chain(headers).chain(without).chain(query);
@@ -101,20 +101,40 @@ fn is_any_path(uri: &StringMatch) -> bool {
         || uri.regex.as_ref().is_some_and(|r| r.as_str() == ".*")
 }
 
-/// Compares what is asked for with what is known: `None` nothing, `Some(None)` that it is not there.
+/// What is known of a part of a request.
+#[derive(Clone, Copy)]
+enum Known<'r> {
+    Nothing,
+    NotThere,
+    Is(&'r str),
+}
+
+impl<'r> Known<'r> {
+    /// A part that each request has.
+    fn told(value: Option<&'r str>) -> Self {
+        value.map_or(Self::Nothing, Self::Is)
+    }
+
+    /// A part that not each request has.
+    fn there(value: Option<&'r str>) -> Self {
+        value.map_or(Self::NotThere, Self::Is)
+    }
+}
+
+/// Compares what is asked for with what is known.
 fn compare(
     what: &str,
     wanted: &StringMatch,
     key: Option<Span>,
-    known: Option<Option<&str>>,
+    known: Known<'_>,
     ignore_case: bool,
 ) -> Verdict {
     let text = format!("{what} {}", describe(wanted));
     let span = place(wanted).or(key);
     let verdict = match known {
-        None => None,
-        Some(None) => Some(false),
-        Some(Some(value)) => test(wanted, value, ignore_case),
+        Known::Nothing => None,
+        Known::NotThere => Some(false),
+        Known::Is(value) => test(wanted, value, ignore_case),
     };
     match verdict {
         Some(true) => Verdict::Yes,
@@ -123,23 +143,28 @@ fn compare(
     }
 }
 
+/// What is known of a header. Claims of a token are written like one, and nobody knows them here.
+fn known_header<'r>(request: &'r Request, key: &str) -> Known<'r> {
+    match &request.headers {
+        Some(headers) if !key.starts_with("@request.auth.claims") => {
+            Known::there(headers.get(&key.to_ascii_lowercase()).map(String::as_str))
+        }
+        _ => Known::Nothing,
+    }
+}
+
 fn header(request: &Request, key: &Text, wanted: &StringMatch) -> Verdict {
-    // Claims of a token are no headers, and nobody knows them here.
-    let claim = key.starts_with("@request.auth.claims");
-    let headers = request.headers.as_ref().filter(|_| !claim);
-    let known = headers.map(|h| h.get(&key.to_ascii_lowercase()).map(String::as_str));
+    let known = known_header(request, key);
     compare(&format!("header `{key}`"), wanted, Some(key.span), known, false)
 }
 
 fn no_header(request: &Request, key: &Text, wanted: &StringMatch) -> Verdict {
-    let claim = key.starts_with("@request.auth.claims");
-    let known = request.headers.as_ref().filter(|_| !claim);
-    let value = known.map(|h| h.get(&key.to_ascii_lowercase()).map(String::as_str));
-    let there = match value {
-        None => None,
-        Some(None) if is_presence(wanted) => Some(false),
+    let there = match known_header(request, key) {
+        Known::Nothing => None,
+        Known::NotThere if is_presence(wanted) => Some(false),
         // A header that is not there counts as empty.
-        Some(value) => test(wanted, value.unwrap_or_default(), false),
+        Known::NotThere => test(wanted, "", false),
+        Known::Is(value) => test(wanted, value, false),
     };
     let text = format!("no header `{key}` {}", describe(wanted));
     let span = place(wanted).unwrap_or(key.span);

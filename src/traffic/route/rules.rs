@@ -17,6 +17,8 @@ use crate::yaml::Entries;
 pub(super) struct Match<'m> {
     pub(super) asks: Cow<'m, HttpMatch>,
     pub(super) span: Span,
+    /// Whether it asks for more than could be read.
+    pub(super) is_unread: bool,
 }
 
 /// A rule as istiod reads it.
@@ -41,7 +43,7 @@ impl<'m> Rule<'m> {
         Self {
             name: format!("rule {}", position + 1),
             span: begin(route).unwrap_or(service.named_at()),
-            matches: alternatives(route),
+            matches: alternatives(position, route, service),
             leaf: Some((route, service)),
             root: None,
             position,
@@ -73,12 +75,15 @@ impl<'m> Rule<'m> {
 
     /// Whether weights or the like stand in the text and could not be read.
     pub(super) fn has_unread_destinations(&self) -> bool {
-        let path = format!("spec.http[{}].route", self.position);
-        let unread = |(_, service): (_, &'m In<VirtualService>)| {
-            service.meta.unread.iter().any(|unread| unread.starts_with(&path))
-        };
+        let unread = |(_, service)| is_unread(service, &format!("http[{}].route", self.position));
         self.leaf.is_some_and(unread)
     }
+}
+
+/// Whether something below a field stands in the text and could not be read.
+pub(super) fn is_unread(service: &In<VirtualService>, field: &str) -> bool {
+    let below = |path: &String| path.strip_prefix("spec.").is_some_and(|p| p.starts_with(field));
+    service.meta.unread.iter().any(below)
 }
 
 /// Where a rule begins, as far as something of it has a place.
@@ -93,10 +98,17 @@ fn begin(route: &HttpRoute) -> Option<Span> {
         .min()
 }
 
-fn alternatives(route: &HttpRoute) -> Vec<Match<'_>> {
-    let one = |m: &'_ Spanned<HttpMatch>| m.span;
-    let borrowed = route.matches.iter().map(|m| (Cow::Borrowed(&m.value), one(m)));
-    borrowed.map(|(asks, span)| Match { asks, span }).collect()
+fn alternatives<'m>(
+    position: usize,
+    route: &'m HttpRoute,
+    service: &In<VirtualService>,
+) -> Vec<Match<'m>> {
+    let one = |(i, m): (usize, &'m Spanned<HttpMatch>)| Match {
+        asks: Cow::Borrowed(&m.value),
+        span: m.span,
+        is_unread: is_unread(service, &format!("http[{position}].match[{i}]")),
+    };
+    route.matches.iter().enumerate().map(one).collect()
 }
 
 /// The rules of a VirtualService for HTTP, and which are dropped and why.
@@ -132,10 +144,7 @@ fn find<'m>(
     let namespace = value(delegate.namespace.as_ref()).unwrap_or(&root.namespace);
     let name = value(delegate.name.as_ref()).unwrap_or_default();
     let at = delegate.name.as_ref().map_or(root.named_at(), |n| n.span);
-    let is_it = |s: &&In<VirtualService>| {
-        s.cluster == root.cluster && s.namespace == namespace && s.name() == name
-    };
-    let Some(found) = mesh.virtual_services.iter().find(is_it) else {
+    let Some(found) = scope.virtual_service(namespace, name) else {
         if crate::kinds::is_placeholder(name)
             || !mesh.has_seen(root.cluster, "VirtualService", namespace)
         {
@@ -170,7 +179,7 @@ fn merge<'m>(
     for (position, leaf) in delegate.http.iter().enumerate() {
         let name =
             format!("{} with rule {} of delegate `{}`", root.name, position + 1, delegate.name());
-        match intersect(&root.matches, &alternatives(leaf)) {
+        match intersect(&root.matches, &alternatives(position, leaf, delegate)) {
             Ok(matches) => rules.push(Rule {
                 name,
                 span: begin(leaf).unwrap_or(root.span),
@@ -201,7 +210,8 @@ fn intersect<'m>(root: &[Match<'m>], leaf: &[Match<'m>]) -> Result<Vec<Match<'m>
                 Some(field) => conflict = Some(field),
                 None => {
                     let asks = Cow::Owned(narrowed(&outer.asks, &inner.asks));
-                    found.push(Match { asks, span: inner.span });
+                    let is_unread = outer.is_unread || inner.is_unread;
+                    found.push(Match { asks, span: inner.span, is_unread });
                 }
             }
         }
@@ -287,7 +297,7 @@ fn narrowed(root: &HttpMatch, leaf: &HttpMatch) -> HttpMatch {
             leaf.gateways.clone()
         },
         ignore_uri_case: leaf.ignore_uri_case,
-        port: leaf.port.clone().filter(|p| p.value > 0).or_else(|| root.port.clone()),
+        port: leaf.port.filter(|p| p.value > 0).or(root.port),
         uri: leaf.uri.clone().or_else(|| root.uri.clone()),
         headers: union(&root.headers, &leaf.headers),
         without_headers: union(&root.without_headers, &leaf.without_headers),

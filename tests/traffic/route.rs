@@ -809,6 +809,43 @@ fn protocols_of_ports() {
     }
 }
 
+/// The files of a fixture, by name and text.
+fn fixture(name: &str) -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let found = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
+    let paths = found.map(|e| e.unwrap().into_path());
+    let yaml = paths.filter(|p| p.extension().is_some_and(|e| e == "yaml"));
+    let read = |path: std::path::PathBuf| {
+        let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    };
+    yaml.map(read).collect()
+}
+
+#[test]
+fn each_client_of_a_whole_mesh_finds_a_way_to_each_host() {
+    for name in ["broken", "one-cluster-three-zones", "primary-remote", "two-primaries"] {
+        let files = fixture(name);
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        let mesh = mesh(&files);
+        let router = Router::of(&mesh);
+        let mut asked = 0;
+        for client in mesh.clusters().iter().flat_map(|c| mesh.clients(c.id)) {
+            for host in mesh.hosts() {
+                for port in [80, 443, 8080, 9080] {
+                    let routing = router.route(client, host.name, port, &Request::default());
+                    let (last, before) = routing.choices.split_last().unwrap();
+                    assert!(last.is_certain(), "{name} {}:{port}", host.name);
+                    assert!(!before.iter().any(Choice::is_certain), "{name} {}:{port}", host.name);
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 0, "{name} has clients and hosts");
+    }
+}
+
 fn rule() -> impl Strategy<Value = String> {
     let asks = prop::sample::select(vec![
         "",

@@ -96,50 +96,49 @@ impl<'m> Index<'m> {
     /// The scopes that a client can have: the first whose conditions hold. The last has none. There is
     /// more than one only where a Sidecar selects by labels that nobody knows.
     pub fn scopes<'i>(&'i self, client: Client<'m>, plane: ClusterId) -> Vec<Possible<'i, 'm>> {
-        let mut found = Vec::new();
         let scope = |sidecar| Scope { index: self, plane, client, sidecar };
-        let mut passed = Vec::new();
+        let (mut found, mut steps) = (Vec::new(), Vec::new());
         for sidecar in self.sidecars.get(&(plane, client.namespace)).into_iter().flatten() {
-            let selects = match &sidecar.workload_selector {
-                Some(wanted) => {
-                    has_labels(self.mesh, &client, "`workloadSelector`", &wanted.labels)
-                }
-                None => Verdict::Yes,
-            };
-            let name = sidecar.name();
-            match selects {
+            let (name, when) = (sidecar.name(), self.selects(sidecar, &client));
+            let (text, span) = match &when {
+                Verdict::Yes => (format!("Sidecar `{name}` is for it"), Some(sidecar.named_at())),
                 Verdict::No(why) => {
-                    passed.push(Step::new(
-                        format!("Sidecar `{name}` is not for it: {}", why.text),
-                        why.span,
-                    ));
+                    (format!("Sidecar `{name}` is not for it: {}", why.text), why.span)
                 }
-                Verdict::Yes => {
-                    passed
-                        .push(Step::new(format!("Sidecar `{name}` is for it"), sidecar.named_at()));
-                    found.push(Possible {
-                        when: Vec::new(),
-                        steps: passed,
-                        scope: scope(Some(sidecar)),
-                    });
-                    return found;
+                Verdict::If(_) => {
+                    (format!("Sidecar `{name}` may be for it"), Some(sidecar.named_at()))
                 }
-                Verdict::If(when) => {
-                    found.push(Possible {
-                        when,
-                        steps: passed.clone(),
-                        scope: scope(Some(sidecar)),
-                    });
-                }
+            };
+            steps.push(Step::new(text, span));
+            let when = match when {
+                Verdict::No(_) => continue,
+                Verdict::Yes => Vec::new(),
+                Verdict::If(when) => when,
+            };
+            let ends = when.is_empty();
+            found.push(Possible {
+                when,
+                steps: std::mem::take(&mut steps),
+                scope: scope(Some(sidecar)),
+            });
+            if ends {
+                return found;
             }
         }
         let sidecar = self.root_sidecar(plane);
         if let Some(sidecar) = sidecar {
             let text = format!("Sidecar `{}` of the root namespace is for it", sidecar.name());
-            passed.push(Step::new(text, sidecar.named_at()));
+            steps.push(Step::new(text, sidecar.named_at()));
         }
-        found.push(Possible { when: Vec::new(), steps: passed, scope: scope(sidecar) });
+        found.push(Possible { when: Vec::new(), steps, scope: scope(sidecar) });
         found
+    }
+
+    fn selects(&self, sidecar: &In<Sidecar>, client: &Client<'_>) -> Verdict {
+        let wanted = sidecar.workload_selector.as_ref();
+        wanted.map_or(Verdict::Yes, |wanted| {
+            has_labels(self.mesh, client, "`workloadSelector`", &wanted.labels)
+        })
     }
 
     /// The Sidecar for namespaces that have none: the first of the root namespace without a selector.
@@ -158,7 +157,7 @@ fn age<S>(object: &In<S>) -> String {
 pub struct Possible<'i, 'm> {
     /// What nobody knows of the client and has to hold.
     pub when: Vec<Condition>,
-    /// Which Sidecar applies, and why others do not.
+    /// Which Sidecar applies, and why others do not; each is told once, however many scopes follow.
     pub steps: Vec<Step>,
     /// What it sees then.
     pub scope: Scope<'i, 'm>,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::control_plane::OutboundTrafficPolicy;
 use super::workloads::TargetRef;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
@@ -207,15 +208,29 @@ pub struct HttpRoute {
     pub redirect: Option<Spanned<Anything>>,
     /// An answer without any destination.
     #[serde(rename = "directResponse")]
-    pub direct_response: Option<Spanned<Anything>>,
+    pub direct_response: Option<Spanned<DirectResponse>>,
     /// Answers and delays made up by the proxy.
     pub fault: Fault,
     /// What is tried again.
     pub retries: Option<Spanned<Retries>>,
     /// A copy of the traffic.
     pub mirror: Option<Destination>,
+    /// Which part of the requests is copied; all where absent.
+    #[serde(rename = "mirrorPercentage")]
+    pub mirror_percentage: Option<Percent>,
+    /// The same in whole per cent, by an older name.
+    #[serde(rename = "mirrorPercent")]
+    pub mirror_percent: Option<u32>,
     /// Copies of the traffic.
     pub mirrors: Vec<Mirror>,
+}
+
+/// `directResponse`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DirectResponse {
+    /// The status.
+    pub status: Option<Spanned<u32>>,
 }
 
 /// `fault`.
@@ -224,13 +239,15 @@ pub struct HttpRoute {
 pub struct Fault {
     /// Requests that are answered with an error.
     pub abort: Option<Spanned<Abort>>,
+    /// Requests that are held back for a while.
+    pub delay: Option<Anything>,
 }
 
 /// `abort` of a fault.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Abort {
-    /// Which part of the requests; all where absent.
+    /// Which part of the requests; none where absent.
     pub percentage: Option<Percent>,
     /// The status they get.
     pub http_status: Option<Spanned<u32>>,
@@ -260,6 +277,8 @@ pub struct Retries {
 pub struct Mirror {
     /// Where to.
     pub destination: Option<Destination>,
+    /// Which part of the requests is copied; all where absent.
+    pub percentage: Option<Percent>,
 }
 
 /// Which VirtualService goes on.
@@ -372,6 +391,8 @@ pub struct L4Route {
 pub struct L4Match {
     /// Server names of the TLS handshake.
     pub sni_hosts: Vec<Text>,
+    /// Addresses that are called.
+    pub destination_subnets: Vec<Text>,
     /// The port that is called.
     pub port: Option<Spanned<u32>>,
     /// Labels of the client.
@@ -474,12 +495,16 @@ pub struct Sidecar {
     pub workload_selector: Option<WorkloadSelector>,
     /// What they can reach.
     pub egress: Vec<EgressListener>,
+    /// What becomes of requests to hosts nobody knows; the mesh's own where absent.
+    pub outbound_traffic_policy: Option<Spanned<OutboundTrafficPolicy>>,
 }
 
 /// What a sidecar can reach.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct EgressListener {
+    /// The only port it is for; all that no other listener has where absent.
+    pub port: Option<ServerPort>,
     /// `namespace/host` patterns.
     pub hosts: Vec<Text>,
 }

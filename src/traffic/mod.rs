@@ -5,7 +5,11 @@ pub mod endpoint;
 pub mod flow;
 pub mod loss;
 pub mod network;
+pub mod protocol;
+pub mod route;
+pub mod scope;
 pub mod selection;
+pub mod step;
 pub mod supply;
 
 use crate::mesh::Mesh;

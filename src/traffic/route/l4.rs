@@ -1,0 +1,189 @@
+//! TCP, and TLS that is passed through.
+//!
+//! Here all VirtualServices with a host that fits take part, in their order and however special the
+//! host is, and `gateways`, `sourceLabels`, `sourceNamespace` and `port` of a match all have to hold.
+//! Source: `tls.go`, `matchTCP`, `matchTLS`, `getConfigsForHost`.
+
+use std::cmp::Reverse;
+
+use super::matching::in_mesh;
+use super::rules::is_unread;
+use super::{Action, Call, Choice, Draft, RuleAt};
+use crate::kinds::networking::{L4Match, L4Route, VirtualService};
+use crate::mesh::{HostPattern, In};
+use crate::source::Span;
+use crate::traffic::protocol::Protocol;
+use crate::traffic::scope::{Definition, Reach};
+use crate::traffic::step::{Condition, Step, Subject, Verdict};
+
+/// A match of a rule for TLS that fits client and server name.
+struct Chain<'m> {
+    service: &'m In<VirtualService>,
+    rule: &'m L4Route,
+    name: String,
+    when: Vec<Condition>,
+    span: Span,
+    /// The server name it was taken for.
+    pattern: &'m str,
+}
+
+/// Matches for TLS that are for the client, or may be.
+struct Chains<'m> {
+    /// Those that take the server name.
+    fitting: Vec<Chain<'m>>,
+    /// What the others ask of the client.
+    others: Vec<Vec<Condition>>,
+}
+
+impl<'m> Call<'_, '_, 'm> {
+    /// The way of a TCP connection.
+    pub(super) fn tcp(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
+        let mut draft = Draft::default();
+        for service in self.all_with(name) {
+            for (i, rule) in service.tcp.iter().enumerate() {
+                let label = format!("rule {} for TCP of `{}`", i + 1, service.name());
+                if rule.matches.is_empty() {
+                    self.pass(service, rule, (label, service.named_at()), Vec::new(), &mut draft);
+                    return draft;
+                }
+                for asks in &rule.matches {
+                    let Some(mut when) = self.weigh_l4(asks, &label, &mut draft) else { continue };
+                    when.extend(asks.destination_subnets.first().map(|subnet| {
+                        let text = format!("the address that is called is within `{subnet}`");
+                        Condition::new(Subject::Request, text, subnet.span)
+                    }));
+                    let ends = when.is_empty();
+                    self.pass(service, rule, (label.clone(), asks.span), when, &mut draft);
+                    if ends {
+                        return draft;
+                    }
+                }
+            }
+        }
+        self.end_straight(definition, name, &mut draft);
+        draft
+    }
+
+    /// The way of a TLS connection. Envoy takes the rule with the most special server name.
+    pub(super) fn tls(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
+        let mut draft = Draft::default();
+        let Chains { mut fitting, others } = self.chains(name, &mut draft);
+        let all = fitting.iter().map(|c| &c.when).chain(&others);
+        let exists = all.clone().any(Vec::is_empty);
+        let open: Vec<_> = all.cloned().collect();
+        fitting.sort_by_key(|c| Reverse(HostPattern(c.pattern).specificity()));
+        for chain in fitting {
+            let ends = chain.when.is_empty();
+            self.pass(chain.service, chain.rule, (chain.name, chain.span), chain.when, &mut draft);
+            if ends {
+                return draft;
+            }
+        }
+        if exists {
+            draft.end(Action::Closed);
+            return draft;
+        }
+        for when in open {
+            if !draft.choices.iter().any(|c| c.when == when) {
+                draft.choices.push(Choice { when, ..Choice::new(Action::Closed) });
+            }
+        }
+        self.end_straight(definition, name, &mut draft);
+        draft
+    }
+
+    /// The matches for TLS that are for the client, or may be.
+    fn chains(&self, name: &str, draft: &mut Draft<'m>) -> Chains<'m> {
+        let called = self.request.server_name.as_deref().unwrap_or(self.host);
+        let mut found = Chains { fitting: Vec::new(), others: Vec::new() };
+        let rules = self.all_with(name).into_iter().flat_map(|s| {
+            let numbered = s.tls.iter().enumerate();
+            numbered.flat_map(move |(i, rule)| rule.matches.iter().map(move |m| (s, i, rule, m)))
+        });
+        for (service, i, rule, asks) in rules {
+            let name = format!("rule {} for TLS of `{}`", i + 1, service.name());
+            let Some(when) = self.weigh_l4(asks, &name, draft) else { continue };
+            let wanted = asks.sni_hosts.iter().map(|h| h.as_str());
+            let pattern = wanted.filter(|h| HostPattern(h).matches(called));
+            let span = asks.span;
+            match pattern.max_by_key(|h| HostPattern(h).specificity()) {
+                Some(pattern) => {
+                    found.fitting.push(Chain { service, rule, name, when, span, pattern });
+                }
+                None => {
+                    let at = asks.sni_hosts.first().map_or(span, |h| h.span);
+                    draft.tell(format!("{name} does not take server name `{called}`"), at);
+                    found.others.push(when);
+                }
+            }
+        }
+        found
+    }
+
+    /// All VirtualServices whose hosts fit, in the order in which the client gets them.
+    fn all_with(&self, name: &str) -> Vec<&'m In<VirtualService>> {
+        let mut all: Vec<(Reach, &'m In<VirtualService>)> = self.scope.owners(name, self.port);
+        let known = |all: &[(Reach, &'m In<VirtualService>)], s: &In<VirtualService>| {
+            all.iter().any(|(_, other)| other.is_same_text(s))
+        };
+        for (reach, service) in self.scope.covering(name, self.port) {
+            if !known(&all, service) {
+                all.push((reach, service));
+            }
+        }
+        all.sort_by_key(|(reach, s)| (*reach, format!("{}.{}", s.name(), s.namespace)));
+        all.into_iter().map(|(_, service)| service).collect()
+    }
+
+    /// What a match asks of the client; nothing where it is not for it.
+    fn weigh_l4(
+        &self,
+        asks: &L4Match,
+        label: &str,
+        draft: &mut Draft<'m>,
+    ) -> Option<Vec<Condition>> {
+        let verdict = in_mesh(&asks.gateways)
+            .and(|| self.takes_port(asks.port.as_ref()))
+            .and(|| self.takes_source(&asks.source_labels, asks.source_namespace.as_ref()));
+        match verdict {
+            Verdict::Yes => Some(Vec::new()),
+            Verdict::If(when) => Some(when),
+            Verdict::No(why) => {
+                draft.tell(format!("{label} does not apply: {}", why.text), why.span);
+                None
+            }
+        }
+    }
+
+    fn pass(
+        &self,
+        service: &'m In<VirtualService>,
+        rule: &'m L4Route,
+        (name, span): (String, Span),
+        when: Vec<Condition>,
+        draft: &mut Draft<'m>,
+    ) {
+        let verb = if when.is_empty() { "takes" } else { "may take" };
+        draft.tell(format!("{name} {verb} the connection"), span);
+        let fields = [("tcp", &service.tcp), ("tls", &service.tls)];
+        let unread = fields.into_iter().any(|(field, rules)| {
+            let position = rules.iter().position(|r| std::ptr::eq(r, rule));
+            position.is_some_and(|i| is_unread(service, &format!("{field}[{i}].route")))
+        });
+        let action = if unread {
+            Action::Unseen(Step::new(
+                format!("destinations of {name} are filled in by a pipeline"),
+                span,
+            ))
+        } else {
+            self.forward(service, &rule.route, Protocol::Tcp, span)
+        };
+        let rule = Some(RuleAt { service, name, span });
+        draft.choices.push(Choice { when, rule, ..Choice::new(action) });
+    }
+
+    fn end_straight(&self, definition: Definition<'m>, name: &str, draft: &mut Draft<'m>) {
+        draft.tell("the default: all to the service", definition.named_at());
+        draft.end(self.straight(name, Some(definition.named_at())));
+    }
+}

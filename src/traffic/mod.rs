@@ -1,5 +1,8 @@
 //! Where a request goes: route, policy, endpoints, priorities, shares; now, and after a loss.
 
+pub mod policy;
+pub mod setting;
+
 use crate::mesh::Mesh;
 
 /// Where the requests of a mesh go.

@@ -1,6 +1,7 @@
 //! Which DestinationRule applies to a client.
 
 mod index;
+mod mesh_wide;
 mod setting;
 
 use std::collections::{BTreeMap, BTreeSet};

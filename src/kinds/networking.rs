@@ -57,6 +57,12 @@ pub struct TrafficPolicy {
     pub tls: Option<Spanned<ClientTls>>,
     /// Limits of connections.
     pub connection_pool: Option<Spanned<Anything>>,
+    /// A proxy that connections are tunnelled through.
+    pub tunnel: Option<Spanned<Anything>>,
+    /// The PROXY protocol.
+    pub proxy_protocol: Option<Spanned<Anything>>,
+    /// How many retries may be under way.
+    pub retry_budget: Option<Spanned<Anything>>,
     /// Policy by port: replaces, never adds.
     pub port_level_settings: Vec<PortPolicy>,
 }

@@ -47,7 +47,9 @@ impl Mesh {
             mesh.objects.take(member);
         }
         mesh.index_hosts();
-        mesh.policies = policy::Policies::build(&mesh.objects.destination_rules);
+        let root = |cluster| mesh.root_namespace(cluster).to_owned();
+        mesh.policies =
+            policy::Policies::build(&mesh.objects.destination_rules, &mesh.clusters, root);
         for scaler in mesh.find_scalers() {
             let name = scaler.target().map(|(kind, name)| format!("{kind}/{name}"));
             let key = (scaler.cluster, scaler.namespace.clone(), name.unwrap_or_default());

@@ -31,7 +31,7 @@ pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
-pub use policy::LocalitySetting;
+pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use route::Route;
 pub use scaling::Scaler;
 pub use service::Host;

@@ -80,11 +80,41 @@ impl Mesh {
         found
     }
 
-    /// The subsets that a route can mean: those of its name that its control plane knows for its host.
+    /// The subsets that a route can mean: those of its name in the rules that apply to its clients.
     pub fn subsets_of_route<'m>(&'m self, route: &Route<'m>) -> Vec<Subset<'m>> {
         let Some(name) = route.subset() else { return Vec::new() };
-        let all = self.subsets_of(&route.host, route.service.cluster);
-        all.into_iter().filter(|s| s.name == name).collect()
+        let control_plane = route.service.cluster;
+        let mut left: Vec<Subset<'m>> = Vec::new();
+        for rule in self.merged_rules(&route.host, control_plane) {
+            left.extend(rule.subset(name));
+        }
+        left.sort_by_key(|subset| subset.name.span);
+        left.dedup_by_key(|subset| subset.name.span);
+        if left.is_empty() {
+            return left;
+        }
+        let namespace = self.namespace_of_host(&route.host);
+        let mut found = Vec::new();
+        for client in self.clients_of(route.service) {
+            let choice = self.choose_rule(&client, &route.host, namespace, control_plane);
+            let subsets = choice.possible().filter_map(|rule| rule.subset(name));
+            let spans: Vec<_> = subsets.map(|subset| subset.name.span).collect();
+            found.extend(left.extract_if(.., |subset| spans.contains(&subset.name.span)));
+            if left.is_empty() {
+                break;
+            }
+        }
+        found.sort_by_key(|subset| subset.name.span);
+        found
+    }
+
+    /// The namespace a host belongs to: that of its Services, else of its ServiceEntries, else the
+    /// one its name tells.
+    pub fn namespace_of_host<'m>(&'m self, host: &'m str) -> Option<&'m str> {
+        let known = self.host(host);
+        let entry = |host: super::Host<'m>| host.entries().next().map(|e| e.namespace.as_str());
+        let told = known.and_then(super::Host::namespace).or_else(|| known.and_then(entry));
+        told.or_else(|| host.split_once(".svc.")?.0.split_once('.').map(|(_, namespace)| namespace))
     }
 
     /// The clusters whose sidecars read the Istio objects of a control plane, and that have workloads.

@@ -8,9 +8,10 @@ use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{
-    CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short, subsets_of,
+    AppliedRule, CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short,
+    subsets_of,
 };
-use crate::source::Text;
+use crate::source::{Span, Text};
 
 pub(super) const RULES: &[Rule] = &[
     rule!("subsets/cluster-local-host-routed-across", routed::cluster_local_host_routed_across),
@@ -132,93 +133,107 @@ fn known(mesh: &Mesh, what: &str, from: ClusterId) -> String {
     format!("the {what}s of the mesh are {}", list(names))
 }
 
-/// The subsets of each host that select by cluster, as a control plane knows them.
-fn per_cluster<'m>(
-    mesh: &'m Mesh,
-    host: &Host<'m>,
-    control_plane: ClusterId,
-) -> Vec<(Subset<'m>, &'m Text)> {
-    let all = mesh.subsets_of(host.name, control_plane);
-    all.into_iter().filter_map(|s| Some((s, s.cluster_label()?))).collect()
+/// A rule of a host with subsets for several clusters, and the clusters these select.
+fn cut_by_cluster<'m>(rule: &AppliedRule<'m>) -> Option<(Subset<'m>, BTreeSet<&'m str>)> {
+    let all = rule.subsets().into_iter();
+    let by_cluster: Vec<_> = all.filter_map(|s| Some((s, s.cluster_label()?.as_str()))).collect();
+    let named: BTreeSet<&str> = by_cluster.iter().map(|(_, cluster)| *cluster).collect();
+    let (first, _) = by_cluster.first().filter(|_| named.len() > 1)?;
+    Some((*first, named))
 }
 
 fn cluster_without_subset(mesh: &Mesh, found: &mut Findings) {
     for host in mesh.hosts() {
-        let mut control_planes: Vec<ClusterId> = mesh.clusters().iter().map(|c| c.id).collect();
-        control_planes.retain(|c| !mesh.rules_for(host.name, *c).is_empty());
-        for control_plane in control_planes {
-            let subsets = per_cluster(mesh, &host, control_plane);
-            let named: BTreeSet<&str> = subsets.iter().map(|(_, c)| c.as_str()).collect();
-            let Some((first, _)) = subsets.first().filter(|_| named.len() > 1) else { continue };
-            for id in mesh.clusters_with_backends(host, control_plane) {
-                let cluster = mesh.cluster(id);
-                if named.iter().any(|name| cluster.is_called(name)) {
-                    continue;
-                }
-                let service = host.services().find(|s| s.cluster == id);
-                let at = first.rule.host.as_ref().map_or(first.name.span, |h| h.span);
-                let finding = found.say(
-                    format!(
-                        "`{}` has a subset for each of {} and none for `{}`",
-                        host.short(),
-                        list(named.iter().copied()),
-                        cluster.name
-                    ),
-                    at,
-                    format!("no subset selects cluster `{}`", cluster.name),
-                );
-                if let Some(service) = service {
-                    finding.also(
-                        service.named_at(),
-                        format!("has pods behind it in `{}`", cluster.name),
-                    );
-                }
-                finding.help(format!(
-                    "add a subset with `{CLUSTER_LABEL}: {}`, and routes that use it",
-                    cluster.name
-                ));
+        for control_plane in mesh.clusters().iter().map(|c| c.id) {
+            let rules = mesh.merged_rules(host.name, control_plane);
+            // A rule for chosen workloads may well leave something out.
+            let rules = rules.iter().filter(|rule| rule.selector().is_none());
+            let cut: BTreeMap<Span, _> =
+                rules.filter_map(cut_by_cluster).map(|cut| (cut.0.name.span, cut)).collect();
+            for (first, named) in cut.into_values() {
+                without_subset(mesh, host, (first, &named), found);
             }
         }
     }
 }
 
-fn duplicate_subset(mesh: &Mesh, found: &mut Findings) {
-    let mut seen: BTreeMap<(ClusterId, &str, String, String), Subset<'_>> = BTreeMap::new();
-    for subset in mesh.subsets() {
-        let Some(host) = subset.host() else { continue };
-        let exports: Vec<&str> = subset.rule.export_to.iter().map(|t| t.as_str()).collect();
-        let key = (
-            subset.rule.cluster,
-            subset.rule.namespace.as_str(),
-            format!("{host} {exports:?}"),
-            subset.name.value.clone(),
-        );
-        let Some(first) = seen.get(&key).copied() else {
-            seen.insert(key, subset);
-            continue;
-        };
-        let same_rule = std::ptr::eq(first.rule, subset.rule);
-        // Two texts of one object are alternatives, not two objects.
-        if !same_rule
-            && (first.rule.name() == subset.rule.name()
-                || first.subset.labels == subset.subset.labels)
-        {
+/// Clusters with workloads behind a host that none of its subsets by cluster selects.
+fn without_subset(
+    mesh: &Mesh,
+    host: Host<'_>,
+    (first, named): (Subset<'_>, &BTreeSet<&str>),
+    found: &mut Findings,
+) {
+    for id in mesh.clusters_with_backends(host, first.rule.cluster) {
+        let cluster = mesh.cluster(id);
+        if named.iter().any(|name| cluster.is_called(name)) {
             continue;
         }
-        let rules = if same_rule { "one rule" } else { "two rules that Istio merges" };
-        found
-            .say(
-                format!("subset `{}` of `{}` stands twice, in {rules}", subset.name, short(&host)),
-                subset.name.span,
-                if same_rule {
-                    "refused by Istio's webhook"
-                } else {
-                    "dropped: the first one wins"
-                },
-            )
-            .also(first.name.span, "the first one")
-            .help("rename or remove one of them");
+        let at = first.rule.host.as_ref().map_or(first.name.span, |h| h.span);
+        let finding = found.say(
+            format!(
+                "`{}` has a subset for each of {} and none for `{}`",
+                host.short(),
+                list(named.iter().copied()),
+                cluster.name
+            ),
+            at,
+            format!("no subset selects cluster `{}`", cluster.name),
+        );
+        if let Some(service) = host.services().find(|s| s.cluster == id) {
+            finding.also(service.named_at(), format!("has pods behind it in `{}`", cluster.name));
+        }
+        finding.help(format!(
+            "add a subset with `{CLUSTER_LABEL}: {}`, and routes that use it",
+            cluster.name
+        ));
     }
+}
+
+fn duplicate_subset(mesh: &Mesh, found: &mut Findings) {
+    for rule in &mesh.destination_rules {
+        let mut seen: BTreeMap<&str, Subset<'_>> = BTreeMap::new();
+        for subset in subsets_of(rule) {
+            if let Some(first) = seen.get(subset.name.as_str()) {
+                twice(first, &subset, found);
+            } else {
+                seen.insert(subset.name.as_str(), subset);
+            }
+        }
+    }
+    let mut told = BTreeSet::new();
+    for merged in mesh.all_merged_rules() {
+        for part in &merged.parts[1..] {
+            for subset in subsets_of(part) {
+                let Some(first) = merged.subset(subset.name) else { continue };
+                // Two texts of one object are alternatives, not two objects.
+                let is_other =
+                    first.rule.name() != part.name() && first.subset.labels != subset.subset.labels;
+                // A rule with a selector is meant to replace what it repeats.
+                let same_clients =
+                    first.rule.workload_selector.is_some() == part.workload_selector.is_some();
+                let key = (part.cluster, first.name.span, subset.name.span);
+                if is_other && same_clients && told.insert(key) {
+                    twice(&first, &subset, found);
+                }
+            }
+        }
+    }
+}
+
+/// Says that a subset stands twice.
+fn twice(first: &Subset<'_>, subset: &Subset<'_>, found: &mut Findings) {
+    let host = subset.host().unwrap_or_default();
+    let same_rule = std::ptr::eq(first.rule, subset.rule);
+    let rules = if same_rule { "one rule" } else { "two rules that Istio merges" };
+    found
+        .say(
+            format!("subset `{}` of `{}` stands twice, in {rules}", subset.name, short(&host)),
+            subset.name.span,
+            if same_rule { "refused by Istio's webhook" } else { "dropped: the first one wins" },
+        )
+        .also(first.name.span, "the first one")
+        .help("rename or remove one of them");
 }
 
 fn empty_subset(mesh: &Mesh, found: &mut Findings) {

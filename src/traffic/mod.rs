@@ -11,6 +11,8 @@ pub mod scope;
 pub mod selection;
 pub mod step;
 pub mod supply;
+pub mod policy;
+pub mod setting;
 
 use crate::mesh::Mesh;
 

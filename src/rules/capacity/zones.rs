@@ -1,7 +1,7 @@
 //! What `distribute` gives to each zone, and who is there to take it.
 
 use crate::kinds::workloads::Workload;
-use crate::mesh::{Host, In, Locality, LocalityPattern, LocalitySetting, Mesh, Subset};
+use crate::mesh::{Host, In, Locality, LocalityPattern, LocalitySetting, Mesh, Subset, subsets_of};
 use crate::placement::{Bounds, Cause, Placement, Placements};
 use crate::source::{Span, Text};
 
@@ -82,7 +82,8 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
     for setting in mesh.locality_settings() {
         let Some(host) = setting.host().and_then(|name| mesh.host(&name)) else { continue };
         let subset = setting.subset.and_then(|name| {
-            mesh.subsets_of(host.name, setting.cluster).into_iter().find(|s| s.name == name)
+            let rule = setting.rule?;
+            subsets_of(rule).find(|s| s.name.span == name.span)
         });
         let Some(backends) = backends(mesh, placements, host, setting, subset) else { continue };
         let zones_wanted = zones_wanted(&setting);

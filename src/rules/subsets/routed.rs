@@ -6,7 +6,9 @@ use super::{known, plural};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix};
 use crate::kinds::networking::HttpRoute;
-use crate::mesh::{CLUSTER_LABEL, Host, Lookup, Mesh, Route, Subset, list, short, value};
+use crate::mesh::{
+    AppliedRule, CLUSTER_LABEL, Choice, Client, Lookup, Mesh, Route, Subset, list, short, value,
+};
 use crate::source::{Span, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
@@ -200,54 +202,33 @@ pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
         let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else {
             continue;
         };
-        let control_plane = route.service.cluster;
-        let host_namespace = mesh.host(&route.host).and_then(Host::namespace);
-        let host_namespace = host_namespace.or_else(|| route.host.split('.').nth(1));
-        let mut without = BTreeSet::new();
-        let mut applied = None;
-        for client in mesh.clients_of(route.service) {
-            let rules = mesh.applied(client, &route.host, host_namespace, control_plane);
-            let defines = |r: &&crate::mesh::In<crate::kinds::networking::DestinationRule>| {
-                r.subsets.iter().any(|s| s.name.as_ref() == Some(name))
-            };
-            if rules.iter().any(defines) {
-                continue;
-            }
-            // Without any rule in sight, the rule may stand outside the input.
-            let complete =
-                mesh.has_seen(control_plane, "DestinationRule", &route.service.namespace);
-            if rules.is_empty() && !complete {
-                continue;
-            }
-            without.insert(client.namespace);
-            applied = applied.or(rules.first().copied());
-        }
-        if without.is_empty() {
-            continue;
-        }
+        let Some(without) = clients_without(mesh, &route, name) else { continue };
         let finding = found.say(
             format!(
                 "subset `{name}` of `{}` is not defined for clients in {}",
                 short(&route.host),
-                namespaces(&without)
+                namespaces(&without.namespaces)
             ),
             name.span,
             "no such subset: 503 for every request that comes here",
         );
-        if let Some(rule) = applied {
-            finding.also(
-                rule.host.as_ref().map_or(rule.named_at(), |h| h.span),
-                "the rule that applies does not define it",
-            );
+        if let Some(rule) = &without.rule {
+            let first = rule.parts[0];
+            let text = match (rule.selector(), without.workload) {
+                (Some(_), Some(workload)) => format!(
+                    "the rule that applies to `{workload}` does not define it, and adds nothing to others"
+                ),
+                _ => "the rule that applies does not define it".to_owned(),
+            };
+            finding.also(first.host.as_ref().map_or(first.named_at(), |h| h.span), text);
         }
-        if let Some(elsewhere) = mesh.subsets_of_route(&route).first() {
+        let elsewhere = mesh.subsets_of(&route.host, route.service.cluster).into_iter();
+        if let Some(elsewhere) = elsewhere.filter(|s| s.name == name).next() {
             finding
                 .also(elsewhere.name.span, "defined here, in a rule that does not apply to them");
         }
-        let nearest = match Lookup::<()>::absent(
-            name,
-            applied.into_iter().flat_map(|r| &r.subsets).filter_map(|s| value(s.name.as_ref())),
-        ) {
+        let known = without.rule.iter().flat_map(|rule| rule.subsets());
+        let nearest = match Lookup::<()>::absent(name, known.map(|s| s.name.as_str())) {
             Lookup::Absent { nearest } => nearest,
             _ => None,
         };
@@ -255,6 +236,60 @@ pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
             .help("define it in the DestinationRule that applies to these clients, or correct the name")
             .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), name.span, n)));
     }
+}
+
+/// Clients for whom a route's subset does not exist.
+#[derive(Default)]
+struct Without<'m> {
+    namespaces: BTreeSet<&'m str>,
+    /// The rule that the first of them get, where there is one.
+    rule: Option<AppliedRule<'m>>,
+    /// Who these are, where it depends on the workload.
+    workload: Option<&'m str>,
+}
+
+/// The clients whose rule does not define the subset that a route names; none where that is not sure.
+fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option<Without<'m>> {
+    let control_plane = route.service.cluster;
+    let host_namespace = mesh.namespace_of_host(&route.host);
+    let complete = mesh.has_seen(control_plane, "DestinationRule", &route.service.namespace);
+    let all = mesh.subsets_of(&route.host, control_plane);
+    let elsewhere = all.iter().any(|s| s.name == name);
+    let mut without = Without::default();
+    let mut look_at = |client: &Client<'m>, choice: Choice<'m>, workload: Option<&'m str>| {
+        let defined = choice.rule.as_ref().is_some_and(|rule| rule.subset(name).is_some());
+        // Without any rule in sight, the rule may stand outside the input.
+        let unsure = choice.rule.is_none() && !complete || choice.order_decides && elsewhere;
+        let assumed = choice.rule.iter().flat_map(|r| &r.parts).any(|r| mesh.is_assumed(&r.meta));
+        if defined || unsure || assumed {
+            return;
+        }
+        without.namespaces.insert(client.namespace);
+        if without.rule.is_none() {
+            (without.rule, without.workload) = (choice.rule, workload);
+        }
+    };
+    let clients = mesh.clients_of(route.service);
+    for (clients, choice) in mesh.choices(clients, &route.host, host_namespace, control_plane) {
+        if choice.by_labels.is_empty() {
+            for client in &clients {
+                look_at(client, choice.clone(), None);
+            }
+            continue;
+        }
+        // Labels decide: each workload is a client of its own.
+        for client in clients {
+            for workload in mesh.workloads_in(client.cluster, client.namespace) {
+                let labels = Some(&workload.template.metadata.labels);
+                let client = Client { labels, ..client };
+                let choice = mesh.choose_rule(&client, &route.host, host_namespace, control_plane);
+                if choice.by_labels.is_empty() {
+                    look_at(&client, choice, Some(workload.name()));
+                }
+            }
+        }
+    }
+    (!without.namespaces.is_empty()).then_some(without)
 }
 
 fn namespaces(names: &BTreeSet<&str>) -> String {

@@ -1,0 +1,41 @@
+//! What a control plane is told for the whole mesh, and what it is old enough for.
+
+use crate::clusters::ClusterId;
+use crate::kinds::control_plane::MeshConfig;
+use crate::kinds::networking::TrafficPolicy;
+use crate::mesh::Mesh;
+use crate::source::Spanned;
+
+/// The minor version of Istio that brought `defaultTrafficPolicy`.
+const DEFAULT_POLICY_SINCE: u32 = 31;
+
+impl Mesh {
+    /// MeshConfig of a control plane, wherever it stands: what comes first counts.
+    pub fn mesh_configs(&self, control_plane: ClusterId) -> impl Iterator<Item = &MeshConfig> {
+        self.cluster(control_plane).facts.mesh_config.iter()
+    }
+
+    /// `defaultTrafficPolicy` of a control plane, where it knows that.
+    pub fn default_traffic_policy(
+        &self,
+        control_plane: ClusterId,
+    ) -> Option<&Spanned<TrafficPolicy>> {
+        let told = self.mesh_configs(control_plane).find_map(|c| c.default_traffic_policy.as_ref());
+        told.filter(|_| !self.is_before(control_plane, DEFAULT_POLICY_SINCE))
+    }
+
+    /// Whether a control plane is certainly older than Istio 1.`minor`. One whose version is not told
+    /// is taken for a new one, as is one with a new revision beside an old one.
+    pub fn is_before(&self, control_plane: ClusterId, minor: u32) -> bool {
+        let told = &self.cluster(control_plane).facts.version;
+        !told.is_empty() && told.iter().all(|v| minor_of(&v.value).is_some_and(|m| m < minor))
+    }
+}
+
+/// The minor version in `1.29.2`, `v1.29`, `1.29.2-distroless`.
+fn minor_of(version: &str) -> Option<u32> {
+    let mut numbers = version.strip_prefix('v').unwrap_or(version).split(['.', '-']);
+    let major: u32 = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    (major == 1).then_some(minor)
+}

@@ -1,0 +1,287 @@
+//! Which DestinationRule applies to a client.
+
+mod index;
+mod mesh_wide;
+mod setting;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Client, In, Mesh, Subset, subsets_of};
+use crate::clusters::ClusterId;
+use crate::kinds::is_placeholder;
+use crate::kinds::networking::{DestinationRule, TrafficPolicy, WorkloadSelector};
+use crate::source::{Spanned, Text};
+use index::{Candidates, Merged, exports, is_seen_by};
+
+pub(super) use index::Policies;
+pub use setting::LocalitySetting;
+
+/// Whether an `exportTo` (or the mesh's default) lets a namespace see an object.
+pub(super) fn exported(to: &[Text], from: &str, namespace: &str) -> bool {
+    to.is_empty()
+        || to.iter().any(|t| match t.as_str() {
+            "*" => true,
+            "." => from == namespace,
+            named => named == namespace,
+        })
+}
+
+/// The DestinationRule that istiod hands to a client: one, or several of the same host and namespace
+/// that it merged.
+#[derive(Clone, Debug)]
+pub struct AppliedRule<'m> {
+    /// What it was merged from, in istiod's order; at least one.
+    pub parts: Vec<&'m In<DestinationRule>>,
+    order_dependent: bool,
+    differs_by_labels: bool,
+}
+
+impl<'m> AppliedRule<'m> {
+    /// The policy for all ports and subsets, with the rule it stands in: the first one there is.
+    /// Policies of several rules never mix.
+    pub fn traffic_policy(&self) -> Option<(&'m In<DestinationRule>, &'m Spanned<TrafficPolicy>)> {
+        self.parts.iter().find_map(|rule| Some((*rule, rule.traffic_policy.as_ref()?)))
+    }
+
+    /// Its subsets. Of one name the first counts, and later ones are dropped.
+    pub fn subsets(&self) -> Vec<Subset<'m>> {
+        let mut names = BTreeSet::new();
+        let all = self.parts.iter().flat_map(|rule| subsets_of(rule));
+        all.filter(|subset| names.insert(subset.name.as_str())).collect()
+    }
+
+    /// The subset of a name.
+    pub fn subset(&self, name: &str) -> Option<Subset<'m>> {
+        let mut all = self.parts.iter().flat_map(|rule| subsets_of(rule));
+        all.find(|subset| subset.name.as_str() == name)
+    }
+
+    /// The labels of the clients it is for, where it is not for all.
+    pub fn selector(&self) -> Option<&'m WorkloadSelector> {
+        self.parts.first()?.workload_selector.as_ref()
+    }
+
+    /// Whether the order in which rules were created, which files do not tell, could make it another
+    /// one. Here the order is that of their names.
+    pub fn is_order_dependent(&self) -> bool {
+        self.order_dependent
+    }
+
+    /// Whether some of the clients may get another rule, by labels that are not known.
+    pub fn may_differ_by_labels(&self) -> bool {
+        self.differs_by_labels
+    }
+}
+
+/// Which rule a client gets, and how sure that is.
+#[derive(Clone, Debug, Default)]
+pub struct Choice<'m> {
+    /// The rule, where one applies. A rule with a selector counts if the labels are known to fit.
+    pub rule: Option<AppliedRule<'m>>,
+    /// Rules with a selector that may apply instead, since labels of the client are not known.
+    pub by_labels: Vec<AppliedRule<'m>>,
+    /// Whether the order in which rules were created, which files do not tell, may decide.
+    pub order_decides: bool,
+}
+
+impl<'m> Choice<'m> {
+    /// All rules that may apply: the one that does, and those that labels may bring in.
+    pub fn possible(&self) -> impl Iterator<Item = &AppliedRule<'m>> {
+        self.rule.iter().chain(&self.by_labels)
+    }
+}
+
+impl Mesh {
+    /// Every DestinationRule of a control plane whose host is, or covers, this host, whoever gets it.
+    pub fn rules_for(&self, host: &str, control_plane: ClusterId) -> Vec<&In<DestinationRule>> {
+        let plane = self.policies.plane(control_plane);
+        let found = plane.map(|p| p.covering(host)).unwrap_or_default();
+        found.into_iter().map(|i| &self.destination_rules[i]).collect()
+    }
+
+    /// The DestinationRule that applies to a client for a host of a namespace; see [`Choice`] for
+    /// how sure that is.
+    pub fn applied_rule<'m>(
+        &'m self,
+        client: &Client<'m>,
+        host: &str,
+        host_namespace: Option<&str>,
+        control_plane: ClusterId,
+    ) -> Option<AppliedRule<'m>> {
+        self.choose_rule(client, host, host_namespace, control_plane).rule
+    }
+
+    /// Which DestinationRule applies to a client for a host of a namespace, and how sure that is.
+    ///
+    /// One rule applies, or rules of one namespace that istiod merged; nothing is inherited from
+    /// other namespaces. Source: `push_context.go`, `destinationRule`, and `sidecar.go`,
+    /// `DestinationRule`.
+    pub fn choose_rule<'m>(
+        &'m self,
+        client: &Client<'m>,
+        host: &str,
+        host_namespace: Option<&str>,
+        control_plane: ClusterId,
+    ) -> Choice<'m> {
+        let Some(plane) = self.policies.plane(control_plane) else { return Choice::default() };
+        let root = self.root_namespace(control_plane);
+        let found = plane.candidates(client.namespace, host, host_namespace, root);
+        self.choose(client, &found)
+    }
+
+    fn choose<'m>(&'m self, client: &Client<'m>, found: &Candidates<'m>) -> Choice<'m> {
+        let selected = |m: &&Merged| Some(self.fits(self.selector_of(m)?, client)?);
+        let chosen = found.seen.iter().copied().find(|m| selected(m) == Some(true));
+        let general = |m: &&&Merged| self.selector_of(m).is_none();
+        let chosen = chosen.or_else(|| found.seen.iter().rfind(general).copied());
+        let may_fit = |m: &&Merged| {
+            self.selector_of(m).is_some_and(|selector| self.fits(selector, client) != Some(false))
+        };
+        let fitting: Vec<&Merged> = found.seen.iter().copied().filter(may_fit).collect();
+        let perhaps: Vec<&Merged> =
+            fitting.iter().copied().filter(|m| selected(m).is_none()).collect();
+        let order_decides = self.several_may_fit(&fitting)
+            || found.looked_at.iter().any(|group| self.order_parts(group, client.namespace));
+        let applied = |merged: &Merged, differs| {
+            let order = order_decides || self.order_changes(merged);
+            self.applied(merged, order, differs)
+        };
+        Choice {
+            rule: chosen.map(|merged| applied(merged, !perhaps.is_empty())),
+            by_labels: perhaps.iter().map(|merged| applied(merged, true)).collect(),
+            order_decides: order_decides || chosen.is_some_and(|merged| self.order_changes(merged)),
+        }
+    }
+
+    fn applied<'m>(&'m self, merged: &Merged, order: bool, labels: bool) -> AppliedRule<'m> {
+        let parts = merged.parts.iter().map(|&i| &self.destination_rules[i]).collect();
+        AppliedRule { parts, order_dependent: order, differs_by_labels: labels }
+    }
+
+    fn selector_of(&self, merged: &Merged) -> Option<&WorkloadSelector> {
+        self.destination_rules[merged.parts[0]].workload_selector.as_ref()
+    }
+
+    /// Whether a client can be fitted by two selectors at once, so that the first one counts.
+    fn several_may_fit(&self, fitting: &[&Merged]) -> bool {
+        let selectors: Vec<_> = fitting.iter().filter_map(|m| self.selector_of(m)).collect();
+        let exclude = |a: &WorkloadSelector, b: &WorkloadSelector| {
+            let other = |key: &str| b.match_labels.get(key);
+            a.match_labels.iter().any(|(key, v)| other(key).is_some_and(|other| other != v))
+        };
+        let pairs = |i: usize, a| selectors[i + 1..].iter().any(|b| !exclude(a, b));
+        selectors.iter().enumerate().any(|(i, a)| pairs(i, a))
+    }
+
+    /// Whether a selector fits a client; `None` where nobody can tell.
+    fn fits<'m>(&'m self, selector: &WorkloadSelector, client: &Client<'m>) -> Option<bool> {
+        let mut sure = true;
+        for (key, want) in &selector.match_labels {
+            let known = (!is_placeholder(want)).then(|| self.label_of(client, key).equals(want));
+            match known.flatten() {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => sure = false,
+            }
+        }
+        sure.then_some(true)
+    }
+
+    /// Whether the age of rules decides which of one host and namespace stay apart, and so who sees
+    /// them: those for all workloads that have not the same `exportTo`.
+    fn order_parts(&self, group: &[Merged], client_namespace: &str) -> bool {
+        let parts: BTreeSet<usize> = group.iter().flat_map(|m| m.parts.iter().copied()).collect();
+        if parts.len() < 2 {
+            return false;
+        }
+        let rules = parts.into_iter().map(|i| &self.destination_rules[i]);
+        let general = rules.filter(|rule| rule.workload_selector.is_none());
+        let sees = |rule: &In<DestinationRule>, to: &BTreeSet<String>| {
+            rule.namespace == client_namespace || is_seen_by(to, client_namespace)
+        };
+        let sets: BTreeSet<(BTreeSet<String>, bool)> = general
+            .map(|rule| (exports(rule), rule))
+            .map(|(to, rule)| (to.clone(), sees(rule, &to)))
+            .collect();
+        let sets: Vec<_> = sets.into_iter().collect();
+        sets.iter().enumerate().any(|(i, (a, sees_a))| {
+            sets[i + 1..].iter().any(|(b, sees_b)| {
+                let nested = !a.is_empty() && !b.is_empty() && (a.is_subset(b) || b.is_subset(a));
+                *sees_a && *sees_b || nested && (*sees_a || *sees_b)
+            })
+        })
+    }
+
+    /// Whether the age of the rules that were merged decides what came of it. Rules with a selector
+    /// always go first.
+    fn order_changes(&self, merged: &Merged) -> bool {
+        let rules: Vec<_> = merged.parts.iter().map(|&i| &self.destination_rules[i]).collect();
+        let (chosen, general): (Vec<&In<DestinationRule>>, Vec<_>) =
+            rules.into_iter().partition(|rule| rule.workload_selector.is_some());
+        let policies = |of: &[&In<DestinationRule>]| {
+            of.iter().filter(|rule| rule.traffic_policy.is_some()).count()
+        };
+        let repeats = |of: &[&In<DestinationRule>]| {
+            let mut names = BTreeSet::new();
+            let mut parts = of
+                .iter()
+                .map(|rule| subsets_of(rule).map(|s| s.name.as_str()).collect::<BTreeSet<&str>>());
+            parts.any(|part| part.into_iter().any(|name| !names.insert(name)))
+        };
+        policies(&chosen) > 1
+            || policies(&chosen) == 0 && policies(&general) > 1
+            || repeats(&chosen)
+            || repeats(&general)
+    }
+
+    /// What istiod makes of the rules for a host, each for some client or other: the most specific of
+    /// each namespace, merged.
+    pub fn merged_rules(&self, host: &str, control_plane: ClusterId) -> Vec<AppliedRule<'_>> {
+        let Some(plane) = self.policies.plane(control_plane) else { return Vec::new() };
+        let rules = self.rules_for(host, control_plane);
+        let namespaces = rules.iter().map(|rule| rule.namespace.as_str()).collect();
+        self.distinct(plane.for_anyone(host, &namespaces))
+    }
+
+    /// Rules of one host and namespace that istiod merges, as all control planes do it.
+    pub fn all_merged_rules(&self) -> Vec<AppliedRule<'_>> {
+        self.policies.planes().flat_map(|plane| self.distinct(plane.several())).collect()
+    }
+
+    fn distinct(&self, all: Vec<&Merged>) -> Vec<AppliedRule<'_>> {
+        let mut told = BTreeSet::new();
+        let first = all.into_iter().filter(|merged| told.insert(&merged.parts));
+        first.map(|merged| self.applied(merged, self.order_changes(merged), false)).collect()
+    }
+
+    /// Which rule each of these clients gets for a host: clients that cannot differ are one group.
+    pub fn choices<'m>(
+        &'m self,
+        clients: Vec<Client<'m>>,
+        host: &str,
+        host_namespace: Option<&str>,
+        control_plane: ClusterId,
+    ) -> Vec<(Vec<Client<'m>>, Choice<'m>)> {
+        let rules = self.rules_for(host, control_plane);
+        let named = rules.iter().flat_map(|rule| {
+            rule.export_to.iter().map(|to| to.as_str()).chain([rule.namespace.as_str()])
+        });
+        let mut special: BTreeSet<&str> = named.collect();
+        special.insert(self.root_namespace(control_plane));
+        let mut groups: BTreeMap<_, Vec<Client<'m>>> = BTreeMap::new();
+        let mut alone = Vec::new();
+        for client in clients {
+            match (client.labels, client.locality) {
+                (Some(_), _) | (_, Some(_)) => alone.push(vec![client]),
+                (None, None) => {
+                    let namespace = special.get(client.namespace).copied();
+                    groups.entry((client.cluster, namespace)).or_default().push(client);
+                }
+            }
+        }
+        let groups = groups.into_values().chain(alone);
+        let choice =
+            |of: &[Client<'m>]| self.choose_rule(&of[0], host, host_namespace, control_plane);
+        groups.map(|of| (choice(&of), of)).map(|(choice, of)| (of, choice)).collect()
+    }
+}

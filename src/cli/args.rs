@@ -35,6 +35,8 @@ pub enum Verb {
     Clusters(Clusters),
     /// Show the mesh as a graph.
     Graph(Graph),
+    /// Compute where requests go, why, and where they go after a loss.
+    Traffic(Box<Traffic>),
     /// Show the page of a rule.
     Explain {
         /// A rule's name, the last part of it, or an alias such as IST0101.
@@ -142,6 +144,66 @@ pub struct Graph {
     pub host: Option<String>,
 }
 
+/// What `traffic` takes.
+#[derive(Debug, Args)]
+pub struct Traffic {
+    /// What is read.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Where the client runs: a cluster, and perhaps a region or zone of it; all where not given.
+    #[arg(long, value_name = "CLUSTER[/REGION[/ZONE]]")]
+    pub from: Option<String>,
+    /// Who the client is; some pod of the host's namespace where not given.
+    #[arg(long = "as", value_name = "NAMESPACE[/WORKLOAD]")]
+    pub client: Option<String>,
+    /// The host that is called: `cart.shop`, or the full name.
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        required_unless_present_any = ["matrix", "requests"]
+    )]
+    pub to: Option<String>,
+    /// The path of the request; routes that look at it stay open where not given.
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// A header of the request; repeatable.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
+    pub header: Vec<(String, String)>,
+    /// The method of the request.
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// What is lost: a zone, a region or a cluster; repeatable, each by itself.
+    #[arg(long, value_name = "ZONE|REGION|CLUSTER")]
+    pub lose: Vec<String>,
+    /// Zones against zones for one host, or what stays, leaves and fails for all hosts.
+    #[arg(long)]
+    pub matrix: bool,
+    /// Requests by host, to tell bytes: lines of `host,requests per second,bytes per request`. They are
+    /// taken to come from all zones alike.
+    #[arg(long, value_name = "FILE")]
+    pub requests: Option<PathBuf>,
+    /// What a gigabyte costs that leaves its zone.
+    #[arg(long, value_name = "PRICE", requires = "requests")]
+    pub price: Option<f64>,
+    /// The version of all control planes, `1.30`; what manifests tell where not given.
+    #[arg(long, value_name = "VERSION")]
+    pub istio_version: Option<String>,
+    /// How it is written.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: TrafficFormat,
+}
+
+/// How traffic is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TrafficFormat {
+    /// Reasons and tables for people.
+    Human,
+    /// For programs.
+    Json,
+    /// For Markdown.
+    Mermaid,
+}
+
 /// How a graph is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
@@ -162,6 +224,11 @@ fn name_and_path(text: &str) -> Result<(String, Option<String>), String> {
         return Err("expected NAME=PATH".to_owned());
     }
     Ok((name.to_owned(), path.map(str::to_owned)))
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Reading {

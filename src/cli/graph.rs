@@ -55,7 +55,7 @@ fn mermaid(graph: &Graph) -> String {
     text
 }
 
-fn escaped(c: char) -> String {
+pub(super) fn escaped(c: char) -> String {
     match c {
         '"' => "#quot;".to_owned(),
         '<' => "#lt;".to_owned(),

@@ -9,6 +9,7 @@ mod input;
 mod output;
 mod progress;
 mod time;
+mod traffic;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ pub fn run() -> ExitCode {
         None => check::run(&arguments.check, &mut out),
         Some(Verb::Clusters(args)) => clusters::run(&args, &mut out),
         Some(Verb::Graph(args)) => graph::run(&args, &mut out),
+        Some(Verb::Traffic(args)) => traffic::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
         Some(Verb::Rules { only, json }) => explain::list(&only, json, &mut out),
         Some(Verb::Completions { shell }) => {

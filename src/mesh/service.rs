@@ -25,6 +25,12 @@ pub struct Host<'m> {
     index: &'m HostIndex,
 }
 
+impl std::fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Host").field(&self.name).finish()
+    }
+}
+
 impl<'m> Host<'m> {
     /// The Services of that name, by cluster.
     pub fn services(self) -> impl Iterator<Item = &'m In<Service>> {
@@ -39,6 +45,13 @@ impl<'m> Host<'m> {
     /// The Services of the clusters of one mesh.
     pub fn services_of_mesh(self, of: ClusterId) -> impl Iterator<Item = &'m In<Service>> {
         self.services().filter(move |s| self.mesh.same_mesh(s.cluster, of))
+    }
+
+    /// The Service whose attributes count for a control plane: that of its own cluster, or of another
+    /// cluster of the mesh. Source: `aggregate/controller.go`, `mergeService`.
+    pub fn service_for(self, control_plane: ClusterId) -> Option<&'m In<Service>> {
+        let own = self.services().find(|s| s.cluster == control_plane);
+        own.or_else(|| self.services_of_mesh(control_plane).next())
     }
 
     /// The namespace its Services stand in.

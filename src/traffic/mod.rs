@@ -1,35 +1,92 @@
 //! Where a request goes: route, policy, endpoints, priorities, shares; now, and after a loss.
 
 pub mod assignment;
+pub mod clients;
+pub mod counts;
+pub mod destination;
 pub mod endpoint;
 pub mod flow;
+pub mod journey;
 pub mod loss;
 pub mod network;
+pub mod policy;
 pub mod protocol;
+pub mod range;
 pub mod route;
 pub mod scope;
 pub mod selection;
-pub mod step;
-pub mod supply;
-pub mod policy;
 pub mod setting;
+pub mod step;
+pub mod story;
+pub mod supply;
 
-use crate::mesh::Mesh;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clusters::ClusterId;
+use crate::mesh::{Host, Mesh};
+use crate::placement::Placements;
+use network::Gateway;
+use route::Router;
+use supply::Supply;
 
 /// Where the requests of a mesh go.
 #[derive(Debug)]
 pub struct Traffic<'m> {
     mesh: &'m Mesh,
+    placements: Placements<'m>,
+    router: Router<'m>,
+    /// By the number of the mesh.
+    gateways: BTreeMap<usize, Vec<Gateway<'m>>>,
+    /// By host and number of the mesh. Only looked up, never walked, so its order does not show.
+    supplies: Mutex<HashMap<(&'m str, usize), Arc<Supply<'m>>>>,
 }
 
 impl<'m> Traffic<'m> {
     /// Ready to tell of a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { mesh }
+        let gateways = mesh.meshes().into_iter().filter_map(|clusters| {
+            let first = clusters.first()?;
+            Some((first.mesh, network::gateways(mesh, first.id)))
+        });
+        Self {
+            mesh,
+            placements: Placements::new(mesh),
+            router: Router::of(mesh),
+            gateways: gateways.collect(),
+            supplies: Mutex::default(),
+        }
     }
 
     /// The mesh.
     pub fn mesh(&self) -> &'m Mesh {
         self.mesh
+    }
+
+    /// Where its pods can be.
+    pub fn placements(&self) -> &Placements<'m> {
+        &self.placements
+    }
+
+    /// What routes its requests.
+    pub fn router(&self) -> &Router<'m> {
+        &self.router
+    }
+
+    /// The gateways between the networks of a cluster's mesh.
+    pub fn gateways(&self, cluster: ClusterId) -> &[Gateway<'m>] {
+        self.gateways.get(&self.mesh.cluster(cluster).mesh).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is behind a host in the clusters of a cluster's mesh.
+    pub fn supply(&self, host: Host<'m>, of: ClusterId) -> Arc<Supply<'m>> {
+        let key = (host.name, self.mesh.cluster(of).mesh);
+        // A panic elsewhere leaves the map as good as it was.
+        let known = self.supplies.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let made = Arc::new(Supply::of(self.mesh, &self.placements, host, of));
+            let mut supplies = self.supplies.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(supplies.entry(key).or_insert(made))
+        })
     }
 }

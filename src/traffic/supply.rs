@@ -11,9 +11,6 @@ use crate::placement::{Bounds, Placement, Placements};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
-/// More than so many of a kind are as good as any number.
-const MANY: u32 = 10_000;
-
 /// Endpoints of one workload in one zone.
 #[derive(Clone, Debug)]
 pub struct Pool<'m> {
@@ -27,6 +24,8 @@ pub struct Pool<'m> {
     pub written: Arc<str>,
     /// How many there may be.
     pub bounds: Bounds,
+    /// How many the workload has in all its zones.
+    pub total: Bounds,
     /// The weight of each.
     pub weight: u32,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
@@ -43,7 +42,7 @@ impl Pool<'_> {
         Endpoint {
             identity: Arc::clone(&self.identity),
             written: Arc::clone(&self.written),
-            count: count.min(MANY),
+            count,
             weight: self.weight,
             health: Health::Healthy,
             mtls,
@@ -156,6 +155,7 @@ impl<'m> Supply<'m> {
                 identity,
                 written,
                 bounds: bounds.bounds,
+                total: placement.total,
                 weight: 1,
                 service: Some(service),
                 name,
@@ -171,6 +171,7 @@ impl<'m> Supply<'m> {
         entry: &'m WorkloadEntry,
         span: Span,
     ) {
+        let one = Bounds { least: 1, most: 1 };
         let written = value(entry.locality.as_ref()).unwrap_or_default();
         let locality = Locality::parse(written);
         let mut identity =
@@ -181,7 +182,8 @@ impl<'m> Supply<'m> {
             zone: locality.without_subzone(),
             identity: Arc::new(identity),
             written: written.into(),
-            bounds: Bounds { least: 1, most: 1 },
+            bounds: one,
+            total: one,
             weight: entry.weight.as_ref().map_or(1, |w| w.value),
             service: None,
             name: value(entry.address.as_ref()).unwrap_or_default(),
@@ -200,7 +202,8 @@ fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
     Some(Locality::parse(&parts))
 }
 
-fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
+/// Labels by name.
+pub fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
 }
 

@@ -1,10 +1,10 @@
 //! What a control plane is told for the whole mesh, and what it is old enough for.
 
-use crate::clusters::ClusterId;
+use crate::clusters::{ClusterId, Fact, Origin};
 use crate::kinds::control_plane::MeshConfig;
 use crate::kinds::networking::TrafficPolicy;
 use crate::mesh::Mesh;
-use crate::source::Spanned;
+use crate::source::{Span, Spanned, Text};
 
 /// The minor version of Istio that brought `defaultTrafficPolicy`.
 const DEFAULT_POLICY_SINCE: u32 = 31;
@@ -22,6 +22,14 @@ impl Mesh {
     ) -> Option<&Spanned<TrafficPolicy>> {
         let told = self.mesh_configs(control_plane).find_map(|c| c.default_traffic_policy.as_ref());
         told.filter(|_| !self.is_before(control_plane, DEFAULT_POLICY_SINCE))
+    }
+
+    /// Takes all control planes for this version, whatever the input tells.
+    pub fn take_version(&mut self, version: &str) {
+        for cluster in &mut self.clusters {
+            let value = Text::new(version.to_owned(), Span::default());
+            cluster.facts.version = vec![Fact { value, origin: Origin::Configuration }];
+        }
     }
 
     /// Whether a control plane is certainly older than Istio 1.`minor`. One whose version is not told

@@ -1,0 +1,215 @@
+//! `mesh-lint traffic`: where requests go, why, and where they go after a loss.
+
+mod matrix;
+mod mermaid;
+mod path;
+mod requests;
+
+use std::io::Write;
+
+use super::args::Traffic as Args;
+use super::{CLEAN, Failed, NOTHING, input};
+use crate::clusters::ClusterId;
+use crate::lint;
+use crate::mesh::{Client, Host, Locality, Mesh, list, short};
+use crate::source::{Sources, Span};
+use crate::traffic::Traffic;
+use crate::traffic::loss::Lost;
+use crate::traffic::route::Request;
+
+/// Computes and prints.
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failed> {
+    let read = input::read(&args.reading)?;
+    let mut mesh = lint::build(&read.sources, &read.config).mesh;
+    if mesh.hosts().next().is_none() {
+        return Ok(NOTHING);
+    }
+    if let Some(version) = &args.istio_version {
+        mesh.take_version(version);
+    }
+    let traffic = Traffic::of(&mesh);
+    let asked = Asked { traffic: &traffic, sources: &read.sources, args };
+    if args.matrix || args.requests.is_some() {
+        matrix::print(&asked, out)?;
+    } else {
+        path::print(&asked, out)?;
+    }
+    Ok(CLEAN)
+}
+
+/// What is asked of a mesh.
+struct Asked<'a, 'm> {
+    traffic: &'a Traffic<'m>,
+    sources: &'a Sources,
+    args: &'a Args,
+}
+
+impl<'m> Asked<'_, 'm> {
+    fn mesh(&self) -> &'m Mesh {
+        self.traffic.mesh()
+    }
+
+    /// Where something stands, for people.
+    fn place(&self, span: Span) -> Option<String> {
+        let (_, file) = self.sources.file_at(span.start).filter(|_| !span.is_empty())?;
+        let place = self.sources.place(span.start)?;
+        Some(format!("{}:{}", file.name, place.line))
+    }
+
+    /// The host that `--to` names, and the port, where that is told or the host has just one.
+    fn host(&self, to: &str) -> Result<(Host<'m>, u32), Failed> {
+        let (name, port) = match to.rsplit_once(':') {
+            Some((name, port)) => {
+                let wrong = || Failed(format!("`{port}` is not a port"));
+                (name, Some(port.parse().map_err(|_| wrong())?))
+            }
+            None => (to, None),
+        };
+        let host = host_called(self.mesh(), name)?;
+        let ports = ports(host);
+        match (port, &ports[..]) {
+            (Some(port), _) => Ok((host, port)),
+            (None, [only]) => Ok((host, *only)),
+            (None, all) => {
+                let all: Vec<String> = all.iter().map(|p| format!("{}:{p}", host.short())).collect();
+                let all = list(all.iter().map(String::as_str));
+                Err(Failed(format!("`{name}` has several ports, say which: {all}")))
+            }
+        }
+    }
+
+    /// The clusters and localities that `--from` names; all without it.
+    fn senders(&self) -> Result<Vec<(ClusterId, Vec<Locality>)>, Failed> {
+        let mesh = self.mesh();
+        let Some(from) = &self.args.from else {
+            let all = mesh.clusters().iter().map(|c| (c.id, self.localities(c.id)));
+            return Ok(all.collect());
+        };
+        let (name, rest) = from.split_once('/').unwrap_or((from, ""));
+        let Some(cluster) = mesh.clusters().iter().find(|c| c.is_called(name)) else {
+            let names = list(mesh.clusters().iter().map(|c| c.name.as_str()));
+            return Err(Failed(format!("no cluster is called `{name}`: there are {names}")));
+        };
+        let known = self.localities(cluster.id);
+        if rest.is_empty() {
+            return Ok(vec![(cluster.id, known)]);
+        }
+        let called = |l: &&Locality| {
+            let text = l.without_subzone().to_string();
+            l.region == rest || l.zone == rest || text == rest || l.to_string() == rest
+        };
+        let named: Vec<Locality> = known.iter().filter(called).cloned().collect();
+        if named.is_empty() && known.iter().all(Locality::is_empty) {
+            return Ok(vec![(cluster.id, vec![Locality::parse(rest)])]);
+        }
+        if named.is_empty() {
+            let zones: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let zones = list(zones.iter().map(String::as_str));
+            return Err(Failed(format!("no client of `{name}` is in `{rest}`: they are in {zones}")));
+        }
+        Ok(vec![(cluster.id, named)])
+    }
+
+    /// Localities of clients; one that is empty where none is known.
+    fn localities(&self, cluster: ClusterId) -> Vec<Locality> {
+        let known = self.traffic.client_localities(cluster);
+        if known.is_empty() { vec![Locality::default()] } else { known }
+    }
+
+    /// The client that `--as` names; without it one of the host's namespace, of which no more is known.
+    fn client(&self, cluster: ClusterId, host: Host<'m>) -> Result<Client<'m>, Failed> {
+        let mesh = self.mesh();
+        let Some(told) = &self.args.client else {
+            let namespace = host.namespace().or_else(|| host.entries().map(|e| &*e.namespace).next());
+            let namespace = namespace.unwrap_or("default");
+            return Ok(Client { cluster, namespace, labels: None, locality: None });
+        };
+        let (namespace, workload) = match told.split_once('/') {
+            Some((namespace, workload)) => (namespace, Some(workload)),
+            None => (told.as_str(), None),
+        };
+        let of_cluster = |c: &Client<'_>| c.cluster == cluster && c.namespace == namespace;
+        let plane = mesh.config_cluster(cluster).found().unwrap_or(cluster);
+        let known = mesh.clients(plane).find(of_cluster);
+        let name = mesh.cluster_name(cluster);
+        let Some(client) = known else {
+            return Err(Failed(format!("no workload of namespace `{namespace}` is in `{name}`")));
+        };
+        let Some(workload) = workload else { return Ok(client) };
+        let found = mesh.workloads_in(cluster, client.namespace).find(|w| w.name() == workload);
+        match found {
+            Some(found) => {
+                let labels = Some(&self.traffic.placements().template(found).metadata.labels);
+                Ok(Client { labels, ..client })
+            }
+            None => {
+                let all = mesh.workloads_in(cluster, client.namespace).map(crate::mesh::In::name);
+                let all = list(all);
+                Err(Failed(format!("`{name}` has no workload `{told}`: in `{namespace}` are {all}")))
+            }
+        }
+    }
+
+    fn request(&self) -> Request {
+        let Args { path, header, method, .. } = self.args;
+        let headers = header.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        Request {
+            path: path.clone(),
+            method: method.clone(),
+            headers: (!header.is_empty()).then(|| headers.collect()),
+            ..Request::default()
+        }
+    }
+
+    fn losses(&self) -> Result<Vec<Lost>, Failed> {
+        let lost = self.args.lose.iter().map(|text| Lost::parse(self.mesh(), text));
+        lost.collect::<Result<_, _>>().map_err(Failed)
+    }
+}
+
+/// The host of a name as people write it: full, `cart.shop`, or `cart` where there is just one.
+fn host_called<'m>(mesh: &'m Mesh, name: &str) -> Result<Host<'m>, Failed> {
+    let name = name.to_ascii_lowercase();
+    if let Some(host) = mesh.host(&name) {
+        return Ok(host);
+    }
+    let is_called = |host: &Host<'_>| {
+        host.short() == name || host.short().split('.').next() == Some(name.as_str())
+    };
+    let exact = mesh.hosts().find(|host| host.short() == name);
+    let found: Vec<Host<'_>> = mesh.hosts().filter(is_called).collect();
+    match (exact, &found[..]) {
+        (Some(host), _) | (None, [host]) => Ok(host),
+        (None, []) => {
+            let near = crate::mesh::Lookup::<()>::absent(&name, mesh.hosts().map(|h| short(h.name)));
+            let near = match near {
+                crate::mesh::Lookup::Absent { nearest: Some(near) } => {
+                    format!(": did you mean `{near}`?")
+                }
+                _ => String::new(),
+            };
+            Err(Failed(format!("no host is called `{name}`{near}")))
+        }
+        (None, several) => {
+            let all = list(several.iter().map(|host| host.short()));
+            Err(Failed(format!("`{name}` means several hosts: {all}")))
+        }
+    }
+}
+
+/// The ports of a host, in order.
+fn ports(host: Host<'_>) -> Vec<u32> {
+    let services = host.services().flat_map(|s| &s.ports);
+    let services = services.filter_map(|p| Some(u32::from(p.port.as_ref()?.value)));
+    let entries = host.entries().flat_map(|e| &e.ports);
+    let entries = entries.filter_map(|p| Some(p.number.as_ref()?.value));
+    let mut all: Vec<u32> = services.chain(entries).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// A locality for people.
+fn zone_name(locality: &Locality) -> String {
+    if locality.is_empty() { "no known zone".to_owned() } else { locality.to_string() }
+}

@@ -1,0 +1,331 @@
+//! One path, step by step, and the shares as a table with bars.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::super::args::TrafficFormat;
+use super::super::Failed;
+use super::{Asked, mermaid, zone_name};
+use crate::mesh::{Client, Locality};
+use crate::traffic::counts::{Interval, percent};
+use crate::traffic::flow::{Failure, Landing};
+use crate::traffic::journey::{End, Journey, Way};
+use crate::traffic::loss::{Lost, Phase};
+use crate::traffic::range::Range;
+use crate::traffic::route::Leg;
+use crate::traffic::step::Step;
+
+/// How long a bar of 100 % is.
+const BAR: usize = 24;
+
+/// What is computed for a client in one place.
+pub(super) struct Answer<'m> {
+    pub(super) client: Client<'m>,
+    pub(super) at: Locality,
+    pub(super) journey: Journey<'m>,
+    /// For each way of the journey.
+    pub(super) columns: Vec<Vec<Column>>,
+}
+
+/// Shares now, or after a loss.
+pub(super) struct Column {
+    /// What is lost, and how far that has come; nothing now.
+    pub(super) loss: Option<(Lost, Phase)>,
+    /// The shares; nothing where the client is lost too.
+    pub(super) range: Option<Range>,
+}
+
+pub(super) fn print(asked: &Asked<'_, '_>, out: &mut dyn Write) -> Result<(), Failed> {
+    let to = asked.args.to.as_deref().unwrap_or_default();
+    let (host, port) = asked.host(to)?;
+    let losses = asked.losses()?;
+    let mut answers = Vec::new();
+    for (cluster, localities) in asked.senders()? {
+        for at in localities {
+            let client = asked.client(cluster, host)?;
+            answers.push(answer(asked, client, at, host.name, port, &losses));
+        }
+    }
+    match asked.args.format {
+        TrafficFormat::Human => human(asked, host.short(), port, &answers, out),
+        TrafficFormat::Mermaid => mermaid::print(asked, host.short(), port, &answers, out),
+        TrafficFormat::Json => {
+            let all: Vec<Value> = answers.iter().map(|a| to_json(asked, a)).collect();
+            let whole = json!({"version": 1, "host": host.name, "port": port, "from": all});
+            let text = serde_json::to_string_pretty(&whole).map_err(|e| Failed(e.to_string()))?;
+            Ok(writeln!(out, "{text}")?)
+        }
+    }
+}
+
+fn answer<'m>(
+    asked: &Asked<'_, 'm>,
+    client: Client<'m>,
+    at: Locality,
+    host: &str,
+    port: u32,
+    losses: &[Lost],
+) -> Answer<'m> {
+    let traffic = asked.traffic;
+    // The mesh outlives this call, a locality made here does not; so labels of the place are those of a
+    // place of the mesh, or unknown.
+    let places = asked.mesh().places(client.cluster);
+    let known = places.iter().map(|p| &p.locality);
+    let locality = known.clone().find(|l| **l == at);
+    let locality = locality.or_else(|| known.clone().find(|l| l.without_subzone() == at));
+    let client = Client { locality, ..client };
+    let journey = traffic.journey(client, host, port, &asked.request());
+    let column = |way: &Way<'m>, loss: Option<(Lost, Phase)>| {
+        let lost: Vec<Lost> = loss.iter().map(|(lost, _)| lost.clone()).collect();
+        let phase = loss.as_ref().map_or(Phase::Noticed, |(_, phase)| *phase);
+        let gone = lost.iter().any(|lost| lost.covers(client.cluster, &at));
+        let range = (!gone).then(|| traffic.range(&client, &at, way, &lost, phase));
+        Column { loss, range }
+    };
+    let columns = journey.ways.iter().map(|way| {
+        let after = losses.iter().flat_map(|lost| {
+            [Phase::Unnoticed, Phase::Noticed].map(|phase| column(way, Some((lost.clone(), phase))))
+        });
+        std::iter::once(column(way, None)).chain(after).collect()
+    });
+    let columns = columns.collect();
+    Answer { client, at, journey, columns }
+}
+
+fn human(
+    asked: &Asked<'_, '_>,
+    host: &str,
+    port: u32,
+    answers: &[Answer<'_>],
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
+    let mut told: Option<String> = None;
+    for (i, answer) in answers.iter().enumerate() {
+        let cluster = asked.mesh().cluster_name(answer.client.cluster);
+        if i > 0 {
+            writeln!(out)?;
+        }
+        let whom = asked.args.client.as_deref().unwrap_or(answer.client.namespace);
+        writeln!(out, "{host}:{port} from {} of `{cluster}`, for `{whom}`", zone_name(&answer.at))?;
+        let story = story(asked, answer);
+        // What several zones have in common is told once.
+        if told.as_ref() != Some(&story) {
+            write!(out, "\n{story}")?;
+            told = Some(story);
+        }
+        for (way, columns) in answer.journey.ways.iter().zip(&answer.columns) {
+            if answer.journey.ways.len() > 1 {
+                writeln!(out, "\n{}", condition(way))?;
+            }
+            writeln!(out)?;
+            table(asked, columns, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// When a way is taken.
+fn condition(way: &Way<'_>) -> String {
+    let open: Vec<&str> = way.choice.when.iter().map(|c| c.step.text.as_str()).collect();
+    match &open[..] {
+        [] => "otherwise".to_owned(),
+        _ => format!("if {}", open.join(" and ")),
+    }
+}
+
+fn story(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> String {
+    let mut lines = Vec::new();
+    let mut say = |indent: usize, step: &Step| {
+        let place = step.span.and_then(|span| asked.place(span));
+        let place = place.map(|p| format!("  ({p})")).unwrap_or_default();
+        lines.push(format!("{:indent$}{}{place}\n", "", step.text));
+    };
+    for step in &answer.journey.steps {
+        say(2, step);
+    }
+    for way in &answer.journey.ways {
+        if answer.journey.ways.len() > 1 {
+            say(2, &Step::new(condition(way), None));
+        }
+        let legs = way.choice.legs();
+        for (i, part) in way.parts.iter().enumerate() {
+            let share = percent(part.share);
+            match &part.end {
+                End::At(destination) => {
+                    let name = legs.get(i).map(Leg::cluster_name).unwrap_or_default();
+                    let span = legs.get(i).and_then(|leg| leg.span);
+                    say(2, &Step::new(format!("{share} to {name}"), span));
+                    for step in destination.story(asked.mesh()) {
+                        say(6, &step);
+                    }
+                    for doubt in destination.doubts(asked.mesh()) {
+                        say(6, &Step { text: format!("not sure: {}", doubt.text), ..doubt });
+                    }
+                }
+                End::Fails(failure, why) => {
+                    let why = why.clone().unwrap_or_else(|| Step::new("", None));
+                    let text = format!("{share} fails ({failure}): {}", why.text);
+                    say(2, &Step { text: text.trim_end_matches([':', ' ']).to_owned(), ..why });
+                }
+                End::Leaves(why) => {
+                    say(2, &Step { text: format!("{share} leaves: {}", why.text), ..why.clone() });
+                }
+                End::Unseen(why) => {
+                    say(2, &Step { text: format!("{share} is not known: {}", why.text), ..why.clone() });
+                }
+            }
+        }
+    }
+    for rival in &answer.journey.rivals {
+        let text = format!("were VirtualService `{}` older, it would have the host", rival.name());
+        say(2, &Step::new(text, rival.named_at()));
+    }
+    lines.concat()
+}
+
+/// What a row of the table is about.
+enum Row<'r> {
+    Place(&'r Landing),
+    Failure(Failure),
+    Elsewhere,
+}
+
+impl Row<'_> {
+    fn name(&self, asked: &Asked<'_, '_>) -> String {
+        match self {
+            Self::Place(landing) => {
+                let cluster = asked.mesh().cluster_name(landing.cluster);
+                let zone = landing.zone.as_ref().map_or_else(|| "any zone".to_owned(), zone_name);
+                format!("{cluster}  {zone}")
+            }
+            Self::Failure(failure) => format!("fails  {failure}"),
+            Self::Elsewhere => "leaves the mesh".to_owned(),
+        }
+    }
+
+    fn of(&self, range: &Range) -> Interval {
+        let found = match self {
+            Self::Place(landing) => range.arrivals.get(landing),
+            Self::Failure(failure) => range.failures.get(failure),
+            Self::Elsewhere => range.elsewhere.as_ref(),
+        };
+        found.copied().unwrap_or(Interval { least: 0.0, most: 0.0 })
+    }
+}
+
+fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Result<(), Failed> {
+    let ranges = || columns.iter().filter_map(|c| c.range.as_ref());
+    let places: BTreeSet<&Landing> = ranges().flat_map(|r| r.arrivals.keys()).collect();
+    let failures: BTreeSet<Failure> = ranges().flat_map(|r| r.failures.keys().copied()).collect();
+    let mut rows: Vec<Row<'_>> = places.into_iter().map(Row::Place).collect();
+    rows.extend(failures.into_iter().map(Row::Failure));
+    if ranges().any(|r| r.elsewhere.is_some()) {
+        rows.push(Row::Elsewhere);
+    }
+    let cell = |row: &Row<'_>, column: &Column| match &column.range {
+        Some(range) => row.of(range).to_string(),
+        None => "-".to_owned(),
+    };
+    let heads: Vec<String> = columns.iter().map(|column| match &column.loss {
+        None => "now".to_owned(),
+        Some((lost, Phase::Unnoticed)) => format!("{} is lost", lost.name(asked.mesh())),
+        Some((_, Phase::Noticed)) => "and noticed".to_owned(),
+    }).collect();
+    let wide = rows.iter().map(|row| row.name(asked).chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = columns.iter().zip(&heads).map(|(column, head)| {
+        let cells = rows.iter().map(|row| cell(row, column).chars().count());
+        cells.chain([head.chars().count()]).max().unwrap_or(0)
+    }).collect();
+    if columns.len() > 1 {
+        let mut line = format!("  {:wide$}", "");
+        for (i, (head, width)) in heads.iter().zip(&widths).enumerate() {
+            let bar = if i == 0 { BAR + 2 } else { 0 };
+            line.push_str(&format!("  {head:<width$}{:bar$}", ""));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    for row in &rows {
+        let mut line = format!("  {:wide$}", row.name(asked));
+        for (i, (column, width)) in columns.iter().zip(&widths).enumerate() {
+            line.push_str(&format!("  {:>width$}", cell(row, column)));
+            if i == 0 {
+                let range = column.range.as_ref();
+                let bar = range.map(|r| bar(row.of(r))).unwrap_or_default();
+                line.push_str(&format!("  {bar:<BAR$}"));
+            }
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// `█████░░░`: dark what is sure, light what may be.
+fn bar(share: Interval) -> String {
+    let long = |share: f64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a bar has few characters")]
+        let long = (share * BAR as f64).round() as usize;
+        long.min(BAR)
+    };
+    let (sure, most) = (long(share.least), long(share.most));
+    format!("{}{}", "█".repeat(sure), "░".repeat(most.saturating_sub(sure)))
+}
+
+fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
+    let mesh = asked.mesh();
+    let step = |step: &Step| {
+        let place = step.span.and_then(|span| {
+            let (_, file) = asked.sources.file_at(span.start)?;
+            Some((file.name.clone(), asked.sources.place(span.start)?))
+        });
+        json!({"text": step.text, "file": place.as_ref().map(|p| &p.0), "start": place.map(|p| p.1)})
+    };
+    let steps = |all: &[Step]| all.iter().map(step).collect::<Vec<_>>();
+    let ways = answer.journey.ways.iter().zip(&answer.columns).map(|(way, columns)| {
+        let legs = way.choice.legs();
+        let parts = way.parts.iter().enumerate().map(|(i, part)| {
+            let (end, story) = match &part.end {
+                End::At(d) => ("cluster", [d.story(mesh), d.doubts(mesh)].concat()),
+                End::Fails(_, why) => ("fails", why.iter().cloned().collect()),
+                End::Leaves(why) => ("leaves", vec![why.clone()]),
+                End::Unseen(why) => ("unknown", vec![why.clone()]),
+            };
+            let name = matches!(part.end, End::At(_)).then(|| legs.get(i).map(Leg::cluster_name));
+            json!({"share": part.share, "end": end, "cluster": name.flatten(), "why": steps(&story)})
+        });
+        let flows = columns.iter().map(|column| {
+            let lost = column.loss.as_ref().map(|(lost, _)| lost.name(mesh));
+            let phase = column.loss.as_ref().map(|(_, phase)| match phase {
+                Phase::Unnoticed => "unnoticed",
+                Phase::Noticed => "noticed",
+            });
+            json!({"lost": lost, "phase": phase, "shares": column.range.as_ref().map(|r| shares(asked, r))})
+        });
+        let when: Vec<Step> = way.choice.when.iter().map(|c| c.step.clone()).collect();
+        json!({"when": steps(&when), "parts": parts.collect::<Vec<_>>(), "flows": flows.collect::<Vec<_>>()})
+    });
+    json!({
+        "cluster": mesh.cluster_name(answer.client.cluster),
+        "locality": answer.at.to_string(),
+        "namespace": answer.client.namespace,
+        "steps": steps(&answer.journey.steps),
+        "ways": ways.collect::<Vec<_>>(),
+    })
+}
+
+/// Shares as an array of objects: places first, then what fails, then what leaves the mesh.
+pub(super) fn shares(asked: &Asked<'_, '_>, range: &Range) -> Vec<Value> {
+    let arrivals = range.arrivals.iter().map(|(landing, share)| {
+        let zone = landing.zone.as_ref().map(ToString::to_string);
+        let cluster = asked.mesh().cluster_name(landing.cluster);
+        json!({"to": "zone", "cluster": cluster, "zone": zone, "least": share.least, "most": share.most})
+    });
+    let failures = range.failures.iter().map(|(failure, share)| {
+        json!({"to": "failure", "failure": failure.to_string(), "least": share.least, "most": share.most})
+    });
+    let elsewhere = range.elsewhere.iter().map(|share| {
+        json!({"to": "elsewhere", "least": share.least, "most": share.most})
+    });
+    arrivals.chain(failures).chain(elsewhere).collect()
+}

@@ -1,0 +1,83 @@
+//! How many endpoints there are, where that is an interval: the numbers that favour some of them most.
+
+use std::collections::BTreeMap;
+
+use super::supply::Pool;
+use crate::placement::Bounds;
+
+/// More than so many of a kind are as good as any number.
+const MANY: u32 = 10_000;
+
+/// As many as can be of the endpoints that are favoured, and as few as can be of all others, in the
+/// order of the pools. What a workload's pods make in all is kept to.
+///
+/// The share of requests that some endpoints get grows with their own number and falls with that of
+/// the others, so this gives the most that those favoured can get; the same with all others favoured
+/// gives the least.
+pub fn favouring<'m>(pools: &[&Pool<'m>], favoured: impl Fn(&Pool<'m>) -> bool) -> Vec<u32> {
+    let favoured: Vec<bool> = pools.iter().map(|pool| favoured(pool)).collect();
+    let pick = |(pool, favoured): (&&Pool<'m>, &bool)| {
+        if *favoured { pool.bounds.most.min(MANY) } else { pool.bounds.least.min(MANY) }
+    };
+    let mut counts: Vec<u32> = pools.iter().zip(&favoured).map(pick).collect();
+    let mut workloads: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (i, pool) in pools.iter().enumerate() {
+        workloads.entry((pool.cluster, pool.span)).or_default().push(i);
+    }
+    for members in workloads.into_values() {
+        let total = pools[members[0]].total;
+        let sum: u32 = members.iter().map(|&i| counts[i]).sum();
+        // A subset can leave out some of a workload's pools, never so that others get more.
+        let (mut missing, mut surplus) =
+            (total.least.min(MANY).saturating_sub(sum), sum.saturating_sub(total.most.max(1)));
+        for &i in members.iter().filter(|&&i| !favoured[i]) {
+            let room = pools[i].bounds.most.min(MANY) - counts[i];
+            counts[i] += room.min(missing);
+            missing -= room.min(missing);
+        }
+        for &i in members.iter().rev() {
+            let spare = counts[i] - pools[i].bounds.least.min(MANY).min(counts[i]);
+            counts[i] -= spare.min(surplus);
+            surplus -= spare.min(surplus);
+        }
+    }
+    counts
+}
+
+/// The least and the most that a share can be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// 0 to 1.
+    pub least: f64,
+    /// 0 to 1.
+    pub most: f64,
+}
+
+impl Interval {
+    /// Whether it is one number, to a tenth of a per cent.
+    pub fn is_exact(self) -> bool {
+        self.most - self.least < 0.0005
+    }
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (least, most) = (percent(self.least), percent(self.most));
+        if least == most { f.pad(&most) } else { f.pad(&format!("{least} to {most}")) }
+    }
+}
+
+/// `33 %`, `0.4 %`; whole numbers from 1 on.
+pub fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    if percent > 0.0 && percent < 0.95 || percent > 99.05 && percent < 99.95 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+/// Whether nothing bounds a number.
+pub fn is_open(bounds: Bounds) -> bool {
+    bounds.most == u32::MAX
+}

@@ -1,0 +1,303 @@
+//! A cluster of Envoy as a client's proxy has it: which rule, policy and setting count for it, and
+//! what is behind it.
+
+use std::sync::Arc;
+
+use super::assignment::{Filter, Preference};
+use super::flow::Terms;
+use super::policy::Policy;
+use super::setting::Setting;
+use super::step::Step;
+use super::supply::{Pool, Supply, Unknown};
+use crate::clusters::ClusterId;
+use crate::kinds::core::Service;
+use crate::kinds::networking::{OutlierDetection, ServiceEntry};
+use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Subset, value};
+use crate::source::{Span, Text};
+
+/// The share of hosts that may be ejected where nothing is said, in per cent.
+const DEFAULT_EJECTION: u32 = 10;
+
+/// How requests get to the endpoints of a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Envoy chooses an endpoint.
+    Balanced,
+    /// They go to the address that the client chose: neither policy nor locality counts.
+    OriginalDestination(Step),
+    /// They go to a name that is resolved outside the mesh.
+    External(Step),
+    /// They stay on the client's node (`internalTrafficPolicy: Local`): 503 where no endpoint is there.
+    SameNode(Step),
+}
+
+/// A cluster of Envoy as some clients have it.
+#[derive(Clone, Debug)]
+pub struct Destination<'m> {
+    /// The host.
+    pub host: Host<'m>,
+    /// The service's port.
+    pub port: u32,
+    /// The subset.
+    pub subset: Option<&'m Text>,
+    /// The cluster whose Istio objects count.
+    pub plane: ClusterId,
+    /// The Service whose attributes count.
+    pub service: Option<&'m In<Service>>,
+    /// The DestinationRule, and how sure that is.
+    pub rule: mesh::Choice<'m>,
+    /// The policy that endpoints are laid out by.
+    pub policy: Policy<'m>,
+    /// The locality setting that counts.
+    pub setting: Setting<'m>,
+    /// What both ask of Envoy.
+    pub terms: Terms<'m>,
+    /// How requests get there.
+    pub delivery: Delivery,
+    /// All that is behind the host.
+    pub supply: Arc<Supply<'m>>,
+    /// Positions in the supply of what the subset and the port select.
+    pub selected: Vec<usize>,
+    /// Whether the rule that applies has no such subset, so that Envoy has no such cluster.
+    pub lacks_subset: bool,
+}
+
+impl<'m> Destination<'m> {
+    /// What a client has for a host, port and subset.
+    pub fn of(
+        mesh: &'m Mesh,
+        client: &Client<'m>,
+        plane: ClusterId,
+        host: Host<'m>,
+        port: u32,
+        subset: Option<&'m Text>,
+        supply: Arc<Supply<'m>>,
+    ) -> Self {
+        let service = host.service_for(plane);
+        let entry = host.entries().find(|e| mesh.same_mesh(e.cluster, plane));
+        let namespace =
+            service.map(|s| s.namespace.as_str()).or_else(|| entry.map(|e| e.namespace.as_str()));
+        let rule = mesh.choose_rule(client, host.name, namespace, plane);
+        let applied = rule.rule.as_ref();
+        let name = subset.map(|s| s.as_str());
+        let policy = Policy::of(applied, name, port);
+        let of_cluster = Policy::of_cluster(mesh, plane, applied, name, port);
+        let setting = Setting::of(mesh, plane, &policy, service);
+        let chosen = subset.and_then(|name| applied?.subset(name));
+        let mut terms = terms(&policy, &of_cluster, setting);
+        terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
+        let delivery = delivery(&policy, service, entry);
+        let port_name = service.and_then(|s| port_name(s, port));
+        let selected = selected(&supply, chosen, service, port_name, port);
+        let lacks_subset = subset.is_some() && chosen.is_none();
+        Self {
+            host,
+            port,
+            subset,
+            plane,
+            service,
+            rule,
+            policy,
+            setting,
+            terms,
+            delivery,
+            supply,
+            selected,
+            lacks_subset,
+        }
+    }
+
+    /// What the subset and the port select.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool<'m>> {
+        self.selected.iter().map(|&i| &self.supply.pools[i])
+    }
+
+    /// The rule that applies.
+    pub fn applied(&self) -> Option<&AppliedRule<'m>> {
+        self.rule.rule.as_ref()
+    }
+
+    /// Why the shares are not sure; empty where they are.
+    pub fn doubts(&self, mesh: &Mesh) -> Vec<Step> {
+        let mut doubts: Vec<Step> = self.supply.unknown.iter().map(|u| doubt(mesh, *u)).collect();
+        if !self.rule.by_labels.is_empty() {
+            let span = self.rule.by_labels[0].parts.first().map(|part| part.named_at());
+            doubts.push(Step::new("clients with certain labels get another DestinationRule", span));
+        }
+        if self.policy.is_unread {
+            let part = self.applied().and_then(|rule| rule.parts.first());
+            doubts.push(Step::new(
+                "a part of the policy could not be read",
+                part.map(|part| part.named_at()),
+            ));
+        }
+        if let Setting::Unknown(text) = self.setting {
+            doubts.push(Step::new("a pipeline is still to fill in what decides", text.span));
+        }
+        let assumed = self.applied().into_iter().flat_map(|rule| &rule.parts);
+        if let Some(part) = assumed.copied().find(|part| mesh.is_assumed(&part.meta)) {
+            doubts.push(Step::new(
+                format!("it is not sure that DestinationRule `{}` is applied", part.name()),
+                part.named_at(),
+            ));
+        }
+        doubts
+    }
+}
+
+fn doubt(mesh: &Mesh, unknown: Unknown<'_>) -> Step {
+    match unknown {
+        Unknown::Pods(service) => {
+            let cluster = mesh.cluster_name(service.cluster);
+            let text =
+                format!("no workload of `{}` is in the input for `{cluster}`", service.name());
+            Step::new(text, service.named_at())
+        }
+        Unknown::Zones { name, cluster, span } => {
+            let cluster = mesh.cluster_name(cluster);
+            Step::new(format!("nobody tells in which zones `{name}` runs in `{cluster}`"), span)
+        }
+        Unknown::Selected(span) => {
+            Step::new("a ServiceEntry takes its endpoints by selector", span)
+        }
+        Unknown::Assumed(span) => {
+            Step::new("it is not sure that this text is what is applied", span)
+        }
+    }
+}
+
+fn terms<'m>(policy: &Policy<'m>, of_cluster: &Policy<'m>, setting: Setting<'m>) -> Terms<'m> {
+    let has_outlier_detection = policy.outlier_detection.get().is_some();
+    let preference = match setting {
+        Setting::Off { .. } | Setting::ZoneAwareOff { .. } | Setting::Unknown(_) => {
+            Preference::None
+        }
+        Setting::Locality { setting, .. } => {
+            Preference::of_locality(setting, has_outlier_detection)
+        }
+        Setting::ZoneAware { setting, .. } => Preference::of_zone_aware(setting),
+        Setting::TrafficDistribution { prefers, .. } => {
+            Preference::Failover { labels: prefers.keys().to_vec(), regions: &[] }
+        }
+        Setting::Default => Preference::of_default(has_outlier_detection),
+    };
+    let outliers = of_cluster.outlier_detection.get().map(|od| &od.value);
+    let forced = matches!(setting, Setting::TrafficDistribution { .. });
+    let min_health = outliers.and_then(|od| od.min_health_percent.as_ref()).map_or(0, |m| m.value);
+    let mode = value(policy.tls.get().and_then(|tls| tls.mode.as_ref()));
+    Terms {
+        preference,
+        filter: Filter { mtls: mode.map(|mode| mode == "ISTIO_MUTUAL"), ..Filter::default() },
+        panic_threshold: if forced { 0 } else { min_health },
+        max_ejection: outliers.filter(|od| ejects(od)).map(max_ejection),
+    }
+}
+
+/// Whether a host that fails is ever ejected. Source: `applyOutlierDetection`.
+fn ejects(od: &OutlierDetection) -> bool {
+    let on = |errors: &Option<crate::source::Spanned<u32>>, unset: bool| {
+        errors.as_ref().map_or(unset, |e| e.value > 0)
+    };
+    let split = od.split_external_local_origin_errors.as_ref().is_some_and(|s| s.value);
+    on(&od.consecutive_5xx_errors, true)
+        || on(&od.consecutive_gateway_errors, false)
+        || split && on(&od.consecutive_local_origin_failures, true)
+}
+
+fn max_ejection(od: &OutlierDetection) -> u32 {
+    let told = od.max_ejection_percent.as_ref().map(|m| m.value).filter(|percent| *percent > 0);
+    told.unwrap_or(DEFAULT_EJECTION)
+}
+
+fn delivery(
+    policy: &Policy<'_>,
+    service: Option<&In<Service>>,
+    entry: Option<&In<ServiceEntry>>,
+) -> Delivery {
+    let simple = policy.load_balancer.get().and_then(|lb| lb.simple.as_ref());
+    if let Some(simple) = simple.filter(|simple| simple.as_str() == "PASSTHROUGH") {
+        return Delivery::OriginalDestination(Step::new(
+            "the policy says PASSTHROUGH",
+            simple.span,
+        ));
+    }
+    if let Some(service) = service {
+        if let Some(none) = service.cluster_ip.as_ref().filter(|ip| ip.as_str() == "None") {
+            return Delivery::OriginalDestination(Step::new(
+                "the Service is headless, so that the client chooses the pod",
+                none.span,
+            ));
+        }
+        let local = service.internal_traffic_policy.as_ref();
+        if let Some(local) = local.filter(|policy| policy.as_str() == "Local") {
+            return Delivery::SameNode(Step::new("it stays on the client's node", local.span));
+        }
+        return Delivery::Balanced;
+    }
+    let Some(entry) = entry else { return Delivery::Balanced };
+    let resolution = entry.resolution.as_ref();
+    match value(resolution).unwrap_or("NONE") {
+        "NONE" => Delivery::OriginalDestination(Step::new(
+            "the ServiceEntry resolves nothing (`resolution: NONE`)",
+            resolution.map_or(entry.named_at(), |r| r.span),
+        )),
+        "STATIC" => Delivery::Balanced,
+        _ if entry.endpoints.is_empty() => Delivery::External(Step::new(
+            "the name is resolved outside the mesh",
+            resolution.map_or(entry.named_at(), |r| r.span),
+        )),
+        _ => Delivery::Balanced,
+    }
+}
+
+/// The name of a Service's port; empty where it has none.
+fn port_name(service: &In<Service>, port: u32) -> Option<&str> {
+    let found =
+        service.ports.iter().find(|p| p.port.as_ref().is_some_and(|p| u32::from(p.value) == port));
+    found.map(|port| value(port.name.as_ref()).unwrap_or_default())
+}
+
+/// What a subset and a port select: endpoints of other clusters are matched by the port's name, as
+/// their own Service has it. Source: `endpoint_builder.go`, `BuildClusterLoadAssignment`.
+fn selected(
+    supply: &Supply<'_>,
+    subset: Option<Subset<'_>>,
+    service: Option<&In<Service>>,
+    name: Option<&str>,
+    port: u32,
+) -> Vec<usize> {
+    let in_subset = |pool: &Pool<'_>| {
+        let labels = subset.into_iter().flat_map(|s| &s.subset.labels);
+        labels.into_iter().all(|(key, want)| pool.identity.label(key) == want.as_str())
+    };
+    let serves = |pool: &Pool<'_>| match (pool.service, name) {
+        (Some(own), Some(name)) if !service.is_some_and(|s| std::ptr::eq(s, own)) => {
+            let named = |p: &crate::kinds::core::ServicePort| {
+                value(p.name.as_ref()).unwrap_or_default() == name
+            };
+            // A port without a name stands alone.
+            own.ports.iter().any(|p| named(p) && (!name.is_empty() || own.ports.len() == 1))
+        }
+        (Some(own), None) => port_name(own, port).is_some(),
+        _ => true,
+    };
+    let all = supply.pools.iter().enumerate();
+    all.filter(|(_, pool)| in_subset(pool) && serves(pool)).map(|(i, _)| i).collect()
+}
+
+impl<'m> Destination<'m> {
+    /// The place that decides how localities count, for a report: the setting, or what is missing.
+    pub fn decided_at(&self) -> Option<Span> {
+        match self.setting {
+            Setting::Off { enabled, .. } | Setting::ZoneAwareOff { enabled, .. } => {
+                Some(enabled.span)
+            }
+            Setting::Locality { setting, .. } => Some(setting.span),
+            Setting::ZoneAware { setting, .. } => Some(setting.span),
+            Setting::TrafficDistribution { told, .. } | Setting::Unknown(told) => Some(told.span),
+            Setting::Default => {
+                self.applied().and_then(|rule| rule.parts.first()).map(|part| part.named_at())
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The way of a client's requests from the host that is called to where they arrive.
+
+use super::Traffic;
+use super::counts::favouring;
+use super::destination::{Delivery, Destination};
+use super::endpoint::Identity;
+use super::flow::{Failure, Flow, Landing, Offer, flow};
+use super::loss::{Lost, Phase};
+use super::network::{Gateway, takes_mtls};
+use super::route::{Action, Built, Choice, Leg, Request};
+use super::step::Step;
+use super::supply::{self, Pool};
+use crate::kinds::networking::VirtualService;
+use crate::mesh::{Client, In, Locality, value};
+
+/// Where a client's requests can go, and why.
+#[derive(Clone, Debug)]
+pub struct Journey<'m> {
+    /// Who sends them. Its locality is where it runs, where that is told.
+    pub client: Client<'m>,
+    /// How routing comes about, in the order in which it is decided.
+    pub steps: Vec<Step>,
+    /// The first whose conditions hold is taken. The last has none.
+    pub ways: Vec<Way<'m>>,
+    /// VirtualServices that would have the host instead, were they older than the one that has it.
+    pub rivals: Vec<&'m In<VirtualService>>,
+}
+
+/// One way that requests can take.
+#[derive(Clone, Debug)]
+pub struct Way<'m> {
+    /// What routing says.
+    pub choice: Choice<'m>,
+    /// Where it leads to.
+    pub parts: Vec<Part<'m>>,
+}
+
+/// A part of the requests of a way.
+#[derive(Clone, Debug)]
+pub struct Part<'m> {
+    /// Its share, 0 to 1.
+    pub share: f64,
+    /// What becomes of it.
+    pub end: End<'m>,
+}
+
+/// What becomes of requests.
+#[derive(Clone, Debug)]
+pub enum End<'m> {
+    /// They go to a cluster of Envoy.
+    At(Box<Destination<'m>>),
+    /// They fail.
+    Fails(Failure, Option<Step>),
+    /// They leave the mesh, or are answered by the proxy itself.
+    Leaves(Step),
+    /// It depends on what is not in the input.
+    Unseen(Step),
+}
+
+impl<'m> Way<'m> {
+    /// The clusters of Envoy it leads to.
+    pub fn destinations(&self) -> impl Iterator<Item = (&Destination<'m>, f64)> {
+        self.parts.iter().filter_map(|part| match &part.end {
+            End::At(destination) => Some((&**destination, part.share)),
+            _ => None,
+        })
+    }
+
+    /// Whether everything is known of it.
+    pub fn is_known(&self, traffic: &Traffic<'m>) -> bool {
+        self.parts.iter().all(|part| match &part.end {
+            End::At(destination) => destination.doubts(traffic.mesh()).is_empty(),
+            End::Unseen(_) => false,
+            End::Fails(..) | End::Leaves(_) => true,
+        })
+    }
+}
+
+/// Which of what is possible is computed, and after which loss.
+#[derive(Clone, Copy)]
+pub struct Case<'c> {
+    /// Of these endpoints there are as many as can be, of all others as few.
+    pub favoured: &'c dyn Fn(&Pool<'_>) -> bool,
+    /// What is lost.
+    pub lost: &'c [Lost],
+    /// How far that has come.
+    pub phase: Phase,
+}
+
+impl<'c> Case<'c> {
+    /// Nothing is lost.
+    pub fn now(favoured: &'c dyn Fn(&Pool<'_>) -> bool) -> Self {
+        Self { favoured, lost: &[], phase: Phase::Noticed }
+    }
+
+    fn takes_away(&self, pool: &Pool<'_>) -> bool {
+        self.lost.iter().any(|lost| lost.covers(pool.cluster, &pool.zone))
+    }
+}
+
+impl<'m> Traffic<'m> {
+    /// Where a client's requests to a host (by its full name) and port go.
+    pub fn journey(
+        &self,
+        client: Client<'m>,
+        host: &str,
+        port: u32,
+        request: &Request,
+    ) -> Journey<'m> {
+        let routing = self.router().route(client, host, port, request);
+        let ways = routing.choices.into_iter().map(|choice| {
+            let parts = self.parts(&client, &choice);
+            Way { choice, parts }
+        });
+        let ways = ways.collect();
+        Journey { client, steps: routing.steps, ways, rivals: routing.rivals }
+    }
+
+    fn parts(&self, client: &Client<'m>, choice: &Choice<'m>) -> Vec<Part<'m>> {
+        let whole = |end| vec![Part { share: 1.0, end }];
+        let step = |text: &str, span| Step::new(text, Some(span));
+        let mut parts = match &choice.action {
+            Action::Forward(legs) => {
+                let part = |leg| Part { share: Leg::share(leg), end: self.end(client, leg) };
+                legs.iter().map(part).collect()
+            }
+            Action::Redirect(span) => {
+                whole(End::Leaves(step("the proxy answers with a redirect", *span)))
+            }
+            Action::Respond(_, span) => {
+                whole(End::Leaves(step("the proxy answers by itself", *span)))
+            }
+            Action::NotFound | Action::Closed => whole(End::Fails(Failure::NoRoute, None)),
+            Action::Passthrough(why) => whole(End::Leaves(why.clone())),
+            Action::Blocked(why) => whole(End::Fails(Failure::Blocked, Some(why.clone()))),
+            Action::Refused(why) => whole(End::Fails(Failure::Refused, Some(why.clone()))),
+            Action::Unseen(why) => whole(End::Unseen(why.clone())),
+        };
+        if let Some(abort) = choice.abort {
+            let share = f64::from(abort.per_million) / 1e6;
+            parts.iter_mut().for_each(|part| part.share *= 1.0 - share);
+            let why = step("`fault.abort` answers a part of the requests", abort.span);
+            parts.push(Part { share, end: End::Fails(Failure::Abort, Some(why)) });
+        }
+        parts
+    }
+
+    fn end(&self, client: &Client<'m>, leg: &Leg<'m>) -> End<'m> {
+        match &leg.cluster {
+            Built::No(why) => return End::Fails(Failure::NoCluster, Some(why.clone())),
+            Built::Unknown => {
+                let text =
+                    format!("`{}` may be defined outside the input", crate::mesh::short(&leg.host));
+                return End::Unseen(Step::new(text, leg.span));
+            }
+            Built::Yes => {}
+        }
+        let plane = self.mesh().config_cluster(client.cluster).found();
+        let Some((plane, host)) = plane.zip(self.mesh().host(&leg.host)) else {
+            let text = format!("`{}` is not in the input", crate::mesh::short(&leg.host));
+            return End::Unseen(Step::new(text, leg.span));
+        };
+        let supply = self.supply(host, plane);
+        let destination =
+            Destination::of(self.mesh(), client, plane, host, leg.port, leg.subset, supply);
+        if destination.lacks_subset {
+            return self.without_subset(&destination, leg);
+        }
+        End::At(Box::new(destination))
+    }
+
+    fn without_subset(&self, destination: &Destination<'m>, leg: &Leg<'m>) -> End<'m> {
+        let name = leg.subset.map_or("", |s| s.as_str());
+        match destination.applied() {
+            Some(rule) if destination.rule.by_labels.is_empty() => {
+                let span = rule.parts.first().map(|part| part.named_at());
+                let text = format!("the DestinationRule that applies has no subset `{name}`");
+                End::Fails(Failure::NoCluster, Some(Step::new(text, span)))
+            }
+            _ => {
+                let text = format!("no DestinationRule in the input has the subset `{name}`");
+                End::Unseen(Step::new(text, leg.span))
+            }
+        }
+    }
+
+    /// Where the requests of a way arrive from a locality.
+    pub fn flow(&self, client: &Client<'m>, at: &Locality, way: &Way<'m>, case: Case<'_>) -> Flow {
+        let mut whole = Flow::default();
+        for part in &way.parts {
+            match &part.end {
+                End::At(destination) => {
+                    let there = self.flow_to(client, at, destination, case);
+                    whole.add(&there, part.share);
+                }
+                End::Fails(failure, _) => whole.fail(*failure, part.share),
+                End::Leaves(_) | End::Unseen(_) => whole.elsewhere += part.share,
+            }
+        }
+        whole
+    }
+
+    /// Where requests to one cluster of Envoy arrive from a locality.
+    pub fn flow_to(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        destination: &Destination<'m>,
+        case: Case<'_>,
+    ) -> Flow {
+        if destination.delivery != Delivery::Balanced {
+            return Flow { elsewhere: 1.0, ..Flow::default() };
+        }
+        let labels = client.labels.map(supply::plain).unwrap_or_default();
+        let identity = supply::identity(self.mesh(), client.cluster, at.clone(), labels.into());
+        let gateways = self.gateways(client.cluster);
+        self.spread(&identity, destination, |_| true, gateways, case)
+    }
+
+    /// Where requests of a pod arrive among some of the endpoints of a destination.
+    fn spread(
+        &self,
+        client: &Identity,
+        destination: &Destination<'m>,
+        sees: impl Fn(&Pool<'m>) -> bool,
+        gateways: &[Gateway<'m>],
+        case: Case<'_>,
+    ) -> Flow {
+        let pools: Vec<&Pool<'m>> = destination.pools().collect();
+        let counts = favouring(&pools, |pool| (case.favoured)(pool));
+        let mut offers = Vec::with_capacity(pools.len());
+        for (pool, count) in pools.into_iter().zip(counts) {
+            let gone = case.takes_away(pool);
+            if sees(pool) && !(gone && case.phase == Phase::Noticed) {
+                let mtls = self.takes_mtls(destination, pool);
+                offers.push(Offer { pool, count, mtls, fails: gone });
+            }
+        }
+        let known: Vec<_> = gateways.iter().map(|g| g.known.clone()).collect();
+        flow(client, &offers, &known, &destination.terms, |gateway, share, into| {
+            let behind = self.behind(&gateways[gateway], destination, &offers, case);
+            into.add(&behind, share);
+        })
+    }
+
+    fn takes_mtls(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> bool {
+        let Some(service) = pool.service else { return false };
+        let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
+        takes_mtls(self.mesh(), destination.plane, &service.namespace, label, None)
+    }
+
+    /// Where requests arrive that go to a gateway: from its pods there is a second choice, among the
+    /// endpoints of its network, by what its own control plane tells it.
+    fn behind(
+        &self,
+        gateway: &Gateway<'m>,
+        destination: &Destination<'m>,
+        offers: &[Offer<'_, 'm>],
+        case: Case<'_>,
+    ) -> Flow {
+        let sees = |pool: &Pool<'_>| pool.identity.network == gateway.known.network;
+        let zones = gateway.service.map(|service| self.zones_of(service)).unwrap_or_default();
+        let total: f64 = zones.iter().map(|(_, weight)| weight).sum();
+        let Some(service) = gateway.service.filter(|_| total > 0.0) else {
+            return somewhere(offers.iter().filter(|offer| sees(offer.pool)));
+        };
+        let labels = self.mesh().backends(service).first().map(|w| &w.template.metadata.labels);
+        let (cluster, namespace) = (service.cluster, service.namespace.as_str());
+        let client = Client { cluster, namespace, labels, locality: None };
+        let Some(plane) = self.mesh().config_cluster(cluster).found() else {
+            return somewhere(offers.iter().filter(|offer| sees(offer.pool)));
+        };
+        let (host, port, subset) = (destination.host, destination.port, destination.subset);
+        let supply = destination.supply.clone();
+        let second = Destination::of(self.mesh(), &client, plane, host, port, subset, supply);
+        let mut whole = Flow::default();
+        if second.lacks_subset {
+            // The gateway closes a connection for a name that it has no cluster for.
+            whole.fail(Failure::NoCluster, 1.0);
+            return whole;
+        }
+        for (zone, weight) in zones {
+            let part = weight / total;
+            if case.lost.iter().any(|lost| lost.covers(cluster, &zone)) {
+                whole.fail(Failure::Lost, part);
+                continue;
+            }
+            let at = self.mesh().with_subzone(cluster, &zone);
+            let own = labels.map(supply::plain).unwrap_or_default();
+            let pod = supply::identity(self.mesh(), cluster, at, own.into());
+            whole.add(&self.spread(&pod, &second, sees, &[], case), part);
+        }
+        whole
+    }
+
+    /// The zones in which pods of a Service may run, and how many at most.
+    fn zones_of(&self, service: &'m In<crate::kinds::core::Service>) -> Vec<(Locality, f64)> {
+        let here = self.placements().of_service(service);
+        let zones = here.zones.into_iter().filter(|(_, bounds)| bounds.most > 0);
+        zones.map(|(zone, bounds)| (zone, f64::from(bounds.most.min(100)))).collect()
+    }
+}
+
+/// In the clusters of some endpoints, in whatever zone.
+fn somewhere<'o, 'm: 'o>(offers: impl Iterator<Item = &'o Offer<'o, 'm>>) -> Flow {
+    let open: Vec<_> = offers.filter(|offer| offer.count > 0).collect();
+    let total: f64 = open.iter().map(|offer| f64::from(offer.count)).sum();
+    let mut flow = Flow::default();
+    for offer in open {
+        let landing = Landing { cluster: offer.pool.cluster, zone: None };
+        let share = f64::from(offer.count) / total;
+        if offer.fails {
+            flow.fail(Failure::Lost, share);
+        } else {
+            flow.arrive(landing, share);
+        }
+    }
+    if total <= 0.0 {
+        flow.fail(Failure::NoEndpoint, 1.0);
+    }
+    flow
+}
+
+/// The name of a client for messages: its namespace, and its workload where one is meant.
+pub fn called(client: &Client<'_>) -> String {
+    let app = client.labels.and_then(|labels| value(labels.get("app")));
+    app.map_or_else(|| client.namespace.to_owned(), |app| format!("{}/{app}", client.namespace))
+}

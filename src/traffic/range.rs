@@ -1,0 +1,82 @@
+//! Where requests arrive at least and at most, where it is not known how many endpoints there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Traffic;
+use super::counts::Interval;
+use super::flow::{Failure, Flow, Landing};
+use super::journey::{Case, Way};
+use super::loss::{Lost, Phase};
+use super::supply::Pool;
+use crate::mesh::{Client, Locality};
+
+/// The least and the most of each share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Range {
+    /// What arrives, by cluster and zone.
+    pub arrivals: BTreeMap<Landing, Interval>,
+    /// What fails.
+    pub failures: BTreeMap<Failure, Interval>,
+    /// What leaves the mesh, or is answered by the proxy.
+    pub elsewhere: Option<Interval>,
+}
+
+impl<'m> Traffic<'m> {
+    /// Where the requests of a way arrive from a locality, at least and at most.
+    pub fn range(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        way: &Way<'m>,
+        lost: &[Lost],
+        phase: Phase,
+    ) -> Range {
+        let pools = || way.destinations().flat_map(|(destination, _)| destination.pools());
+        let places: BTreeSet<Landing> = pools()
+            .map(|pool| Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) })
+            .collect();
+        let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
+            self.flow(client, at, way, Case { favoured, lost, phase })
+        };
+        let is_exact = pools().all(|pool| pool.bounds.least == pool.bounds.most);
+        if is_exact || places.is_empty() {
+            return Range::of(&[flow(&|_| true)]);
+        }
+        let mut flows = Vec::new();
+        for place in &places {
+            let here = |pool: &Pool<'_>| {
+                pool.cluster == place.cluster && Some(&pool.zone) == place.zone.as_ref()
+            };
+            flows.push(flow(&here));
+            flows.push(flow(&|pool: &Pool<'_>| !here(pool)));
+        }
+        Range::of(&flows)
+    }
+}
+
+impl Range {
+    /// Of what is possible.
+    fn of(flows: &[Flow]) -> Self {
+        let interval = |share: &dyn Fn(&Flow) -> f64| {
+            let shares = || flows.iter().map(share);
+            Interval { least: shares().fold(1.0, f64::min), most: shares().fold(0.0, f64::max) }
+        };
+        let landings: BTreeSet<&Landing> = flows.iter().flat_map(|f| f.arrivals.keys()).collect();
+        let arrivals = landings.into_iter().map(|landing| {
+            let share = |flow: &Flow| flow.arrivals.get(landing).copied().unwrap_or(0.0);
+            (landing.clone(), interval(&share))
+        });
+        let failures: BTreeSet<Failure> =
+            flows.iter().flat_map(|f| f.failures.keys().copied()).collect();
+        let failures = failures.into_iter().map(|failure| {
+            let share = |flow: &Flow| flow.failures.get(&failure).copied().unwrap_or(0.0);
+            (failure, interval(&share))
+        });
+        let elsewhere = interval(&|flow: &Flow| flow.elsewhere);
+        Self {
+            arrivals: arrivals.collect(),
+            failures: failures.collect(),
+            elsewhere: Some(elsewhere).filter(|e| e.most > 0.0),
+        }
+    }
+}

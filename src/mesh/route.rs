@@ -123,24 +123,23 @@ impl Mesh {
         readers.map(|id| self.cluster(*id)).collect()
     }
 
-    /// The client groups that see a VirtualService: its own namespace at least.
-    pub fn clients_of<'m>(&'m self, service: &'m In<VirtualService>) -> Vec<Client<'m>> {
+    /// The client groups that see a VirtualService: its own namespace first, which is there at least.
+    pub fn clients_of<'m>(
+        &'m self,
+        service: &'m In<VirtualService>,
+    ) -> impl Iterator<Item = Client<'m>> {
         let own = Client {
             cluster: service.cluster,
             namespace: &service.namespace,
             labels: None,
             locality: None,
         };
-        let mut found = vec![own];
-        if service.is_for_mesh() {
-            let sees =
-                |c: &Client<'_>| exported(&service.export_to, &service.namespace, c.namespace);
-            let others = self.clients(service.cluster).filter(sees);
-            found.extend(
-                others.filter(|c| (c.cluster, c.namespace) != (own.cluster, own.namespace)),
-            );
-        }
-        found
+        let sees = |c: &Client<'_>| exported(&service.export_to, &service.namespace, c.namespace);
+        let others = service.is_for_mesh().then(|| self.clients(service.cluster).filter(sees));
+        let others = others.into_iter().flatten();
+        let others =
+            others.filter(move |c| (c.cluster, c.namespace) != (own.cluster, own.namespace));
+        [own].into_iter().chain(others)
     }
 }
 

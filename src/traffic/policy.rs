@@ -336,9 +336,8 @@ impl<'m> Layers<'m> {
         };
         match (self.base.map(part), self.own.map(part)) {
             (None, None) => self.nothing(),
-            (Some(base @ Part::Set { .. }), Some(Part::Missing(_))) => base,
+            (Some(base @ Part::Set { .. }), Some(Part::Missing(_))) | (Some(base), None) => base,
             (_, Some(own)) => own,
-            (Some(base), None) => base,
         }
     }
 }

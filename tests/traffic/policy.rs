@@ -192,99 +192,70 @@ fn the_most_specific_host_counts() {
 /// The policy of the client's port, part by part as written.
 fn told(mesh: &Mesh, policy: &Policy<'_>) -> String {
     fn part<T>(mesh: &Mesh, name: &str, part: Part<'_, T>) -> Option<String> {
-        part.get().map(|value| format!("{name} {}", mesh.raw(value.span)))
+        part.get().map(|value| format!("{name}: {}", mesh.raw(value.span)))
     }
     let all = [
-        part(mesh, "lb", policy.load_balancer),
-        part(mesh, "od", policy.outlier_detection),
+        part(mesh, "loadBalancer", policy.load_balancer),
+        part(mesh, "outlierDetection", policy.outlier_detection),
         part(mesh, "tls", policy.tls),
-        part(mesh, "cp", policy.connection_pool),
+        part(mesh, "connectionPool", policy.connection_pool),
         part(mesh, "tunnel", policy.tunnel),
-        part(mesh, "proxy", policy.proxy_protocol),
-        part(mesh, "retry", policy.retry_budget),
+        part(mesh, "proxyProtocol", policy.proxy_protocol),
+        part(mesh, "retryBudget", policy.retry_budget),
     ];
-    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-const PORT_OVER_ALL: [&str; 2] = [
-    "loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 20}, \
-     portLevelSettings: [{port: {number: 8080}, outlierDetection: {consecutive5xxErrors: 15}}]",
-    "loadBalancer: {simple: ROUND_ROBIN}, connectionPool: {tcp: {maxConnections: 10}}, \
-     portLevelSettings: [{port: {number: 8080}, outlierDetection: {consecutive5xxErrors: 13}}]",
-];
+/// The rows of a table: cells parted by `|`. `FAILOVER`, `CP10` and the like stand for longer texts.
+fn rows<const N: usize>(table: &str) -> Vec<[String; N]> {
+    let words = [
+        ("FAILOVER", "{failover: [{from: r1, to: r2}]}"),
+        ("CP10", "connectionPool: {tcp: {maxConnections: 10}}"),
+        ("CP11", "connectionPool: {tcp: {maxConnections: 11}}"),
+        ("RR", "loadBalancer: {simple: ROUND_ROBIN}"),
+        ("OD7", "outlierDetection: {consecutive5xxErrors: 7}"),
+        ("OD8", "outlierDetection: {consecutive5xxErrors: 8}"),
+        ("OD9", "outlierDetection: {consecutive5xxErrors: 9}"),
+        ("locality ", "localityLbSetting: "),
+        ("zoneAware ", "zoneAwareLbSetting: "),
+    ];
+    let lines = table.lines().filter(|line| line.contains('|'));
+    let rows = lines.map(|line| {
+        let cells = line.split('|').map(|cell| {
+            words.iter().fold(cell.trim().to_owned(), |cell, (word, text)| cell.replace(word, text))
+        });
+        cells.collect::<Vec<_>>().try_into().unwrap()
+    });
+    rows.collect()
+}
+
+/// What is shown, the rule's policy, the subset's policy, the port, what counts.
+const POLICIES: &str = "
+nothing                      |                               |                           | 80 |
+the rule's                   | CP10                          |                           | 80 | CP10
+the subset's                 |                               | CP10                      | 80 | CP10
+the subset adds              | tls: {mode: ISTIO_MUTUAL}     | CP10, tunnel: {targetPort: 1} | 80 | tls: {mode: ISTIO_MUTUAL}, CP10, tunnel: {targetPort: 1}
+the subset replaces a part   | tls: {mode: ISTIO_MUTUAL}, CP10 | tls: {mode: SIMPLE}     | 80 | tls: {mode: SIMPLE}, CP10
+the subset's port, no rule's |                               | RR, CP10, portLevelSettings: [{port: {number: 8080}, loadBalancer: {simple: LEAST_REQUEST}}] | 8080 | loadBalancer: {simple: LEAST_REQUEST}
+the subset's port goes first | RR, OD7, portLevelSettings: [{port: {number: 8080}, OD8}] | RR, CP10, portLevelSettings: [{port: {number: 8080}, OD9}] | 8080 | OD9
+another port is laid over    | RR, OD7, portLevelSettings: [{port: {number: 8080}, OD8}] | RR, CP10, portLevelSettings: [{port: {number: 8080}, OD9}] | 9090 | RR, OD7, CP10
+the rule's port under a subset | RR, OD7, portLevelSettings: [{port: {number: 8080}, OD8}] | CP10 | 8080 | OD8, CP10
+a retry budget stays         | CP10, retryBudget: {percent: 5} | CP11                    | 80 | CP11, retryBudget: {percent: 5}
+a retry budget is replaced   | retryBudget: {percent: 3}     | retryBudget: {percent: 10} | 80 | retryBudget: {percent: 10}
+";
 
 #[test]
 fn the_policy_of_a_port_and_a_subset() {
-    let cp10 = "connectionPool: {tcp: {maxConnections: 10}}";
-    let cp11 = "connectionPool: {tcp: {maxConnections: 11}}";
-    let mutual = "tls: {mode: ISTIO_MUTUAL}";
-    let port_only = format!(
-        "loadBalancer: {{simple: ROUND_ROBIN}}, {cp10}, \
-         portLevelSettings: [{{port: {{number: 8080}}, loadBalancer: {{simple: LEAST_REQUEST}}}}]"
-    );
-    for (what, top, subset, port, expected) in [
-        ("nothing", "", "", 80, ""),
-        ("the rule's", cp10, "", 80, "cp {tcp: {maxConnections: 10}}"),
-        ("the subset's", "", cp10, 80, "cp {tcp: {maxConnections: 10}}"),
-        (
-            "the subset adds",
-            mutual,
-            &format!("{cp10}, tunnel: {{targetPort: 1}}"),
-            80,
-            "tls {mode: ISTIO_MUTUAL}; cp {tcp: {maxConnections: 10}}; tunnel {targetPort: 1}",
-        ),
-        (
-            "the subset replaces one part",
-            &format!("{mutual}, {cp10}"),
-            "tls: {mode: SIMPLE}",
-            80,
-            "tls {mode: SIMPLE}; cp {tcp: {maxConnections: 10}}",
-        ),
-        (
-            "the subset's port replaces the subset",
-            "",
-            &port_only,
-            8080,
-            "lb {simple: LEAST_REQUEST}",
-        ),
-        (
-            "the subset's port replaces all",
-            PORT_OVER_ALL[0],
-            PORT_OVER_ALL[1],
-            8080,
-            "od {consecutive5xxErrors: 13}",
-        ),
-        (
-            "another port is laid over",
-            PORT_OVER_ALL[0],
-            PORT_OVER_ALL[1],
-            9090,
-            "lb {simple: ROUND_ROBIN}; od {consecutive5xxErrors: 20}; \
-             cp {tcp: {maxConnections: 10}}",
-        ),
-        (
-            "a retry budget stays",
-            &format!("{cp10}, retryBudget: {{percent: 5}}"),
-            cp11,
-            80,
-            "cp {tcp: {maxConnections: 11}}; retry {percent: 5}",
-        ),
-        (
-            "a retry budget is replaced",
-            "retryBudget: {percent: 3}",
-            "retryBudget: {percent: 10}",
-            80,
-            "retry {percent: 10}",
-        ),
-    ] {
+    for [what, top, subset, port, expected] in rows(POLICIES) {
         let policy = |text: &str| match text {
             "" => String::new(),
             text => format!(", trafficPolicy: {{{text}}}"),
         };
-        let spec = format!("host: s{}, subsets: [{{name: v1{}}}]", policy(top), policy(subset));
+        let spec = format!("host: s{}, subsets: [{{name: v1{}}}]", policy(&top), policy(&subset));
         let mesh = mesh(&[rule("a", "s", &spec)]);
         let found = applied(&mesh, &client(&mesh, "a", None), HOST, "a");
-        assert_eq!(told(&mesh, &Policy::of(found.as_ref(), Some("v1"), port)), expected, "{what}");
+        let policy = Policy::of(found.as_ref(), Some("v1"), port.parse().unwrap());
+        assert_eq!(told(&mesh, &policy), expected, "{what}");
     }
 }
 
@@ -397,109 +368,42 @@ fn effective(mesh: &Mesh) -> Setting<'_> {
     Setting::of(mesh, client.cluster, &policy, service)
 }
 
+/// What is shown, MeshConfig, the rule's load balancer, the Service's `trafficDistribution`, what counts.
+const SETTINGS: &str = "
+nothing but what is built in    |                          |                          |                | default
+the mesh's                      | locality {}              |                          |                | locality, mesh
+the rule's                      |                          | locality {}              |                | locality, rule
+the rule's, said to be on       |                          | locality {enabled: true} |                | locality, rule
+rule before mesh                | locality {}              | locality FAILOVER        |                | locality, rule
+Service before mesh             | locality {}              |                          | PreferSameZone | network region zone, forced
+Service, to the node            | locality {}              |                          | PreferSameNode | network region zone subzone hostname, forced
+off in the mesh                 | locality {enabled: false} |                         |                | off, mesh
+off in the rule                 | locality {enabled: true} | locality {enabled: false} |               | off, rule
+off in the mesh, on in the rule | locality {enabled: false} | locality {enabled: true} |               | locality, rule
+zone-aware, in the mesh         | zoneAware {}             |                          |                | zone-aware, mesh, forced
+zone-aware, in the rule         |                          | zoneAware FAILOVER       |                | zone-aware, rule, forced
+zone-aware, rule before mesh    | zoneAware {}             | zoneAware FAILOVER       |                | zone-aware, rule, forced
+zone-aware before the mesh's    | locality FAILOVER        | zoneAware {}             |                | zone-aware, rule, forced
+the rule's before zone-aware    | zoneAware {}             | locality FAILOVER        |                | locality, rule
+both in the mesh                | locality {}, zoneAware FAILOVER |                   |                | zone-aware, mesh, forced
+zone-aware off in the mesh      | zoneAware {enabled: false} |                        |                | zone-aware off, mesh
+which hides the mesh's other    | locality {enabled: true}, zoneAware {enabled: false} | |               | zone-aware off, mesh
+zone-aware off in the rule      | locality {enabled: true} | zoneAware {enabled: false} |              | zone-aware off, rule
+zone-aware on again             | zoneAware {enabled: false} | zoneAware {enabled: true} |             | zone-aware, rule, forced
+Service before zone-aware       | zoneAware {}             |                          | PreferSameZone | network region zone, forced
+zone-aware before Service       |                          | zoneAware {}             | PreferSameZone | zone-aware, rule, forced
+rule before Service             |                          | locality FAILOVER        | PreferSameZone | locality, rule
+";
+
 #[test]
 fn the_first_locality_setting_counts_whole() {
-    let failover = "{failover: [{from: r1, to: r2}]}";
-    let (on, off) = ("{enabled: true}", "{enabled: false}");
-    let (locality, zone) = ("localityLbSetting", "zoneAwareLbSetting");
-    for (what, mesh_locality, mesh_zone, own, prefers, expected) in [
-        ("nothing but what is built in", "", "", None, "", "default"),
-        ("the mesh's", "{}", "", None, "", "locality, mesh"),
-        ("the rule's", "", "", Some((locality, "{}")), "", "locality, rule"),
-        ("the rule's, said to be on", "", "", Some((locality, on)), "", "locality, rule"),
-        ("rule before mesh", "{}", "", Some((locality, failover)), "", "locality, rule"),
-        ("Service before mesh", "{}", "", None, "PreferSameZone", "network region zone, forced"),
-        (
-            "Service to the node",
-            "{}",
-            "",
-            None,
-            "PreferSameNode",
-            "network region zone subzone hostname, forced",
-        ),
-        ("the mesh's, off", off, "", None, "", "off, mesh"),
-        ("the rule's, off", on, "", Some((locality, off)), "", "off, rule"),
-        (
-            "the rule's, on where the mesh's is off",
-            off,
-            "",
-            Some((locality, on)),
-            "",
-            "locality, rule",
-        ),
-        ("the mesh's zone-aware", "", "{}", None, "", "zone-aware, mesh, forced"),
-        ("the rule's zone-aware", "", "", Some((zone, failover)), "", "zone-aware, rule, forced"),
-        (
-            "zone-aware, rule before mesh",
-            "",
-            "{}",
-            Some((zone, failover)),
-            "",
-            "zone-aware, rule, forced",
-        ),
-        (
-            "the rule's zone-aware before the mesh's",
-            failover,
-            "",
-            Some((zone, "{}")),
-            "",
-            "zone-aware, rule, forced",
-        ),
-        (
-            "the rule's before zone-aware of the mesh",
-            "",
-            "{}",
-            Some((locality, failover)),
-            "",
-            "locality, rule",
-        ),
-        ("of the mesh's two, zone-aware", "{}", failover, None, "", "zone-aware, mesh, forced"),
-        ("the mesh's zone-aware, off", "", off, None, "", "zone-aware off, mesh"),
-        ("which hides its other one", on, off, None, "", "zone-aware off, mesh"),
-        ("the rule's zone-aware, off", on, "", Some((zone, off)), "", "zone-aware off, rule"),
-        (
-            "zone-aware on in the rule, off in the mesh",
-            "",
-            off,
-            Some((zone, on)),
-            "",
-            "zone-aware, rule, forced",
-        ),
-        (
-            "Service before zone-aware of the mesh",
-            "",
-            "{}",
-            None,
-            "PreferSameZone",
-            "network region zone, forced",
-        ),
-        (
-            "zone-aware of the rule before Service",
-            "",
-            "",
-            Some((zone, "{}")),
-            "PreferSameZone",
-            "zone-aware, rule, forced",
-        ),
-        (
-            "the rule's before Service",
-            "",
-            "",
-            Some((locality, failover)),
-            "PreferSameZone",
-            "locality, rule",
-        ),
-    ] {
-        let of_mesh = [(locality, mesh_locality), (zone, mesh_zone)];
-        let of_mesh = of_mesh.iter().filter(|(_, text)| !text.is_empty());
-        let of_mesh: Vec<String> = of_mesh.map(|(key, text)| format!("{key}: {text}")).collect();
-        let config = mesh_config(&format!("{{{}}}", of_mesh.join(", ")));
-        let own = own.map_or("host: s".to_owned(), |(key, text)| {
-            format!("host: s, trafficPolicy: {{loadBalancer: {{{key}: {text}}}}}")
-        });
+    for [what, of_mesh, of_rule, prefers, expected] in rows(SETTINGS) {
         let field = if prefers.is_empty() { "" } else { "trafficDistribution: " };
-        let service = service("", &format!("{field}{prefers}"));
-        let mesh = mesh(&[config, rule("a", "s", &own), service]);
+        let mesh = mesh(&[
+            mesh_config(&format!("{{{of_mesh}}}")),
+            rule("a", "s", &format!("host: s, trafficPolicy: {{loadBalancer: {{{of_rule}}}}}")),
+            service("", &format!("{field}{prefers}")),
+        ]);
         assert_eq!(summary(effective(&mesh)), expected, "{what}");
     }
 }
@@ -680,6 +584,6 @@ fn an_entry_for_a_port_takes_away_outlier_detection_and_locality() {
     let mesh = mesh(&[rule("a", "s", &format!("host: s, trafficPolicy: {{{policy}}}"))]);
     let found = applied(&mesh, &client(&mesh, "a", None), HOST, "a");
     let policy = Policy::of(found.as_ref(), None, 80);
-    assert_eq!(told(&mesh, &policy), "tls {mode: SIMPLE}");
+    assert_eq!(told(&mesh, &policy), "tls: {mode: SIMPLE}");
     assert_eq!(summary(effective(&mesh)), "default");
 }

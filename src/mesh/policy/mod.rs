@@ -2,6 +2,7 @@
 
 mod index;
 mod mesh_wide;
+mod order;
 mod setting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use crate::clusters::ClusterId;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{DestinationRule, TrafficPolicy, WorkloadSelector};
 use crate::source::{Spanned, Text};
-use index::{Candidates, Merged, exports, is_seen_by};
+use index::{Candidates, Merged};
 
 pub(super) use index::Policies;
 pub use setting::LocalitySetting;
@@ -130,7 +131,7 @@ impl Mesh {
     }
 
     fn choose<'m>(&'m self, client: &Client<'m>, found: &Candidates<'m>) -> Choice<'m> {
-        let selected = |m: &&Merged| Some(self.fits(self.selector_of(m)?, client)?);
+        let selected = |m: &&Merged| self.fits(self.selector_of(m)?, client);
         let chosen = found.seen.iter().copied().find(|m| selected(m) == Some(true));
         let general = |m: &&&Merged| self.selector_of(m).is_none();
         let chosen = chosen.or_else(|| found.seen.iter().rfind(general).copied());
@@ -162,17 +163,6 @@ impl Mesh {
         self.destination_rules[merged.parts[0]].workload_selector.as_ref()
     }
 
-    /// Whether a client can be fitted by two selectors at once, so that the first one counts.
-    fn several_may_fit(&self, fitting: &[&Merged]) -> bool {
-        let selectors: Vec<_> = fitting.iter().filter_map(|m| self.selector_of(m)).collect();
-        let exclude = |a: &WorkloadSelector, b: &WorkloadSelector| {
-            let other = |key: &str| b.match_labels.get(key);
-            a.match_labels.iter().any(|(key, v)| other(key).is_some_and(|other| other != v))
-        };
-        let pairs = |i: usize, a| selectors[i + 1..].iter().any(|b| !exclude(a, b));
-        selectors.iter().enumerate().any(|(i, a)| pairs(i, a))
-    }
-
     /// Whether a selector fits a client; `None` where nobody can tell.
     fn fits<'m>(&'m self, selector: &WorkloadSelector, client: &Client<'m>) -> Option<bool> {
         let mut sure = true;
@@ -185,53 +175,6 @@ impl Mesh {
             }
         }
         sure.then_some(true)
-    }
-
-    /// Whether the age of rules decides which of one host and namespace stay apart, and so who sees
-    /// them: those for all workloads that have not the same `exportTo`.
-    fn order_parts(&self, group: &[Merged], client_namespace: &str) -> bool {
-        let parts: BTreeSet<usize> = group.iter().flat_map(|m| m.parts.iter().copied()).collect();
-        if parts.len() < 2 {
-            return false;
-        }
-        let rules = parts.into_iter().map(|i| &self.destination_rules[i]);
-        let general = rules.filter(|rule| rule.workload_selector.is_none());
-        let sees = |rule: &In<DestinationRule>, to: &BTreeSet<String>| {
-            rule.namespace == client_namespace || is_seen_by(to, client_namespace)
-        };
-        let sets: BTreeSet<(BTreeSet<String>, bool)> = general
-            .map(|rule| (exports(rule), rule))
-            .map(|(to, rule)| (to.clone(), sees(rule, &to)))
-            .collect();
-        let sets: Vec<_> = sets.into_iter().collect();
-        sets.iter().enumerate().any(|(i, (a, sees_a))| {
-            sets[i + 1..].iter().any(|(b, sees_b)| {
-                let nested = !a.is_empty() && !b.is_empty() && (a.is_subset(b) || b.is_subset(a));
-                *sees_a && *sees_b || nested && (*sees_a || *sees_b)
-            })
-        })
-    }
-
-    /// Whether the age of the rules that were merged decides what came of it. Rules with a selector
-    /// always go first.
-    fn order_changes(&self, merged: &Merged) -> bool {
-        let rules: Vec<_> = merged.parts.iter().map(|&i| &self.destination_rules[i]).collect();
-        let (chosen, general): (Vec<&In<DestinationRule>>, Vec<_>) =
-            rules.into_iter().partition(|rule| rule.workload_selector.is_some());
-        let policies = |of: &[&In<DestinationRule>]| {
-            of.iter().filter(|rule| rule.traffic_policy.is_some()).count()
-        };
-        let repeats = |of: &[&In<DestinationRule>]| {
-            let mut names = BTreeSet::new();
-            let mut parts = of
-                .iter()
-                .map(|rule| subsets_of(rule).map(|s| s.name.as_str()).collect::<BTreeSet<&str>>());
-            parts.any(|part| part.into_iter().any(|name| !names.insert(name)))
-        };
-        policies(&chosen) > 1
-            || policies(&chosen) == 0 && policies(&general) > 1
-            || repeats(&chosen)
-            || repeats(&general)
     }
 
     /// What istiod makes of the rules for a host, each for some client or other: the most specific of
@@ -257,7 +200,7 @@ impl Mesh {
     /// Which rule each of these clients gets for a host: clients that cannot differ are one group.
     pub fn choices<'m>(
         &'m self,
-        clients: Vec<Client<'m>>,
+        clients: impl IntoIterator<Item = Client<'m>>,
         host: &str,
         host_namespace: Option<&str>,
         control_plane: ClusterId,

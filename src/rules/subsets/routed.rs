@@ -222,12 +222,12 @@ pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
             };
             finding.also(first.host.as_ref().map_or(first.named_at(), |h| h.span), text);
         }
-        let elsewhere = mesh.subsets_of(&route.host, route.service.cluster).into_iter();
-        if let Some(elsewhere) = elsewhere.filter(|s| s.name == name).next() {
+        let all = mesh.subsets_of(&route.host, route.service.cluster);
+        if let Some(elsewhere) = all.iter().find(|s| s.name == name) {
             finding
                 .also(elsewhere.name.span, "defined here, in a rule that does not apply to them");
         }
-        let known = without.rule.iter().flat_map(|rule| rule.subsets());
+        let known = without.rule.iter().flat_map(AppliedRule::subsets);
         let nearest = match Lookup::<()>::absent(name, known.map(|s| s.name.as_str())) {
             Lookup::Absent { nearest } => nearest,
             _ => None,

@@ -71,7 +71,8 @@ impl<'m> Asked<'_, 'm> {
             (Some(port), _) => Ok((host, port)),
             (None, [only]) => Ok((host, *only)),
             (None, all) => {
-                let all: Vec<String> = all.iter().map(|p| format!("{}:{p}", host.short())).collect();
+                let all: Vec<String> =
+                    all.iter().map(|p| format!("{}:{p}", host.short())).collect();
                 let all = list(all.iter().map(String::as_str));
                 Err(Failed(format!("`{name}` has several ports, say which: {all}")))
             }
@@ -105,7 +106,9 @@ impl<'m> Asked<'_, 'm> {
         if named.is_empty() {
             let zones: Vec<String> = known.iter().map(ToString::to_string).collect();
             let zones = list(zones.iter().map(String::as_str));
-            return Err(Failed(format!("no client of `{name}` is in `{rest}`: they are in {zones}")));
+            return Err(Failed(format!(
+                "no client of `{name}` is in `{rest}`: they are in {zones}"
+            )));
         }
         Ok(vec![(cluster.id, named)])
     }
@@ -120,7 +123,8 @@ impl<'m> Asked<'_, 'm> {
     fn client(&self, cluster: ClusterId, host: Host<'m>) -> Result<Client<'m>, Failed> {
         let mesh = self.mesh();
         let Some(told) = &self.args.client else {
-            let namespace = host.namespace().or_else(|| host.entries().map(|e| &*e.namespace).next());
+            let namespace =
+                host.namespace().or_else(|| host.entries().map(|e| &*e.namespace).next());
             let namespace = namespace.unwrap_or("default");
             return Ok(Client { cluster, namespace, labels: None, locality: None });
         };
@@ -145,7 +149,9 @@ impl<'m> Asked<'_, 'm> {
             None => {
                 let all = mesh.workloads_in(cluster, client.namespace).map(crate::mesh::In::name);
                 let all = list(all);
-                Err(Failed(format!("`{name}` has no workload `{told}`: in `{namespace}` are {all}")))
+                Err(Failed(format!(
+                    "`{name}` has no workload `{told}`: in `{namespace}` are {all}"
+                )))
             }
         }
     }
@@ -179,9 +185,11 @@ fn host_called<'m>(mesh: &'m Mesh, name: &str) -> Result<Host<'m>, Failed> {
     let exact = mesh.hosts().find(|host| host.short() == name);
     let found: Vec<Host<'_>> = mesh.hosts().filter(is_called).collect();
     match (exact, &found[..]) {
-        (Some(host), _) | (None, [host]) => Ok(host),
+        (Some(host), _) => Ok(host),
+        (None, [host]) => Ok(*host),
         (None, []) => {
-            let near = crate::mesh::Lookup::<()>::absent(&name, mesh.hosts().map(|h| short(h.name)));
+            let near =
+                crate::mesh::Lookup::<()>::absent(&name, mesh.hosts().map(|h| short(h.name)));
             let near = match near {
                 crate::mesh::Lookup::Absent { nearest: Some(near) } => {
                     format!(": did you mean `{near}`?")

@@ -37,7 +37,8 @@ impl<'m> Traffic<'m> {
             special.insert(&service.namespace);
             special.extend(service.export_to.iter().map(|to| to.as_str()));
             let matches = service.http.iter().flat_map(|rule| &rule.matches);
-            special.extend(matches.filter_map(|m| m.source_namespace.as_deref()).map(String::as_str));
+            special
+                .extend(matches.filter_map(|m| m.source_namespace.as_deref()).map(String::as_str));
         }
         special.extend(mesh.sidecars.iter().filter(|s| s.cluster == plane).map(|s| &*s.namespace));
         special.extend(host.namespace());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::supply::Pool;
-use crate::placement::Bounds;
 
 /// More than so many of a kind are as good as any number.
 const MANY: u32 = 10_000;
@@ -69,15 +68,11 @@ impl std::fmt::Display for Interval {
 
 /// `33 %`, `0.4 %`; whole numbers from 1 on.
 pub fn percent(share: f64) -> String {
-    let percent = 100.0 * share;
+    // Sums of nothing are negative zeros.
+    let percent = 100.0 * share + 0.0;
     if percent > 0.0 && percent < 0.95 || percent > 99.05 && percent < 99.95 {
         format!("{percent:.1} %")
     } else {
         format!("{percent:.0} %")
     }
-}
-
-/// Whether nothing bounds a number.
-pub fn is_open(bounds: Bounds) -> bool {
-    bounds.most == u32::MAX
 }

@@ -64,7 +64,7 @@ impl<'m> Destination<'m> {
                 format!("{} switches zone-aware load balancing off", by(who))
             }
             Setting::Unknown(_) => "a pipeline is still to fill in what decides".to_owned(),
-            Setting::Locality { by: who, .. } => format!("{} {}", by(who), self.preferred()),
+            Setting::Locality { by: who, .. } => format!("{}: {}", by(who), self.preferred()),
             Setting::ZoneAware { by: who, .. } => {
                 format!("{} asks for zone-aware routing: {}", by(who), self.preferred())
             }
@@ -82,9 +82,9 @@ impl<'m> Destination<'m> {
     fn preferred(&self) -> String {
         match &self.terms.preference {
             Preference::None => {
-                "would rank endpoints by nearness, which needs outlier detection".to_owned()
+                "endpoints would be ranked by nearness, which needs outlier detection".to_owned()
             }
-            Preference::Distribute(_) => "sets weights for localities (`distribute`)".to_owned(),
+            Preference::Distribute(_) => "localities get weights (`distribute`)".to_owned(),
             Preference::Failover { labels, .. } if labels.is_empty() => {
                 "endpoints are ranked by nearness: zone, region, others".to_owned()
             }

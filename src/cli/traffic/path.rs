@@ -5,8 +5,8 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::super::args::TrafficFormat;
 use super::super::Failed;
+use super::super::args::TrafficFormat;
 use super::{Asked, mermaid, zone_name};
 use crate::mesh::{Client, Locality};
 use crate::traffic::counts::{Interval, percent};
@@ -173,7 +173,13 @@ fn story(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> String {
                     say(2, &Step { text: format!("{share} leaves: {}", why.text), ..why.clone() });
                 }
                 End::Unseen(why) => {
-                    say(2, &Step { text: format!("{share} is not known: {}", why.text), ..why.clone() });
+                    say(
+                        2,
+                        &Step {
+                            text: format!("{share} is not known: {}", why.text),
+                            ..why.clone()
+                        },
+                    );
                 }
             }
         }
@@ -228,16 +234,23 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
         Some(range) => row.of(range).to_string(),
         None => "-".to_owned(),
     };
-    let heads: Vec<String> = columns.iter().map(|column| match &column.loss {
-        None => "now".to_owned(),
-        Some((lost, Phase::Unnoticed)) => format!("{} is lost", lost.name(asked.mesh())),
-        Some((_, Phase::Noticed)) => "and noticed".to_owned(),
-    }).collect();
+    let heads: Vec<String> = columns
+        .iter()
+        .map(|column| match &column.loss {
+            None => "now".to_owned(),
+            Some((lost, Phase::Unnoticed)) => format!("{} is lost", lost.name(asked.mesh())),
+            Some((_, Phase::Noticed)) => "and noticed".to_owned(),
+        })
+        .collect();
     let wide = rows.iter().map(|row| row.name(asked).chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = columns.iter().zip(&heads).map(|(column, head)| {
-        let cells = rows.iter().map(|row| cell(row, column).chars().count());
-        cells.chain([head.chars().count()]).max().unwrap_or(0)
-    }).collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .zip(&heads)
+        .map(|(column, head)| {
+            let cells = rows.iter().map(|row| cell(row, column).chars().count());
+            cells.chain([head.chars().count()]).max().unwrap_or(0)
+        })
+        .collect();
     if columns.len() > 1 {
         let mut line = format!("  {:wide$}", "");
         for (i, (head, width)) in heads.iter().zip(&widths).enumerate() {
@@ -264,7 +277,12 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
 /// `█████░░░`: dark what is sure, light what may be.
 fn bar(share: Interval) -> String {
     let long = |share: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a bar has few characters")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a bar has few characters"
+        )]
         let long = (share * BAR as f64).round() as usize;
         long.min(BAR)
     };
@@ -324,8 +342,9 @@ pub(super) fn shares(asked: &Asked<'_, '_>, range: &Range) -> Vec<Value> {
     let failures = range.failures.iter().map(|(failure, share)| {
         json!({"to": "failure", "failure": failure.to_string(), "least": share.least, "most": share.most})
     });
-    let elsewhere = range.elsewhere.iter().map(|share| {
-        json!({"to": "elsewhere", "least": share.least, "most": share.most})
-    });
+    let elsewhere = range
+        .elsewhere
+        .iter()
+        .map(|share| json!({"to": "elsewhere", "least": share.least, "most": share.most}));
     arrivals.chain(failures).chain(elsewhere).collect()
 }

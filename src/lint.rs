@@ -161,6 +161,7 @@ impl Model {
 pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     let rules: Vec<Rule> = crate::rules::all().filter(|rule| is_selected(rule, config)).collect();
     let evidence = Evidence::of(&model.mesh);
+    evidence.prepare(&rules);
     let said: Vec<Vec<Reported>> =
         rules.par_iter().map(|rule| run(rule, &evidence, model, sources, config)).collect();
     let mut findings: Vec<Reported> = said.into_iter().flatten().collect();

@@ -66,7 +66,7 @@ impl<'m> Asked<'_, 'm> {
             None => (to, None),
         };
         let host = host_called(self.mesh(), name)?;
-        let ports = ports(host);
+        let ports = host.ports();
         match (port, &ports[..]) {
             (Some(port), _) => Ok((host, port)),
             (None, [only]) => Ok((host, *only)),
@@ -116,7 +116,7 @@ impl<'m> Asked<'_, 'm> {
     /// Localities of clients; one that is empty where none is known.
     fn localities(&self, cluster: ClusterId) -> Vec<Locality> {
         let known = self.traffic.client_localities(cluster);
-        if known.is_empty() { vec![Locality::default()] } else { known }
+        if known.is_empty() { vec![Locality::default()] } else { known.to_vec() }
     }
 
     /// The client that `--as` names; without it one of the host's namespace, of which no more is known.
@@ -203,18 +203,6 @@ fn host_called<'m>(mesh: &'m Mesh, name: &str) -> Result<Host<'m>, Failed> {
             Err(Failed(format!("`{name}` means several hosts: {all}")))
         }
     }
-}
-
-/// The ports of a host, in order.
-fn ports(host: Host<'_>) -> Vec<u32> {
-    let services = host.services().flat_map(|s| &s.ports);
-    let services = services.filter_map(|p| Some(u32::from(p.port.as_ref()?.value)));
-    let entries = host.entries().flat_map(|e| &e.ports);
-    let entries = entries.filter_map(|p| Some(p.number.as_ref()?.value));
-    let mut all: Vec<u32> = services.chain(entries).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
 }
 
 /// A locality for people.

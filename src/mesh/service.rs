@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Client, In, Lookup, Mesh, of_namespace, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::networking::ServiceEntry;
+use crate::kinds::networking::{self, ServiceEntry};
 use crate::kinds::workloads::{PodSpec, Workload};
 use crate::yaml::Entries;
 
@@ -45,6 +45,18 @@ impl<'m> Host<'m> {
     /// The Services of the clusters of one mesh.
     pub fn services_of_mesh(self, of: ClusterId) -> impl Iterator<Item = &'m In<Service>> {
         self.services().filter(move |s| self.mesh.same_mesh(s.cluster, of))
+    }
+
+    /// The ports of its Services and ServiceEntries, in order.
+    pub fn ports(self) -> Vec<u32> {
+        let services = self.services().flat_map(|s| &s.ports);
+        let services = services.filter_map(|p| Some(u32::from(p.port.as_ref()?.value)));
+        let entries = self.entries().flat_map(|e| &e.ports);
+        let entries = entries.filter_map(|p| Some(p.number.as_ref()?.value));
+        let mut all: Vec<u32> = services.chain(entries).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The Service whose attributes count for a control plane: that of its own cluster, or of another
@@ -118,6 +130,20 @@ impl Mesh {
             selects(selector, &workload.template.metadata.labels) && !is_owned(workload)
         };
         near.into_iter().flatten().copied().filter(selected).collect()
+    }
+
+    /// Whether the pods behind a Service are a gateway, which is called from outside of the mesh or
+    /// between networks: some Gateway is bound to them, or the Service leads to a network.
+    pub fn is_gateway(&self, service: &In<Service>) -> bool {
+        let leads = service.meta.label(super::NETWORK_LABEL).is_some();
+        let selector = service.selector.as_ref();
+        let bound = |gateway: &networking::Gateway| {
+            let same = |(key, want): &(crate::source::Text, crate::source::Text)| {
+                selector.is_some_and(|labels| value(labels.get(key)) == Some(want.as_str()))
+            };
+            !gateway.selector.is_empty() && gateway.selector.iter().all(same)
+        };
+        leads || self.gateways.iter().any(|gateway| bound(gateway))
     }
 
     /// The pods a Service selects that stand in the input themselves.

@@ -2,9 +2,6 @@
 
 pub(super) mod distribute;
 pub(super) mod failover;
+pub(super) mod flows;
 pub(super) mod outliers;
 pub(super) mod settings;
-
-use super::Rule;
-
-pub(super) const RULES: &[Rule] = &[];

@@ -30,6 +30,14 @@ impl<'m> Evidence<'m> {
         Self { mesh, traffic: OnceLock::new() }
     }
 
+    /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
+    /// asks, a core that helps there could take up another rule that waits for the same.
+    pub fn prepare<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>) {
+        if rules.into_iter().any(|rule| rule.check.asks_traffic()) {
+            self.traffic().visits();
+        }
+    }
+
     fn traffic(&self) -> &Traffic<'m> {
         self.traffic.get_or_init(|| Traffic::of(self.mesh))
     }
@@ -39,6 +47,11 @@ impl<'m> Evidence<'m> {
 pub trait Check: Sync {
     /// Puts what is wrong with the mesh into `found`.
     fn check(&self, evidence: &Evidence<'_>, found: &mut Findings);
+
+    /// Whether it asks where requests go.
+    fn asks_traffic(&self) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(&Mesh, &mut Findings) + Sync> Check for F {
@@ -53,6 +66,10 @@ struct OfTraffic<F>(F);
 impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
     fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
         (self.0)(evidence.traffic(), found);
+    }
+
+    fn asks_traffic(&self) -> bool {
+        true
     }
 }
 
@@ -105,9 +122,9 @@ pub fn all() -> impl Iterator<Item = Rule> {
         capacity::RULES,
         clusters::RULES,
         fields::RULES,
-        locality::RULES,
         locality::distribute::RULES,
         locality::failover::RULES,
+        locality::flows::RULES,
         locality::outliers::RULES,
         locality::settings::RULES,
         services::RULES,

@@ -8,12 +8,18 @@ use super::supply::Pool;
 const MANY: u32 = 10_000;
 
 /// As many as can be of the endpoints that are favoured, and as few as can be of all others, in the
-/// order of the pools. What a workload's pods make in all is kept to.
+/// order of the pools.
 ///
 /// The share of requests that some endpoints get grows with their own number and falls with that of
 /// the others, so this gives the most that those favoured can get; the same with all others favoured
-/// gives the least.
-pub fn favouring<'m>(pools: &[&Pool<'m>], favoured: impl Fn(&Pool<'m>) -> bool) -> Vec<u32> {
+/// gives the least. Where a workload has more pods than that makes, the rest is somewhere among the
+/// others: it is counted where that cannot matter (`flat`: all endpoints are alike to the client), or
+/// where there would be no endpoint at all.
+pub fn favouring<'m>(
+    pools: &[&Pool<'m>],
+    flat: bool,
+    favoured: impl Fn(&Pool<'m>) -> bool,
+) -> Vec<u32> {
     let favoured: Vec<bool> = pools.iter().map(|pool| favoured(pool)).collect();
     let pick = |(pool, favoured): (&&Pool<'m>, &bool)| {
         if *favoured { pool.bounds.most.min(MANY) } else { pool.bounds.least.min(MANY) }
@@ -23,21 +29,27 @@ pub fn favouring<'m>(pools: &[&Pool<'m>], favoured: impl Fn(&Pool<'m>) -> bool) 
     for (i, pool) in pools.iter().enumerate() {
         workloads.entry((pool.cluster, pool.span)).or_default().push(i);
     }
+    let nothing = counts.iter().all(|count| *count == 0);
     for members in workloads.into_values() {
+        let one_region =
+            members.windows(2).all(|m| pools[m[0]].zone.region == pools[m[1]].zone.region);
         let total = pools[members[0]].total;
         let sum: u32 = members.iter().map(|&i| counts[i]).sum();
-        // A subset can leave out some of a workload's pools, never so that others get more.
-        let (mut missing, mut surplus) =
-            (total.least.min(MANY).saturating_sub(sum), sum.saturating_sub(total.most.max(1)));
-        for &i in members.iter().filter(|&&i| !favoured[i]) {
-            let room = pools[i].bounds.most.min(MANY) - counts[i];
-            counts[i] += room.min(missing);
-            missing -= room.min(missing);
+        // A subset by zone leaves some of the workload's pods out.
+        let whole = members.len() == pools[members[0]].zones;
+        if whole && (nothing || flat && one_region) {
+            let mut missing = total.least.min(MANY).saturating_sub(sum);
+            for &i in members.iter().filter(|&&i| !favoured[i]) {
+                let more = (pools[i].bounds.most.min(MANY) - counts[i]).min(missing);
+                counts[i] += more;
+                missing -= more;
+            }
         }
+        let mut surplus = sum.saturating_sub(total.most.max(1));
         for &i in members.iter().rev() {
-            let spare = counts[i] - pools[i].bounds.least.min(MANY).min(counts[i]);
-            counts[i] -= spare.min(surplus);
-            surplus -= spare.min(surplus);
+            let less = counts[i].saturating_sub(pools[i].bounds.least).min(surplus);
+            counts[i] -= less;
+            surplus -= less;
         }
     }
     counts

@@ -1,6 +1,7 @@
 //! The way of a client's requests from the host that is called to where they arrive.
 
 use super::Traffic;
+use super::assignment::Preference;
 use super::counts::favouring;
 use super::destination::{Delivery, Destination};
 use super::endpoint::Identity;
@@ -227,7 +228,8 @@ impl<'m> Traffic<'m> {
         case: Case<'_>,
     ) -> Flow {
         let pools: Vec<&Pool<'m>> = destination.pools().collect();
-        let counts = favouring(&pools, |pool| (case.favoured)(pool));
+        let flat = matches!(destination.terms.preference, Preference::None);
+        let counts = favouring(&pools, flat, |pool| (case.favoured)(pool));
         let mut offers = Vec::with_capacity(pools.len());
         for (pool, count) in pools.into_iter().zip(counts) {
             let gone = case.takes_away(pool);

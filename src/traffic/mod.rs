@@ -21,11 +21,12 @@ pub mod story;
 pub mod supply;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
-use crate::mesh::{Host, Mesh};
+use crate::mesh::{Host, Locality, Mesh};
 use crate::placement::Placements;
+use clients::Visit;
 use network::Gateway;
 use route::Router;
 use supply::Supply;
@@ -40,6 +41,9 @@ pub struct Traffic<'m> {
     gateways: BTreeMap<usize, Vec<Gateway<'m>>>,
     /// By host and number of the mesh. Only looked up, never walked, so its order does not show.
     supplies: Mutex<HashMap<(&'m str, usize), Arc<Supply<'m>>>>,
+    /// By cluster.
+    localities: Vec<OnceLock<Vec<Locality>>>,
+    visits: OnceLock<Vec<Visit<'m>>>,
 }
 
 impl<'m> Traffic<'m> {
@@ -55,6 +59,8 @@ impl<'m> Traffic<'m> {
             router: Router::of(mesh),
             gateways: gateways.collect(),
             supplies: Mutex::default(),
+            localities: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
+            visits: OnceLock::new(),
         }
     }
 

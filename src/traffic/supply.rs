@@ -26,6 +26,8 @@ pub struct Pool<'m> {
     pub bounds: Bounds,
     /// How many the workload has in all its zones.
     pub total: Bounds,
+    /// In how many zones it may have some.
+    pub zones: usize,
     /// The weight of each.
     pub weight: u32,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
@@ -145,7 +147,8 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
-        for (zone, bounds) in placement.zones.iter().filter(|(_, z)| z.bounds.most > 0) {
+        let open = || placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
+        for (zone, bounds) in open() {
             let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
             let identity = identity(mesh, cluster, locality, Arc::clone(&own));
             let Endpoint { identity, written, .. } = Endpoint::of_pods(identity, 0);
@@ -156,6 +159,7 @@ impl<'m> Supply<'m> {
                 written,
                 bounds: bounds.bounds,
                 total: placement.total,
+                zones: open().count(),
                 weight: 1,
                 service: Some(service),
                 name,
@@ -184,6 +188,7 @@ impl<'m> Supply<'m> {
             written: written.into(),
             bounds: one,
             total: one,
+            zones: 1,
             weight: entry.weight.as_ref().map_or(1, |w| w.value),
             service: None,
             name: value(entry.address.as_ref()).unwrap_or_default(),

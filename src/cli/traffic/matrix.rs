@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::super::Failed;
 use super::super::args::TrafficFormat;
-use super::{Asked, path, ports, requests, zone_name};
+use super::{Asked, path, requests, zone_name};
 use crate::clusters::ClusterId;
 use crate::mesh::{Host, Locality};
+use crate::traffic::clients::same_zone;
 use crate::traffic::counts::Interval;
 use crate::traffic::flow::Landing;
 use crate::traffic::journey::Way;
@@ -73,10 +74,6 @@ impl Line<'_> {
     }
 }
 
-fn same_zone(a: &Locality, b: &Locality) -> bool {
-    a.zone == b.zone && a.region == b.region
-}
-
 pub(super) fn print(asked: &Asked<'_, '_>, out: &mut dyn Write) -> Result<(), Failed> {
     let wanted = wanted(asked)?;
     let mut lines = Vec::new();
@@ -107,7 +104,7 @@ fn wanted<'m>(asked: &Asked<'_, 'm>) -> Result<Vec<(Host<'m>, u32, Option<Reques
         return Ok(vec![(host, port, None)]);
     }
     let all = asked.mesh().hosts();
-    Ok(all.flat_map(|host| ports(host).into_iter().map(move |port| (host, port, None))).collect())
+    Ok(all.flat_map(|host| host.ports().into_iter().map(move |port| (host, port, None))).collect())
 }
 
 fn lines_of<'m>(

@@ -2,12 +2,12 @@
 //!
 //! Source: `pilot/pkg/model/push_context.go`, `initVirtualServices`, `initSidecarScopes`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scope;
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{Sidecar, VirtualService};
-use crate::mesh::{Client, HostPattern, In, Mesh, fqdn};
+use crate::mesh::{Client, HostPattern, In, Mesh, fqdn, value};
 use crate::traffic::step::{Condition, Step, Verdict, has_labels};
 
 type Key<'m> = (ClusterId, &'m str);
@@ -65,6 +65,25 @@ impl<'m> Index<'m> {
     /// The mesh.
     pub fn mesh(&self) -> &'m Mesh {
         self.mesh
+    }
+
+    /// The namespaces whose clients may get other routes to a host than all others: those that have
+    /// VirtualServices for it or are named by them, and those with Sidecars.
+    pub fn namespaces_apart(&self, plane: ClusterId, host: &str) -> BTreeSet<&'m str> {
+        let exact = self.exact(plane, host).copied();
+        let wildcards = self.wildcards(plane).filter(|(h, _)| HostPattern(h).matches(host));
+        let mut found = BTreeSet::new();
+        for service in exact.chain(wildcards.map(|(_, service)| *service)) {
+            found.insert(service.namespace.as_str());
+            found.extend(service.export_to.iter().map(|to| to.as_str()));
+            let http = service.http.iter().flat_map(|rule| &rule.matches);
+            let l4 = service.tls.iter().chain(&service.tcp).flat_map(|rule| &rule.matches);
+            found.extend(http.filter_map(|m| value(m.source_namespace.as_ref())));
+            found.extend(l4.filter_map(|m| value(m.source_namespace.as_ref())));
+        }
+        let sidecars = self.sidecars.keys().filter(|(of, _)| *of == plane);
+        found.extend(sidecars.map(|(_, namespace)| *namespace));
+        found
     }
 
     pub(super) fn exact(

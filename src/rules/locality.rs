@@ -1,9 +1,13 @@
 //! Locality: does traffic stay in its zone, and does it find another when the zone is lost?
 
+mod coverage;
 pub(super) mod distribute;
 pub(super) mod failover;
+mod networks;
 pub(super) mod outliers;
+mod priority;
 pub(super) mod settings;
+mod texts;
 
 use super::Rule;
 

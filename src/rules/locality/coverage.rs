@@ -113,6 +113,10 @@ pub(super) fn distribute_idle_zone(mesh: &Mesh, found: &mut Findings) {
             continue;
         };
         let zones: Vec<String> = idle.iter().map(|(zone, _)| zone.to_string()).collect();
+        let idle_replicas = match bounds.most {
+            1 => "1 replica stands idle".to_owned(),
+            _ => format!("{bounds} replicas stand idle"),
+        };
         let finding = found.say(
             format!(
                 "no entry of `distribute` sends traffic for `{}` to {}",
@@ -120,9 +124,7 @@ pub(super) fn distribute_idle_zone(mesh: &Mesh, found: &mut Findings) {
                 list(zones.iter().map(String::as_str))
             ),
             entry.from.span,
-            format!(
-                "neither this entry nor another names `{zone}`, where {bounds} replicas stand idle"
-            ),
+            format!("neither this entry nor another names `{zone}`, where {idle_replicas}"),
         );
         for workload in workloads_in(&replicas, zone).take(SHOWN) {
             finding.also(workload.named_at(), format!("has replicas in `{zone}`"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::coverage::{distribute_idle_zone, distribute_rounding, distribute_source_missing};
 use super::texts::{Entry, SHOWN, SettingText, known_zones, settings};
 use crate::finding::{Findings, Fix, Severity};
-use crate::mesh::{LocalityPattern, Lookup, Mesh};
+use crate::mesh::{Locality, LocalityPattern, Lookup, Mesh};
 use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
@@ -250,7 +250,8 @@ fn only_own_zone(entry: Entry<'_>) -> Option<&Text> {
     (!zone.is_empty() && inside(&pattern) && to.all(|(_, p)| inside(&p))).then_some(first)
 }
 
-/// Whether there may be an endpoint that the entry keeps its clients from.
+/// Whether there may be an endpoint that the entry keeps its clients from. A zone without any replica
+/// is said to have none.
 fn may_be_elsewhere<'m>(
     mesh: &'m Mesh,
     placements: &Placements<'m>,
@@ -261,10 +262,13 @@ fn may_be_elsewhere<'m>(
     let subset = text.subset(mesh, host);
     let replicas = placements.of_host(host, text.setting.cluster, subset);
     replicas.is_none_or(|replicas| {
-        let pattern = entry.clients();
-        let mut others = replicas.zones.iter().filter(|(zone, _)| {
-            pattern.zone() != Some(&zone.zone) || pattern.region() != Some(&zone.region)
-        });
-        !replicas.known || others.any(|(_, bounds)| bounds.most > 0)
+        let own = entry.clients();
+        let is_own = |zone: &Locality| {
+            own.zone() == Some(zone.zone.as_str()) && own.region() == Some(zone.region.as_str())
+        };
+        let open = |wanted: bool| {
+            replicas.zones.iter().any(|(zone, b)| is_own(zone) == wanted && b.most > 0)
+        };
+        !replicas.known || open(true) && open(false)
     })
 }

@@ -57,6 +57,7 @@ impl Mesh {
         mesh.readers = mesh.find_readers();
         mesh.places = mesh.clusters.iter().map(|c| mesh.find_places(c.id)).collect();
         mesh.claimed = mesh.find_claimed();
+        mesh.whereabouts = mesh.find_whereabouts();
         mesh
     }
 

@@ -208,6 +208,8 @@ pub struct Mesh {
     places: Vec<Vec<Place>>,
     /// Localities that pods, WorkloadEntries and ServiceEntries claim for themselves.
     claimed: Vec<(ClusterId, Locality)>,
+    /// By number of the mesh.
+    whereabouts: BTreeMap<usize, Whereabouts>,
     /// Positions of the workloads behind each Service.
     backends: Vec<Vec<usize>>,
     /// Clusters with workloads, by the cluster whose Istio objects their proxies get.

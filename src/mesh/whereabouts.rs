@@ -1,6 +1,6 @@
 //! Where clients and endpoints of a mesh can be, and whether that is known of all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lookup::distance;
 use super::{Locality, LocalityPattern, Lookup, Mesh, Role};
@@ -134,7 +134,7 @@ fn in_form(text: &str, locality: &Locality) -> Option<String> {
 impl Mesh {
     /// Whether each cluster of a mesh is in the input: the configuration names them, there are several, or
     /// nothing in the only one speaks of others.
-    pub fn knows_all_clusters(&self, of: ClusterId) -> bool {
+    fn knows_all_clusters(&self, of: ClusterId) -> bool {
         self.configured || self.peers(of).count() > 1 || !self.speaks_of_others(of)
     }
 
@@ -151,7 +151,7 @@ impl Mesh {
 
     /// Whether [`Mesh::places`] has each locality in which a cluster has nodes: nodes and the
     /// configuration tell of all, pools of machines only of their own.
-    pub fn knows_all_places(&self, cluster: ClusterId) -> bool {
+    fn knows_all_places(&self, cluster: ClusterId) -> bool {
         let places = self.places(cluster);
         let told = self.cluster(cluster);
         let by_nodes = places.iter().any(|p| p.nodes.is_some());
@@ -173,12 +173,22 @@ impl Mesh {
 
     /// Where clients and endpoints of the meshes of some clusters can be.
     pub fn whereabouts(&self, of: &[ClusterId]) -> Whereabouts {
-        let mut found = Whereabouts { complete: !of.is_empty(), ..Whereabouts::default() };
-        for &id in of {
-            found.complete &= self.knows_all_clusters(id);
-            for cluster in self.peers(id) {
-                found.extend(self.whereabouts_in(cluster));
-            }
+        let meshes: BTreeSet<usize> = of.iter().map(|id| self.cluster(*id).mesh).collect();
+        let mut found = Whereabouts { complete: !meshes.is_empty(), ..Whereabouts::default() };
+        let known = meshes.into_iter().filter_map(|mesh| self.whereabouts.get(&mesh));
+        known.for_each(|known| found.extend(known.clone()));
+        found
+    }
+
+    /// By number of the mesh.
+    pub(super) fn find_whereabouts(&self) -> BTreeMap<usize, Whereabouts> {
+        let mut found: BTreeMap<usize, Whereabouts> = BTreeMap::new();
+        for cluster in &self.clusters {
+            let all = found.entry(cluster.mesh).or_insert_with(|| Whereabouts {
+                complete: self.knows_all_clusters(cluster.id),
+                ..Whereabouts::default()
+            });
+            all.extend(self.whereabouts_in(cluster));
         }
         found
     }

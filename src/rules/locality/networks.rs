@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::priority::{Key, keys};
 use super::texts::{SettingText, settings};
 use crate::clusters::{Cluster, ClusterId};
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::mesh::{CLUSTER_LABEL, Host, Locality, Mesh, NETWORK_LABEL, REGION_LABEL, ZONE_LABEL};
 use crate::placement::Placements;
+use crate::source::Span;
 
 /// Endpoints that failoverPriority treats alike, or clients.
 struct Group<'m> {
@@ -32,6 +33,11 @@ impl Group<'_> {
     }
 }
 
+/// Whether the client's network goes before all else, so that the other entries count in each network.
+fn is_network_first(keys: &[Key<'_>]) -> bool {
+    keys.first().is_some_and(|key| key.text.as_str() == NETWORK_LABEL)
+}
+
 /// The rank of endpoints for a client, and the entry that decides; lower goes first. Behind a gateway
 /// only cluster and network can be seen. `None` where some label is not known.
 /// Source: `loadbalancer.go`, `applyFailoverPriorityPerLocality`; `ep_filters.go`.
@@ -41,7 +47,7 @@ fn rank_of<'k, 'm>(
     endpoints: &Group<'_>,
     behind_gateway: bool,
 ) -> Option<(usize, Option<&'k Key<'m>>)> {
-    let network_first = keys.first().is_some_and(|key| key.text.as_str() == NETWORK_LABEL);
+    let network_first = is_network_first(keys);
     let mut far = 0;
     for (j, key) in keys.iter().enumerate() {
         let overrides = keys.iter().rev().find_map(|k| k.value.filter(|_| k.label == key.label));
@@ -62,6 +68,11 @@ fn rank_of<'k, 'm>(
 
 pub(super) fn failover_priority_across_networks(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
+    let gateways: Gateways = mesh
+        .clusters()
+        .iter()
+        .filter_map(|cluster| Some((cluster.id, mesh.network_gateway(cluster)?)))
+        .collect();
     for text in settings(mesh) {
         let keys = keys(&text);
         let by_place = |k: &Key<'_>| matches!(k.label, REGION_LABEL | ZONE_LABEL);
@@ -69,31 +80,41 @@ pub(super) fn failover_priority_across_networks(mesh: &Mesh, found: &mut Finding
         if !keys.iter().any(by_place) || host.is_none() && text.setting.rule.is_some() {
             continue;
         }
+        let mut endpoints_of: BTreeMap<usize, Vec<Group<'_>>> = BTreeMap::new();
         for &plane in &text.planes {
             if host.is_some_and(|host| mesh.is_cluster_local(host.name, plane)) {
                 continue;
             }
-            let endpoints = endpoints(mesh, &placements, host, plane);
+            let endpoints = endpoints_of.entry(mesh.cluster(plane).mesh);
+            let endpoints =
+                endpoints.or_insert_with(|| endpoints_in(mesh, &placements, host, plane));
             let clients = clients(mesh, plane);
-            let Some(wrong) = misranked(mesh, &keys, &clients, &endpoints) else {
-                continue;
-            };
-            say_misranked(mesh, &text, &wrong, found);
-            break;
+            if let Some(wrong) = misranked(mesh, &gateways, &keys, &clients, endpoints) {
+                say_misranked(&text, &wrong, found);
+                break;
+            }
         }
     }
 }
 
-fn say_misranked(mesh: &Mesh, text: &SettingText<'_>, wrong: &Misranked<'_>, found: &mut Findings) {
-    let Misranked { key, client, wanted, instead } = wrong;
+/// Clusters whose pods other networks reach through a gateway, and what tells so.
+type Gateways = BTreeMap<ClusterId, Span>;
+
+fn say_misranked(text: &SettingText<'_>, wrong: &Misranked<'_>, found: &mut Findings) {
+    let Misranked { key, client, wanted, instead, gateway, .. } = wrong;
     let at =
         |group: &Group<'_>| format!("`{}` of cluster `{}`", group.locality, group.cluster.name);
-    let finding = found.say(
+    let (subject, label) = (text.subject(), key.label);
+    let message = if wrong.own_network_first {
         format!(
-            "endpoints of {} in other networks rank last, whatever their `{}`",
-            text.subject(),
-            key.label
-        ),
+            "the own network goes first, and endpoints of {subject} in all others rank alike, whatever \
+             their `{label}`"
+        )
+    } else {
+        format!("endpoints of {subject} in other networks rank last, whatever their `{label}`")
+    };
+    let finding = found.say(
+        message,
         key.text.span,
         format!(
             "clients in {} shall ask {} before {}: behind a gateway that has no such label",
@@ -102,9 +123,10 @@ fn say_misranked(mesh: &Mesh, text: &SettingText<'_>, wrong: &Misranked<'_>, fou
             at(instead)
         ),
     );
-    if let Some(gateway) = mesh.network_gateway(wanted.cluster) {
-        finding.also(gateway, format!("the gateway of `{}`", wanted.cluster.name));
+    if wrong.own_network_first {
+        finding.lower(Severity::Warning);
     }
+    finding.also(*gateway, format!("the gateway of `{}`", wanted.cluster.name));
     for (cluster, word) in
         [(wanted.cluster, "reached through its gateway"), (client.cluster, "the clients' network")]
     {
@@ -125,6 +147,9 @@ struct Misranked<'m> {
     client: &'m Group<'m>,
     wanted: &'m Group<'m>,
     instead: &'m Group<'m>,
+    /// What leads to the endpoints that are wanted.
+    gateway: Span,
+    own_network_first: bool,
 }
 
 fn clients(mesh: &Mesh, plane: ClusterId) -> Vec<Group<'_>> {
@@ -137,7 +162,7 @@ fn clients(mesh: &Mesh, plane: ClusterId) -> Vec<Group<'_>> {
 }
 
 /// Where endpoints of a host can be; of any host where there is none.
-fn endpoints<'m>(
+fn endpoints_in<'m>(
     mesh: &'m Mesh,
     placements: &Placements<'m>,
     host: Option<Host<'m>>,
@@ -164,17 +189,18 @@ fn endpoints<'m>(
 /// would go before if their labels could be seen.
 fn misranked<'m>(
     mesh: &Mesh,
+    gateways: &Gateways,
     keys: &[Key<'m>],
     clients: &'m [Group<'m>],
     endpoints: &'m [Group<'m>],
 ) -> Option<Misranked<'m>> {
     clients.iter().find_map(|client| {
         let ranked = endpoints.iter().filter_map(|group| {
-            let far = mesh.in_different_networks(client.cluster, group.cluster)
-                && mesh.network_gateway(group.cluster).is_some();
+            let other = mesh.in_different_networks(client.cluster, group.cluster);
+            let gateway = gateways.get(&group.cluster.id).filter(|_| other);
             let (meant, _) = rank_of(keys, client, group, false)?;
-            let (real, key) = rank_of(keys, client, group, far)?;
-            Some((group, meant, real, key.filter(|_| far)))
+            let (real, key) = rank_of(keys, client, group, gateway.is_some())?;
+            Some((group, meant, real, key.zip(gateway)))
         });
         let ranked: Vec<_> = ranked.collect();
         // By the rank that is meant: who comes first of these, and when.
@@ -185,10 +211,19 @@ fn misranked<'m>(
                 *known = (real, group);
             }
         }
-        ranked.iter().find_map(|&(wanted, meant, real, key)| {
+        ranked.iter().find_map(|&(wanted, meant, real, decided)| {
             let mut behind = first.range(meant + 1..).map(|(_, first)| *first);
             let (_, instead) = behind.find(|(other, _)| *other <= real)?;
-            Some(Misranked { key: *key?, client, wanted, instead })
+            let (key, gateway) = decided?;
+            let own_network_first = is_network_first(keys);
+            Some(Misranked {
+                key: *key,
+                client,
+                wanted,
+                instead,
+                gateway: *gateway,
+                own_network_first,
+            })
         })
     })
 }

@@ -6,6 +6,7 @@ pub(super) mod failover;
 mod networks;
 pub(super) mod outliers;
 mod priority;
+pub(super) mod replaced;
 pub(super) mod settings;
 mod texts;
 

@@ -109,6 +109,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::distribute::RULES,
         locality::failover::RULES,
         locality::outliers::RULES,
+        locality::replaced::RULES,
         locality::settings::RULES,
         services::RULES,
         subsets::RULES,

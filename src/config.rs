@@ -15,6 +15,8 @@ use crate::yaml::{self, Entries, Mismatch};
 /// What a run is told: by `mesh-lint.yaml`, then by the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// The text it comes from.
+    pub file: Option<FileId>,
     /// Clusters by name; inferred where empty.
     pub clusters: Vec<ClusterConfig>,
     /// Settings of rules, by name, alias or room.
@@ -179,6 +181,7 @@ impl Config {
             .map(|e| Mistake { span: e.span, message: e.message })
             .collect();
         let mut config = Self::default();
+        let from = Some(file);
         if let Some(document) = stream.documents.first() {
             let root = document.root();
             unknown_keys(root, &mut mistakes);
@@ -192,6 +195,7 @@ impl Config {
             }
             config = file.unwrap_or_default().check(&mut mistakes, folder, above);
         }
+        config.file = from;
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
 
@@ -263,6 +267,7 @@ impl File {
             self.clusters.iter().map(|(name, c)| c.check(name, mistakes, folder, above)).collect();
         let plain = |texts: Vec<Text>| texts.into_iter().map(|t| t.value).collect();
         Config {
+            file: None,
             clusters,
             rules,
             fail_on,

@@ -125,8 +125,11 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     let resources = Resources::of(&files, &fleet);
     let suppressions = suppressions(sources, &files);
     // The configuration is neither analysed nor passed over.
-    let is_config =
-        |name: &str| matches!(name.rsplit('/').next(), Some("mesh-lint.yaml" | "mesh-lint.yml"));
+    let told = config.file.map(|file| sources.file(file).name.as_str());
+    let is_config = |name: &str| {
+        Some(name) == told
+            || matches!(name.rsplit('/').next(), Some("mesh-lint.yaml" | "mesh-lint.yml"))
+    };
     let files_read = files.len() - skipped.len();
     skipped.retain(|s| !is_config(&s.file));
     let (placed, missing) = (fleet.placed.clone(), fleet.missing.clone());

@@ -93,6 +93,67 @@ const FAULTS: &[Fault] = &[
         &["yaml/duplicate-key"],
     ),
     ("base/cart.yaml", "  ports:\n", "  ports: [\n", &["yaml/syntax"]),
+    (
+        "base/checkout.yaml",
+        "us-east-1/us-east-1a/*: 80",
+        "us-east-1/us-east-1a/*: 70",
+        &["locality/distribute-weights"],
+    ),
+    (
+        "base/checkout.yaml",
+        "from: us-east-1/us-east-1b/*",
+        "from: us-esat-1/us-east-1b/*",
+        &["locality/distribute-from-unknown"],
+    ),
+    (
+        "base/checkout.yaml",
+        "us-east-1/us-east-1c/*: 10",
+        "us-esat-1/us-east-1c/*: 10",
+        &["locality/distribute-to-empty-zone"],
+    ),
+    (
+        "base/checkout.yaml",
+        "        distribute:\n        - from: us-east-1/us-east-1a/*",
+        "        distribute:\n        - from: us-east-1/us-east-1c/*",
+        &["locality/distribute-from-shadowed", "locality/distribute-source-missing"],
+    ),
+    (
+        "base/checkout.yaml",
+        "            us-east-1/us-east-1a/*: 80\n            us-east-1/us-east-1b/*: 10\n            \
+         us-east-1/us-east-1c/*: 10\n",
+        "            us-east-1/us-east-1a/*: 100\n",
+        &["locality/distribute-only-own-zone"],
+    ),
+    (
+        "base/checkout.yaml",
+        "us-east-1/us-east-1c/*: 10",
+        "us-east-1/*: 10",
+        &["locality/distribute-overlapping"],
+    ),
+    (
+        "base/cart.yaml",
+        "          to: us-west-2",
+        "          to: us-west-2a",
+        &["locality/failover-names-zone"],
+    ),
+    (
+        "base/cart.yaml",
+        "        - from: us-west-2\n          to: us-east-1",
+        "        - from: us-east-1\n          to: us-east-1",
+        &["locality/failover-duplicate-from"],
+    ),
+    (
+        "base/redis.yaml",
+        "        - topology.kubernetes.io/region\n        - topology.kubernetes.io/zone",
+        "        - topology.kubernetes.io/zone\n        - topology.kubernetes.io/region",
+        &["locality/failover-priority-order"],
+    ),
+    (
+        "base/redis.yaml",
+        "        - topology.kubernetes.io/zone",
+        "        - topology.istio.io/cluster=nroth",
+        &["locality/failover-priority-label-absent"],
+    ),
 ];
 
 fn files() -> Vec<(String, String)> {

@@ -22,7 +22,13 @@ pub(super) struct Read {
 /// Reads the paths and the configuration.
 pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
-    let mut config = configuration(args, &paths)?;
+    let source::Reading { mut sources, skipped, failures } = source::read(&paths)?;
+    if sources.files().len() == 0 && skipped.is_empty() && !failures.is_empty() {
+        let said: Vec<String> =
+            failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
+        return Err(Failed(said.join("\n")));
+    }
+    let mut config = configuration(args, &paths, &mut sources)?;
     if paths.iter().all(|path| path == Path::new("-")) && args.told().next().is_none() {
         // What comes through a pipe has no name that a glob could know.
         config.clusters.clear();
@@ -30,16 +36,15 @@ pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
     if args.namespace.is_some() {
         config.namespace.clone_from(&args.namespace);
     }
-    let source::Reading { sources, skipped, failures } = source::read(&paths)?;
-    if sources.files().len() == 0 && skipped.is_empty() && !failures.is_empty() {
-        let said: Vec<String> =
-            failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
-        return Err(Failed(said.join("\n")));
-    }
     Ok(Read { sources, config, skipped, failures })
 }
 
-fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
+/// The configuration. Its text is one of the sources, so that findings can point at it.
+fn configuration(
+    args: &Reading,
+    paths: &[PathBuf],
+    sources: &mut Sources,
+) -> Result<Config, Failed> {
     if args.told().next().is_some() {
         let clusters = args.told().map(|(name, path)| ClusterConfig::below(name, path));
         let clusters: Result<_, _> = clusters.collect();
@@ -47,12 +52,18 @@ fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
     }
     let found = args.config.clone().or_else(|| paths.first().and_then(|path| find_upward(path)));
     let Some(file) = found else { return Ok(Config::default()) };
-    let text =
-        std::fs::read_to_string(&file).map_err(|e| Failed(format!("{}: {e}", file.display())))?;
-    let mut sources = Sources::default();
-    let id = sources.add(source::display_name(&file), text)?;
+    let name = source::display_name(&file);
+    let walked = sources.files().find(|(_, source)| source.name == name).map(|(id, _)| id);
+    let id = match walked {
+        Some(id) => id,
+        None => {
+            let text = std::fs::read_to_string(&file);
+            let text = text.map_err(|e| Failed(format!("{}: {e}", file.display())))?;
+            sources.add(name, text)?
+        }
+    };
     let above = above(&file);
-    let parsed = Config::parse(&sources, id, &above).map(|mut config| {
+    let parsed = Config::parse(sources, id, &above).map(|mut config| {
         if !covers(paths, &file) {
             // Whoever checks a part of the repository does not see what is complete in the whole.
             config.clusters.iter_mut().for_each(|c| c.complete = false);

@@ -58,6 +58,8 @@ impl Mesh {
         mesh.backends = mesh.objects.services.iter().map(|s| mesh.find_backends(s)).collect();
         mesh.readers = mesh.find_readers();
         mesh.places = mesh.clusters.iter().map(|c| mesh.find_places(c.id)).collect();
+        mesh.claimed = mesh.find_claimed();
+        mesh.whereabouts = mesh.find_whereabouts();
         mesh
     }
 

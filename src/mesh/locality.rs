@@ -67,10 +67,46 @@ impl LocalityPattern {
                 && part(&self.0.subzone, &locality.subzone)
     }
 
+    /// The region it names, where it names one.
+    pub fn region(&self) -> Option<&str> {
+        Some(self.0.region.as_str()).filter(|r| !is_any(r))
+    }
+
     /// The zone it names, where it names just one.
     pub fn zone(&self) -> Option<&str> {
-        Some(self.0.zone.as_str()).filter(|z| !z.is_empty() && *z != "*")
+        Some(self.0.zone.as_str()).filter(|z| !is_any(z))
     }
+
+    /// The subzone it names, where it names one.
+    pub fn subzone(&self) -> Option<&str> {
+        Some(self.0.subzone.as_str()).filter(|s| !is_any(s))
+    }
+
+    /// Whether it stands for each locality that the other one stands for.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.compare(other, |own, _| own)
+    }
+
+    /// Whether some locality is meant by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.compare(other, |own, other| own || other)
+    }
+
+    /// Compares part by part. `open` is told which of the two parts stand for anything, and says whether
+    /// that is enough.
+    fn compare(&self, other: &Self, open: fn(bool, bool) -> bool) -> bool {
+        let (a, b) = (&self.0, &other.0);
+        let any_region = open(a.region == "*", b.region == "*");
+        let part = |a: &str, b: &str| a == b || open(is_any(a), is_any(b));
+        (any_region || a.region == b.region)
+            && part(&a.zone, &b.zone)
+            && part(&a.subzone, &b.subzone)
+    }
+}
+
+/// Whether a zone or subzone of a pattern stands for anything.
+fn is_any(part: &str) -> bool {
+    part.is_empty() || part == "*"
 }
 
 /// Somewhere in a cluster where nodes stand (or may stand), and what tells so.

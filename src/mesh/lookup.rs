@@ -49,7 +49,7 @@ impl<T> Lookup<T> {
 }
 
 /// Edits between two names: insertions, deletions, replacements.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

@@ -8,11 +8,13 @@ mod graph;
 mod host;
 mod locality;
 mod lookup;
+mod network;
 mod policy;
 mod route;
 mod scaling;
 mod service;
 mod subset;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -38,6 +40,7 @@ pub use service::Host;
 pub use subset::{
     CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of,
 };
+pub use whereabouts::Whereabouts;
 
 /// A resource in a cluster. One that several clusters share is in each of them, at the same place of
 /// the same file.
@@ -203,6 +206,10 @@ pub struct Mesh {
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
     places: Vec<Vec<Place>>,
+    /// Localities that pods, WorkloadEntries and ServiceEntries claim for themselves.
+    claimed: Vec<(ClusterId, Locality)>,
+    /// By number of the mesh.
+    whereabouts: BTreeMap<usize, Whereabouts>,
     /// Positions of the workloads behind each Service.
     backends: Vec<Vec<usize>>,
     /// Clusters with workloads, by the cluster whose Istio objects their proxies get.

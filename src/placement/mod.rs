@@ -21,6 +21,7 @@
 //! `tainttoleration` of Kubernetes.
 
 mod demand;
+mod host;
 mod level;
 mod limits;
 mod nodes;
@@ -45,6 +46,7 @@ use limits::{Index, Limits, Own};
 use nodes::{Asks, Cell, Site};
 use solve::Ground;
 
+pub use host::HostPlacement;
 pub use pin::{Pin, pinned_zone};
 pub use service::ServicePlacement;
 

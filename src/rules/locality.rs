@@ -1,7 +1,12 @@
 //! Locality: does traffic stay in its zone, and does it find another when the zone is lost?
 
+mod coverage;
 pub(super) mod distribute;
 pub(super) mod failover;
 pub(super) mod flows;
+mod networks;
 pub(super) mod outliers;
+mod priority;
+pub(super) mod replaced;
 pub(super) mod settings;
+mod texts;

@@ -126,6 +126,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::failover::RULES,
         locality::flows::RULES,
         locality::outliers::RULES,
+        locality::replaced::RULES,
         locality::settings::RULES,
         services::RULES,
         subsets::RULES,

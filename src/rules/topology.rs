@@ -447,10 +447,11 @@ fn matches_by_zone_alone(mesh: &Mesh) -> Vec<ByZone<'_>> {
     }
     for setting in mesh.locality_settings() {
         let keys = &setting.setting.failover_priority;
-        let zone = keys.iter().position(|k| k.starts_with(ZONE_LABEL));
-        let region = keys.iter().position(|k| k.starts_with(REGION_LABEL));
-        if let Some(z) = zone.filter(|z| region.is_none_or(|r| r > *z)) {
-            found.push((setting.cluster, None, keys[z].span, "this order of failover"));
+        let zone = keys.iter().find(|k| k.starts_with(ZONE_LABEL));
+        // A region that comes too late is a matter of the order.
+        let region = keys.iter().any(|k| k.starts_with(REGION_LABEL));
+        if let Some(zone) = zone.filter(|_| !region) {
+            found.push((setting.cluster, None, zone.span, "this order of failover"));
         }
     }
     for service in &mesh.virtual_services {

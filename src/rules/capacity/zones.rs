@@ -1,7 +1,7 @@
 //! What `distribute` gives to each zone, and who is there to take it.
 
 use crate::kinds::workloads::Workload;
-use crate::mesh::{Host, In, Locality, LocalityPattern, LocalitySetting, Mesh, Subset, subsets_of};
+use crate::mesh::{Host, In, LocalityPattern, LocalitySetting, Mesh, subsets_of};
 use crate::placement::{Bounds, Cause, Placement, Placements};
 use crate::source::{Span, Text};
 
@@ -85,17 +85,20 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
             let rule = setting.rule?;
             subsets_of(rule).find(|s| s.name.span == name.span)
         });
-        let Some(backends) = backends(mesh, placements, host, setting, subset) else { continue };
+        let Some(replicas) = placements.of_host(host, setting.cluster, subset) else { continue };
         let zones_wanted = zones_wanted(&setting);
+        let somewhere = mesh.whereabouts(&[setting.cluster]);
         for entry in setting.resource_distribute() {
             let Some(from) = &entry.from else { continue };
             if !mesh_has(mesh, &setting, from) {
                 continue;
             }
             let first = found.len();
-            for (to, weight) in &entry.to {
+            // A locality that is nowhere in the mesh is a matter of the setting, not of replicas.
+            let there = entry.to.iter().filter(|(to, _)| !somewhere.find(to).is_absent());
+            for (to, weight) in there {
                 let pattern = LocalityPattern::parse(to);
-                let (bounds, known) = backends.matching(&pattern);
+                let bounds = replicas.matching(&pattern);
                 found.push(Share {
                     setting,
                     host,
@@ -104,12 +107,12 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
                     to,
                     weight: weight.value,
                     bounds,
-                    known,
+                    known: replicas.known,
                     one_zone: LocalityPattern::parse(to).zone().is_some(),
                     parts: entry.to.len(),
                     others_have_replicas: false,
                     zones_wanted,
-                    workloads: backends.workloads.clone(),
+                    workloads: replicas.workloads.clone(),
                 });
             }
             let with_replicas = found[first..].iter().filter(|s| s.bounds.most > 0).count();
@@ -149,56 +152,4 @@ fn mesh_has(mesh: &Mesh, setting: &LocalitySetting<'_>, from: &str) -> bool {
         let places = mesh.places(c.id);
         places.is_empty() || places.iter().any(|p| pattern.matches(&p.locality))
     })
-}
-
-/// The replicas behind a host.
-struct Backends<'m> {
-    zones: Vec<(Locality, Bounds)>,
-    known: bool,
-    workloads: Vec<(&'m In<Workload>, Placement)>,
-}
-
-impl Backends<'_> {
-    fn matching(&self, pattern: &LocalityPattern) -> (Bounds, bool) {
-        let here = self.zones.iter().filter(|(zone, _)| pattern.matches(zone));
-        (here.map(|(_, b)| *b).fold(Bounds::default(), Bounds::plus), self.known)
-    }
-}
-
-/// `None` where the host has no workload in the input.
-fn backends<'m>(
-    mesh: &'m Mesh,
-    placements: &Placements<'m>,
-    host: Host<'m>,
-    setting: LocalitySetting<'m>,
-    subset: Option<Subset<'m>>,
-) -> Option<Backends<'m>> {
-    let mut all = Backends { zones: Vec::new(), known: true, workloads: Vec::new() };
-    for service in host.services_of_mesh(setting.cluster) {
-        let here = placements.of_service(service);
-        if here.workloads.is_empty() && here.pods.is_empty() {
-            // Somewhere else there may be pods of it.
-            all.known = false;
-            continue;
-        }
-        // Nodes without a region have none; of pools and selectors it may only be unknown.
-        let by_nodes = mesh.places(service.cluster).iter().any(|p| p.nodes.is_some());
-        all.known &=
-            here.known && (by_nodes || here.zones.keys().all(|zone| !zone.region.is_empty()));
-        let in_subset = |w: &In<Workload>| subset.is_none_or(|s| s.may_select(mesh, w));
-        match subset {
-            None => {
-                all.zones.extend(here.zones.iter().map(|(zone, bounds)| (zone.clone(), *bounds)));
-            }
-            Some(_) => {
-                all.known &= here.pods.is_empty();
-                let of = here.workloads.iter().filter(|(w, _)| in_subset(w));
-                let zones =
-                    of.flat_map(|(_, p)| p.zones.iter().map(|(zone, z)| (zone.clone(), z.bounds)));
-                all.zones.extend(zones);
-            }
-        }
-        all.workloads.extend(here.workloads.into_iter().filter(|(w, _)| in_subset(w)));
-    }
-    (!all.workloads.is_empty() || !all.zones.is_empty()).then_some(all)
 }

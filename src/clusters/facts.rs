@@ -137,6 +137,8 @@ pub struct Facts {
     pub networks: Vec<(Text, Text)>,
     /// Its MeshConfig.
     pub mesh_config: Vec<MeshConfig>,
+    /// Whether it is installed for ambient.
+    pub ambient: bool,
 }
 
 impl Facts {
@@ -194,6 +196,7 @@ impl Facts {
             let role = if config { Role::ConfigOfExternal } else { Role::Remote };
             self.role.push((role, profile.span));
         }
+        self.ambient |= is_ambient(install.profile.as_ref());
         push(&mut self.version, install.version.as_ref().or(install.tag.as_ref()), origin);
         push(&mut self.revision, install.revision.as_ref(), origin);
         push(&mut self.system_namespace, install.namespace.as_ref(), origin);
@@ -209,6 +212,7 @@ impl Facts {
     /// Learns what Helm values tell.
     pub(super) fn learn_values(&mut self, values: &Values, origin: Origin) {
         let global = &values.global;
+        self.ambient |= is_ambient(values.profile.as_ref());
         push(&mut self.name, global.multi_cluster.cluster_name.as_ref(), origin);
         push(&mut self.name, values.multi_cluster.cluster_name.as_ref(), origin);
         push(&mut self.name, values.pilot.env.get("CLUSTER_ID"), origin);
@@ -310,6 +314,10 @@ impl Facts {
     }
 }
 
+fn is_ambient(profile: Option<&Text>) -> bool {
+    profile.is_some_and(|profile| profile.as_str() == "ambient")
+}
+
 /// Adds a fact; an empty value tells nothing.
 fn push(facts: &mut Vec<Fact>, value: Option<&Text>, origin: Origin) {
     let Some(value) = value.filter(|v| !v.is_empty()) else { return };
@@ -365,6 +373,7 @@ impl Facts {
         self.role.append(&mut other.role);
         self.networks.append(&mut other.networks);
         self.mesh_config.append(&mut other.mesh_config);
+        self.ambient |= other.ambient;
     }
 
     /// Takes in what values for all clusters tell, where the cluster's own tell nothing.
@@ -378,6 +387,7 @@ impl Facts {
             self.role = defaults.role;
         }
         self.mesh_config.append(&mut defaults.mesh_config);
+        self.ambient |= defaults.ambient;
     }
 
     /// What is told twice and differently; several revisions and versions may live side by side.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Client, In, Lookup, Mesh, of_namespace, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::networking::ServiceEntry;
+use crate::kinds::networking::{Gateway, ServiceEntry};
 use crate::kinds::workloads::{PodSpec, Workload};
 use crate::yaml::Entries;
 
@@ -102,7 +102,7 @@ impl Mesh {
         let near = self.workloads_in.get(&(service.cluster, service.namespace.clone()));
         let selected = |i: &usize| {
             let workload = &self.workloads[*i];
-            selects(selector, &workload.template.metadata.labels) && !is_owned(workload)
+            selects(selector, &workload.template.metadata.labels) && !workload.is_owned()
         };
         near.into_iter().flatten().copied().filter(selected).collect()
     }
@@ -189,9 +189,30 @@ impl Mesh {
         match told {
             Some((_, local)) => local.as_ref().is_some_and(|l| l.value),
             None => {
-                host.contains(".kube-system.svc.") || host.starts_with("kubernetes.default.svc.")
+                let plane =
+                    format!(".{}.svc.", self.cluster(control_plane).facts.system_namespace());
+                host.contains(".kube-system.svc.")
+                    || host.starts_with("kubernetes.default.svc.")
+                    || host.starts_with("istiod") && host.contains(&plane)
             }
         }
+    }
+
+    /// Whether a Service leads to pods of a gateway.
+    pub fn is_gateway(&self, service: &In<Service>) -> bool {
+        let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
+            return service.meta.label("topology.istio.io/network").is_some();
+        };
+        let names = |key| value(selector.get(key)).is_some_and(|v| v.contains("gateway"));
+        let chosen = |gateway: &&In<Gateway>| {
+            gateway.cluster == service.cluster
+                && !gateway.selector.is_empty()
+                && selects(&gateway.selector, selector)
+        };
+        names("istio")
+            || selector.get("gateway.networking.k8s.io/gateway-name").is_some()
+            || service.meta.label("topology.istio.io/network").is_some()
+            || self.gateways.iter().find(chosen).is_some()
     }
 }
 
@@ -200,7 +221,9 @@ fn selects(selector: &Entries<crate::source::Text>, labels: &Entries<crate::sour
     selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
 }
 
-/// Whether another workload made it: a ReplicaSet of a Deployment or Rollout, as a dump has them.
-fn is_owned(workload: &In<Workload>) -> bool {
-    workload.meta.kind.as_str() == "ReplicaSet" && !workload.meta.owners.is_empty()
+impl In<Workload> {
+    /// Whether another workload made it: a ReplicaSet of a Deployment or Rollout, as a dump has them.
+    pub fn is_owned(&self) -> bool {
+        self.meta.kind.as_str() == "ReplicaSet" && !self.meta.owners.is_empty()
+    }
 }

@@ -19,8 +19,8 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Pairs of Services of one host in different clusters of one mesh, told by different texts: the first
-/// cluster's with each other's. Hosts that never leave their cluster, and clusters with alternatives,
-/// are left out.
+/// cluster's with each other's. Hosts that never leave their cluster, gateways, which clients of the mesh
+/// do not call by their Service, and clusters with alternatives are left out.
 fn pairs(mesh: &Mesh) -> Vec<(Host<'_>, &In<Service>, &In<Service>)> {
     let mut found = Vec::new();
     for host in mesh.hosts() {
@@ -31,7 +31,8 @@ fn pairs(mesh: &Mesh) -> Vec<(Host<'_>, &In<Service>, &In<Service>)> {
         for services in by_mesh.into_values() {
             let [first, others @ ..] = services.as_slice() else { continue };
             let alternatives = services.windows(2).any(|two| two[0].cluster == two[1].cluster);
-            if alternatives || mesh.is_cluster_local(host.name, first.cluster) {
+            let local = services.iter().any(|s| mesh.is_cluster_local(host.name, s.cluster));
+            if alternatives || local || services.iter().any(|s| mesh.is_gateway(s)) {
                 continue;
             }
             let others = others.iter().filter(|s| !s.is_same_text(first));
@@ -155,14 +156,14 @@ fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
-        // A cluster's or network's own name is no other software.
-        let own = |text: &str| {
-            mesh.clusters().iter().any(|c| c.is_called(text) || value(c.network()) == Some(text))
+        let alike = |here: &str, there: &str| {
+            here == there
+                || without_own_name(mesh.cluster(one.cluster), here)
+                    == without_own_name(mesh.cluster(other.cluster), there)
         };
-        let differs = right.iter().find(|(key, want)| {
-            let their = value(left.get(key));
-            their != Some(want.as_str()) && !(own(want) && their.is_some_and(own))
-        });
+        let differs = right
+            .iter()
+            .find(|(key, want)| !value(left.get(key)).is_some_and(|their| alike(their, want)));
         let missing = left.iter().find(|(key, _)| right.get(key).is_none());
         let (key, at, there) = match (differs, missing) {
             (Some((key, want)), _) => (key, want.span, format!("`{key}: {want}` in `{b}`")),
@@ -181,6 +182,25 @@ fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
         };
         finding.help("one host is one software: select alike, or give the two their own names");
     }
+}
+
+/// A value without the name that a cluster or its network has, where that is a word of it: neither
+/// `east` nor `cart-east` is other software than `west` and `cart-west`.
+fn without_own_name(cluster: &Cluster, text: &str) -> String {
+    let names =
+        [Some(cluster.name.as_str()), value(cluster.istio_name()), value(cluster.network())];
+    let mut names: Vec<&str> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    let end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    for name in names {
+        for (at, _) in text.match_indices(name) {
+            let (before, after) = (&text[..at], &text[at + name.len()..]);
+            if end(before.chars().next_back()) && end(after.chars().next()) {
+                return format!("{before}*{after}");
+            }
+        }
+    }
+    text.to_owned()
 }
 
 /// A name that clients look up before a VirtualService can route their requests.

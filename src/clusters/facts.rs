@@ -139,6 +139,8 @@ pub struct Facts {
     pub mesh_config: Vec<MeshConfig>,
     /// Whether it is installed for ambient.
     pub ambient: bool,
+    /// Whether istiod hands the roots of `caCertificates` to proxies.
+    pub multiple_roots: bool,
 }
 
 impl Facts {
@@ -228,6 +230,7 @@ impl Facts {
         for key in ["EXTERNAL_CA", "ENABLE_CA_SERVER", "PILOT_CERT_PROVIDER"] {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
+        self.multiple_roots |= is_on(values.pilot.env.get(MULTIPLE_ROOTS));
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
@@ -283,6 +286,7 @@ impl Facts {
         let env = |name: &str| istiod.env.iter().rev().find(|e| e.name == name)?.value.as_ref();
         push(&mut self.name, env("CLUSTER_ID"), Origin::Istiod);
         push(&mut self.revision, env("REVISION"), Origin::Istiod);
+        self.multiple_roots |= is_on(env(MULTIPLE_ROOTS));
         self.role.push((Role::Primary, deployment.meta.kind.span));
         if let Some(image) = &istiod.image
             && let Some((_, tag)) = image.rsplit_once(':')
@@ -312,6 +316,13 @@ impl Facts {
             }
         }
     }
+}
+
+/// The feature of istiod that hands out the roots of `caCertificates`.
+const MULTIPLE_ROOTS: &str = "ISTIO_MULTIROOT_MESH";
+
+fn is_on(told: Option<&Text>) -> bool {
+    told.is_some_and(|told| told.as_str() == "true")
 }
 
 fn is_ambient(profile: Option<&Text>) -> bool {
@@ -374,6 +385,7 @@ impl Facts {
         self.networks.append(&mut other.networks);
         self.mesh_config.append(&mut other.mesh_config);
         self.ambient |= other.ambient;
+        self.multiple_roots |= other.multiple_roots;
     }
 
     /// Takes in what values for all clusters tell, where the cluster's own tell nothing.
@@ -388,6 +400,7 @@ impl Facts {
         }
         self.mesh_config.append(&mut defaults.mesh_config);
         self.ambient |= defaults.ambient;
+        self.multiple_roots |= defaults.multiple_roots;
     }
 
     /// What is told twice and differently; several revisions and versions may live side by side.

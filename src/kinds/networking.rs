@@ -213,7 +213,7 @@ pub struct HttpRoute {
     /// What is tried again.
     pub retries: Option<Spanned<Retries>>,
     /// A copy of the traffic.
-    pub mirror: Option<Destination>,
+    pub mirror: Option<Spanned<Destination>>,
     /// Copies of the traffic.
     pub mirrors: Vec<Mirror>,
 }
@@ -259,7 +259,7 @@ pub struct Retries {
 #[serde(default)]
 pub struct Mirror {
     /// Where to.
-    pub destination: Option<Destination>,
+    pub destination: Option<Spanned<Destination>>,
 }
 
 /// Which VirtualService goes on.

@@ -6,7 +6,18 @@ use std::fs;
 use std::process::{Command, Output};
 
 const FORMATS: [&str; 6] = ["human", "concise", "json", "sarif", "github", "markdown"];
-const NODE: &str = "apiVersion: v1\nkind: Node\nmetadata: {name: node-a}\n";
+/// A node without a zone, and a setting that asks for zones.
+const NODE: &str = "apiVersion: v1\nkind: Node\nmetadata: {name: node-a}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: cart, namespace: shop}
+spec:
+  host: cart
+  trafficPolicy:
+    outlierDetection: {consecutive5xxErrors: 5, maxEjectionPercent: 100}
+    loadBalancer: {localityLbSetting: {enabled: true}}
+";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n";
 
 fn run(args: &[&str], folder: &std::path::Path) -> Output {
@@ -130,15 +141,17 @@ fn further_reports_go_to_files() {
 
 #[test]
 fn comments_and_annotations_silence_a_finding() {
-    let comment = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-a # mesh-lint: ignore[topology/node-without-zone]\n";
-    assert_eq!(code(&["check"], &[("a.yaml", comment)]), Some(0));
-    let above =
-        "apiVersion: v1\nkind: Node\nmetadata:\n  # mesh-lint: ignore[topology]\n  name: node-a\n";
-    assert_eq!(code(&["check"], &[("a.yaml", above)]), Some(0));
-    let annotated = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-a\n  annotations: {mesh-lint.io/ignore: node-without-zone}\n";
-    assert_eq!(code(&["check"], &[("a.yaml", annotated)]), Some(0));
-    let other = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-a # mesh-lint: ignore[subsets/empty-subset]\n";
-    assert_eq!(code(&["check"], &[("a.yaml", other)]), Some(1));
+    let code = |metadata: &str| {
+        let text = NODE.replacen("metadata: {name: node-a}", metadata, 1);
+        code(&["check"], &[("a.yaml", &text)])
+    };
+    let comment = |rules: &str| format!("metadata:\n  name: node-a # mesh-lint: ignore[{rules}]");
+    assert_eq!(code(&comment("topology/node-without-zone")), Some(0));
+    assert_eq!(code("metadata:\n  # mesh-lint: ignore[topology]\n  name: node-a"), Some(0));
+    let annotated =
+        "metadata:\n  name: node-a\n  annotations: {mesh-lint.io/ignore: node-without-zone}";
+    assert_eq!(code(annotated), Some(0));
+    assert_eq!(code(&comment("subsets/empty-subset")), Some(1));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes
 use crate::config::Config;
 use crate::kinds::file::Manifests;
 use crate::kinds::{Meta, Object, View};
-use crate::source::{Skipped, Sources, Text};
+use crate::source::{FileId, Skipped, Sources, Text};
 
 /// Finds the clusters and gives each resource to those it belongs to.
 pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
@@ -179,6 +179,7 @@ impl Assembly<'_, '_> {
         fleet.members.sort_by_key(|m| (m.object.meta.span, m.cluster));
         self.note_files(&mut fleet, &ids, &passed);
         learn(&mut fleet);
+        fleet.patched = self.patched(deliveries);
         for (delivery, targets) in deliveries.iter().zip(targets) {
             for cluster in targets.iter().filter_map(|seed| ids.get(seed)) {
                 fleet.clusters[cluster.index()].facts.absorb(delivery.facts.clone());
@@ -229,6 +230,17 @@ impl Assembly<'_, '_> {
     fn member(&self, cluster: ClusterId, object: Arc<Object>) -> Member {
         let namespace = namespace_of(&object.meta, self.config);
         Member { cluster, namespace, object }
+    }
+
+    /// The files of deliveries that change what they bring.
+    fn patched(&self, deliveries: &[Delivery]) -> BTreeSet<FileId> {
+        let patched = deliveries.iter().filter(|d| d.is_patched).filter_map(|d| d.folder.as_ref());
+        let of = |folder: &String| {
+            let roots = self.graph.roots(|node| folder_of(self.tree.name(node.file)) == folder);
+            let built = roots.into_iter().flat_map(|root| self.graph.files(root));
+            built.chain(self.tree.below(folder)).collect::<Vec<_>>()
+        };
+        patched.flat_map(of).map(|file| self.tree.files[file].file).collect()
     }
 
     /// Files that are not applied by themselves, and why.

@@ -36,6 +36,8 @@ pub(super) struct Delivery {
     pub folder: Option<String>,
     /// Whether folders below are brought too, where there is no kustomization.
     pub recursive: bool,
+    /// Whether what is brought differs from what the folder makes.
+    pub is_patched: bool,
     /// Values files that are used.
     pub files: Vec<usize>,
     /// What values tell of the cluster.
@@ -61,6 +63,7 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                         to,
                         folder: None,
                         recursive: false,
+                        is_patched: false,
                         files: Vec::new(),
                         facts,
                     });
@@ -89,7 +92,8 @@ fn flux(tree: &Tree<'_>, from: usize, spec: &FluxKustomization) -> Option<Delive
     let folder = resolve(tree, from, spec.path.as_ref()?)?;
     let to = of_kube_config(spec.kube_config.as_ref());
     let (files, facts) = (Vec::new(), Facts::default());
-    Some(Delivery { from, to, folder: Some(folder), recursive: true, files, facts })
+    let is_patched = !spec.patches.is_empty();
+    Some(Delivery { from, to, folder: Some(folder), recursive: true, is_patched, files, facts })
 }
 
 /// `east` of a Secret called `east-kubeconfig`.
@@ -146,6 +150,9 @@ impl Rendered<'_, '_> {
             from: self.file,
             to: self.target(&app.destination),
             recursive: sources.iter().any(|s| s.directory.recurse),
+            is_patched: sources
+                .iter()
+                .any(|s| !s.kustomize.patches.is_empty() || !s.kustomize.replicas.is_empty()),
             folder,
             files,
             facts,

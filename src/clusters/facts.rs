@@ -137,6 +137,10 @@ pub struct Facts {
     pub networks: Vec<(Text, Text)>,
     /// Its MeshConfig.
     pub mesh_config: Vec<MeshConfig>,
+    /// Whether it is installed for ambient.
+    pub ambient: bool,
+    /// Whether istiod hands the roots of `caCertificates` to proxies.
+    pub multiple_roots: bool,
 }
 
 impl Facts {
@@ -194,6 +198,7 @@ impl Facts {
             let role = if config { Role::ConfigOfExternal } else { Role::Remote };
             self.role.push((role, profile.span));
         }
+        self.ambient |= is_ambient(install.profile.as_ref());
         push(&mut self.version, install.version.as_ref().or(install.tag.as_ref()), origin);
         push(&mut self.revision, install.revision.as_ref(), origin);
         push(&mut self.system_namespace, install.namespace.as_ref(), origin);
@@ -209,6 +214,7 @@ impl Facts {
     /// Learns what Helm values tell.
     pub(super) fn learn_values(&mut self, values: &Values, origin: Origin) {
         let global = &values.global;
+        self.ambient |= is_ambient(values.profile.as_ref());
         push(&mut self.name, global.multi_cluster.cluster_name.as_ref(), origin);
         push(&mut self.name, values.multi_cluster.cluster_name.as_ref(), origin);
         push(&mut self.name, values.pilot.env.get("CLUSTER_ID"), origin);
@@ -224,6 +230,7 @@ impl Facts {
         for key in ["EXTERNAL_CA", "ENABLE_CA_SERVER", "PILOT_CERT_PROVIDER"] {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
+        self.multiple_roots |= is_on(values.pilot.env.get(MULTIPLE_ROOTS));
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
@@ -279,6 +286,7 @@ impl Facts {
         let env = |name: &str| istiod.env.iter().rev().find(|e| e.name == name)?.value.as_ref();
         push(&mut self.name, env("CLUSTER_ID"), Origin::Istiod);
         push(&mut self.revision, env("REVISION"), Origin::Istiod);
+        self.multiple_roots |= is_on(env(MULTIPLE_ROOTS));
         self.role.push((Role::Primary, deployment.meta.kind.span));
         if let Some(image) = &istiod.image
             && let Some((_, tag)) = image.rsplit_once(':')
@@ -308,6 +316,17 @@ impl Facts {
             }
         }
     }
+}
+
+/// The feature of istiod that hands out the roots of `caCertificates`.
+const MULTIPLE_ROOTS: &str = "ISTIO_MULTIROOT_MESH";
+
+fn is_on(told: Option<&Text>) -> bool {
+    told.is_some_and(|told| told.as_str() == "true")
+}
+
+fn is_ambient(profile: Option<&Text>) -> bool {
+    profile.is_some_and(|profile| profile.as_str() == "ambient")
 }
 
 /// Adds a fact; an empty value tells nothing.
@@ -365,6 +384,8 @@ impl Facts {
         self.role.append(&mut other.role);
         self.networks.append(&mut other.networks);
         self.mesh_config.append(&mut other.mesh_config);
+        self.ambient |= other.ambient;
+        self.multiple_roots |= other.multiple_roots;
     }
 
     /// Takes in what values for all clusters tell, where the cluster's own tell nothing.
@@ -378,6 +399,8 @@ impl Facts {
             self.role = defaults.role;
         }
         self.mesh_config.append(&mut defaults.mesh_config);
+        self.ambient |= defaults.ambient;
+        self.multiple_roots |= defaults.multiple_roots;
     }
 
     /// What is told twice and differently; several revisions and versions may live side by side.

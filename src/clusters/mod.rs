@@ -137,6 +137,8 @@ pub struct Fleet {
     pub skipped: Vec<Skipped>,
     /// Files with resources that belong to no cluster of the configuration.
     pub homeless: Vec<FileId>,
+    /// Files whose resources Flux or Argo CD change in ways that are not followed.
+    pub patched: BTreeSet<FileId>,
     /// Paths in kustomizations that lead nowhere within the input.
     pub missing: Vec<Text>,
 }

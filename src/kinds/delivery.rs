@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::control_plane::Values;
+use super::networking::Anything;
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, Value};
 
@@ -83,6 +84,8 @@ pub struct FluxKustomization {
     pub kube_config: Option<KubeConfig>,
     /// Namespace of everything in it.
     pub target_namespace: Option<Text>,
+    /// What changes what the folder makes.
+    pub patches: Vec<Anything>,
 }
 
 /// A kubeconfig in a Secret.
@@ -160,6 +163,18 @@ pub struct Source {
     pub helm: Helm,
     /// How a folder of plain manifests is read.
     pub directory: Directory,
+    /// What changes what the folder makes.
+    pub kustomize: KustomizeOptions,
+}
+
+/// `kustomize` of a source.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct KustomizeOptions {
+    /// Patches.
+    pub patches: Vec<Anything>,
+    /// Numbers of replicas.
+    pub replicas: Vec<Anything>,
 }
 
 /// `directory` of a source.

@@ -220,7 +220,7 @@ pub struct HttpRoute {
     /// What is tried again.
     pub retries: Option<Spanned<Retries>>,
     /// A copy of the traffic.
-    pub mirror: Option<Destination>,
+    pub mirror: Option<Spanned<Destination>>,
     /// Which part of the requests is copied; all where absent.
     #[serde(rename = "mirrorPercentage")]
     pub mirror_percentage: Option<Percent>,
@@ -282,7 +282,7 @@ pub struct Retries {
 #[serde(default)]
 pub struct Mirror {
     /// Where to.
-    pub destination: Option<Destination>,
+    pub destination: Option<Spanned<Destination>>,
     /// Which part of the requests is copied; all where absent.
     pub percentage: Option<Percent>,
 }

@@ -38,7 +38,7 @@ impl Mesh {
         mesh.take_problems(files, sources);
         let guessed =
             fleet.placed.iter().filter(|p| p.origin == Origin::Shared && p.clusters.len() > 1);
-        mesh.assumed = guessed.map(|p| p.file).collect();
+        mesh.assumed = guessed.map(|p| p.file).chain(fleet.patched.iter().copied()).collect();
         let mut members = fleet.members;
         members.sort_by_key(|m| (m.cluster, m.object.meta.span));
         mesh.alternatives = alternatives(&members);

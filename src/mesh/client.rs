@@ -44,7 +44,47 @@ impl LabelValue<'_> {
     }
 }
 
+/// What makes a sidecar answer DNS.
+const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
+
 impl Mesh {
+    /// Whether some proxy of a client group is known to answer DNS, so that names resolve which another
+    /// cluster defines: by the mesh's configuration, by the annotation of a pod, or as part of ambient,
+    /// where ztunnel does. Sources: `pkg/dns/client`, `cni/pkg/repair`.
+    pub fn answers_dns(&self, client: &Client<'_>) -> bool {
+        let facts = &self.cluster(client.cluster).facts;
+        let by_mesh = facts
+            .mesh_config
+            .iter()
+            .any(|c| value(c.default_config.proxy_metadata.get(DNS_CAPTURE)) == Some("true"));
+        let ambient = |label: Option<&Text>| value(label).is_some_and(|mode| mode == "ambient");
+        let by_namespace = self
+            .namespace(client.cluster, client.namespace)
+            .found()
+            .is_some_and(|ns| ambient(ns.meta.label("istio.io/dataplane-mode")));
+        by_mesh
+            || facts.ambient
+            || by_namespace
+            || self.workloads_in(client.cluster, client.namespace).any(|w| {
+                let template = &w.template.metadata;
+                let config = value(template.annotations.get("proxy.istio.io/config"));
+                let env = w.template.spec.containers.iter().flat_map(|c| &c.env);
+                config.is_some_and(captures_dns)
+                    || ambient(template.labels.get("istio.io/dataplane-mode"))
+                    || env
+                        .filter(|e| e.name == DNS_CAPTURE)
+                        .any(|e| value(e.value.as_ref()) == Some("true"))
+            })
+    }
+
+    /// Whether something of the input is applied to a namespace of a cluster, so that it exists there.
+    pub fn lives_in(&self, cluster: ClusterId, namespace: &str) -> bool {
+        let istio = |o: &super::IstioObject| o.cluster == cluster && o.namespace == namespace;
+        self.has_seen(cluster, "Service", namespace)
+            || self.workloads_in(cluster, namespace).next().is_some()
+            || self.istio_objects.iter().any(istio)
+    }
+
     /// A label of a client's pods, with those that Istio adds by the place they run in.
     ///
     /// Source: `serviceregistry/util/label`, `AugmentLabels`: what the place tells goes first, except
@@ -79,4 +119,11 @@ impl Mesh {
             _ => own(),
         }
     }
+}
+
+/// Whether a ProxyConfig, written in YAML or JSON, makes a sidecar answer DNS.
+fn captures_dns(config: &str) -> bool {
+    config.split_once(DNS_CAPTURE).is_some_and(|(_, told)| {
+        told.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).starts_with("true")
+    })
 }

@@ -34,7 +34,7 @@ pub use host::{HostPattern, fqdn, short};
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
 pub use policy::{AppliedRule, Choice, LocalitySetting};
-pub use route::Route;
+pub use route::{Route, Share};
 pub use scaling::Scaler;
 pub use service::Host;
 pub use subset::{
@@ -337,7 +337,7 @@ impl Mesh {
 
     /// Whether nobody can tell that an object is really in its cluster: several clusters are there and
     /// nothing says whose its file is, or the cluster has several texts for it, of which only one can
-    /// be applied at a time. No rule may build on it that something is missing.
+    /// be applied at a time, or what delivers it patches it on its way. No rule may build on it that something is missing.
     pub fn is_assumed(&self, meta: &Meta) -> bool {
         meta.file.is_some_and(|file| self.assumed.contains(&file))
             || self.alternatives.contains(&meta.span)
@@ -432,7 +432,7 @@ fn of_namespace<'m, S>(
     found.into_iter().flatten().map(|&i| &objects[i])
 }
 
-/// Names of clusters for a message: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
+/// Names for a message: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
 pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(|n| format!("`{n}`")).collect();
     match quoted.split_last() {

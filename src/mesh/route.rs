@@ -18,6 +18,19 @@ pub struct Route<'m> {
     pub destination: &'m Spanned<Destination>,
     /// The full name of its host.
     pub host: String,
+    /// What requests are sent here.
+    pub share: Share,
+}
+
+/// What requests a destination gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All of its rule, or a part by weight.
+    Some,
+    /// None yet: its weight is 0.
+    None,
+    /// Copies, whose answers nobody waits for.
+    Copies,
 }
 
 impl<'m> Route<'m> {
@@ -66,9 +79,28 @@ impl HttpRoute {
 }
 
 impl Mesh {
-    /// All destinations of all VirtualServices, in the order of the input.
+    /// All destinations of all VirtualServices, in the order of the input; mirrors are apart.
     pub fn routes(&self) -> Vec<Route<'_>> {
         self.virtual_services.iter().flat_map(routes_of).collect()
+    }
+
+    /// Where copies of requests go.
+    pub fn mirrors(&self) -> impl Iterator<Item = Route<'_>> {
+        self.virtual_services.iter().flat_map(|service| {
+            service.http.iter().flat_map(move |rule| {
+                let mirrors = rule.mirrors.iter().filter_map(|m| m.destination.as_ref());
+                rule.mirror.iter().chain(mirrors).filter_map(move |destination| {
+                    let host = fqdn(destination.host.as_ref()?, &service.namespace);
+                    Some(Route {
+                        service,
+                        rule: Some(rule),
+                        destination,
+                        host,
+                        share: Share::Copies,
+                    })
+                })
+            })
+        })
     }
 
     /// Routes by the host they lead to.
@@ -145,12 +177,15 @@ impl Mesh {
 
 fn routes_of(service: &In<VirtualService>) -> impl Iterator<Item = Route<'_>> {
     let http = service.http.iter();
-    let http = http.flat_map(|rule| rule.route.iter().map(move |r| (Some(rule), r)));
+    let http = http.flat_map(|rule| rule.route.iter().map(move |r| (Some(rule), &rule.route, r)));
     let l4 = service.tls.iter().chain(&service.tcp);
-    let l4 = l4.flat_map(|rule| rule.route.iter().map(|r| (None, r)));
-    http.chain(l4).filter_map(move |(rule, route)| {
+    let l4 = l4.flat_map(|rule| rule.route.iter().map(|r| (None, &rule.route, r)));
+    http.chain(l4).filter_map(move |(rule, all, route)| {
         let destination = route.destination.as_ref()?;
         let host = fqdn(destination.host.as_ref()?, &service.namespace);
-        Some(Route { service, rule, destination, host })
+        // A weight of 0 counts beside others alone.
+        let idle = all.len() > 1 && route.weight.as_ref().is_some_and(|w| w.value == 0);
+        let share = if idle { Share::None } else { Share::Some };
+        Some(Route { service, rule, destination, host, share })
     })
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Client, In, Lookup, Mesh, of_namespace, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::networking::{self, ServiceEntry};
+use crate::kinds::networking::{Gateway, ServiceEntry};
 use crate::kinds::workloads::{PodSpec, Workload};
 use crate::yaml::Entries;
 
@@ -127,23 +127,9 @@ impl Mesh {
         let near = self.workloads_in.get(&(service.cluster, service.namespace.clone()));
         let selected = |i: &usize| {
             let workload = &self.workloads[*i];
-            selects(selector, &workload.template.metadata.labels) && !is_owned(workload)
+            selects(selector, &workload.template.metadata.labels) && !workload.is_owned()
         };
         near.into_iter().flatten().copied().filter(selected).collect()
-    }
-
-    /// Whether the pods behind a Service are a gateway, which is called from outside of the mesh or
-    /// between networks: some Gateway is bound to them, or the Service leads to a network.
-    pub fn is_gateway(&self, service: &In<Service>) -> bool {
-        let leads = service.meta.label(super::NETWORK_LABEL).is_some();
-        let selector = service.selector.as_ref();
-        let bound = |gateway: &networking::Gateway| {
-            let same = |(key, want): &(crate::source::Text, crate::source::Text)| {
-                selector.is_some_and(|labels| value(labels.get(key)) == Some(want.as_str()))
-            };
-            !gateway.selector.is_empty() && gateway.selector.iter().all(same)
-        };
-        leads || self.gateways.iter().any(|gateway| bound(gateway))
     }
 
     /// The pods a Service selects that stand in the input themselves.
@@ -228,9 +214,31 @@ impl Mesh {
         match told {
             Some((_, local)) => local.as_ref().is_some_and(|l| l.value),
             None => {
-                host.contains(".kube-system.svc.") || host.starts_with("kubernetes.default.svc.")
+                let plane =
+                    format!(".{}.svc.", self.cluster(control_plane).facts.system_namespace());
+                host.contains(".kube-system.svc.")
+                    || host.starts_with("kubernetes.default.svc.")
+                    || host.starts_with("istiod") && host.contains(&plane)
             }
         }
+    }
+
+    /// Whether a Service leads to pods of a gateway, which is called from outside of the mesh or between
+    /// networks.
+    pub fn is_gateway(&self, service: &In<Service>) -> bool {
+        let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
+            return service.meta.label("topology.istio.io/network").is_some();
+        };
+        let names = |key| value(selector.get(key)).is_some_and(|v| v.contains("gateway"));
+        let chosen = |gateway: &&In<Gateway>| {
+            gateway.cluster == service.cluster
+                && !gateway.selector.is_empty()
+                && selects(&gateway.selector, selector)
+        };
+        names("istio")
+            || selector.get("gateway.networking.k8s.io/gateway-name").is_some()
+            || service.meta.label("topology.istio.io/network").is_some()
+            || self.gateways.iter().find(chosen).is_some()
     }
 }
 
@@ -239,7 +247,9 @@ fn selects(selector: &Entries<crate::source::Text>, labels: &Entries<crate::sour
     selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
 }
 
-/// Whether another workload made it: a ReplicaSet of a Deployment or Rollout, as a dump has them.
-fn is_owned(workload: &In<Workload>) -> bool {
-    workload.meta.kind.as_str() == "ReplicaSet" && !workload.meta.owners.is_empty()
+impl In<Workload> {
+    /// Whether another workload made it: a ReplicaSet of a Deployment or Rollout, as a dump has them.
+    pub fn is_owned(&self) -> bool {
+        self.meta.kind.as_str() == "ReplicaSet" && !self.meta.owners.is_empty()
+    }
 }

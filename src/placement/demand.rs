@@ -47,7 +47,7 @@ impl Demand {
 }
 
 /// What a workload's pods are made from: a Rollout may refer to another workload's template.
-pub(super) fn template<'m>(mesh: &'m Mesh, workload: &'m In<Workload>) -> &'m Template {
+pub fn template<'m>(mesh: &'m Mesh, workload: &'m In<Workload>) -> &'m Template {
     let named = workload.workload_ref.as_ref().and_then(|r| r.name.as_ref());
     let referred = named.and_then(|name| {
         let kind = workload.workload_ref.as_ref()?.kind.as_ref()?;

@@ -162,7 +162,7 @@ pub(super) struct Index<'m> {
 impl<'m> Index<'m> {
     pub(super) fn of(mesh: &'m Mesh) -> Self {
         let mut index = Self { mesh: Some(mesh), ..Self::default() };
-        for workload in mesh.workloads.iter().filter(|w| !super::is_owned(w)) {
+        for workload in mesh.workloads.iter().filter(|w| !w.is_owned()) {
             let place = (workload.cluster, workload.namespace.as_str());
             index.by_namespace.entry(place).or_default().push(workload);
             for (key, value) in &template(mesh, workload).metadata.labels {

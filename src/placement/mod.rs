@@ -46,6 +46,7 @@ use limits::{Index, Limits, Own};
 use nodes::{Asks, Cell, Site};
 use solve::Ground;
 
+pub use demand::template;
 pub use host::HostPlacement;
 pub use pin::{Pin, pinned_zone};
 pub use service::ServicePlacement;
@@ -288,7 +289,7 @@ impl<'m> Placements<'m> {
 
     /// What a workload's pods are made from: a Rollout may refer to another workload's template.
     pub fn template(&self, workload: &'m In<Workload>) -> &'m Template {
-        demand::template(self.mesh, workload)
+        template(self.mesh, workload)
     }
 
     fn of_pod(&self, pod: &'m In<PodSpec>) -> Placement {
@@ -304,7 +305,7 @@ impl<'m> Placements<'m> {
     }
 
     fn pods(&self, workload: &'m In<Workload>) -> Pods<'m> {
-        let template = demand::template(self.mesh, workload);
+        let template = template(self.mesh, workload);
         let daemon = workload.meta.kind.as_str() == "DaemonSet";
         let mut demand = Demand::of(self.mesh, workload);
         if daemon {
@@ -403,11 +404,6 @@ fn daemons(
         same.and_modify(|known: &mut ZoneBounds| known.add(&zone)).or_insert(zone);
     }
     zones
-}
-
-/// Whether a `ReplicaSet` belongs to a Deployment or a Rollout, which has its pods already.
-pub fn is_owned(workload: &In<Workload>) -> bool {
-    workload.meta.kind.as_str() == "ReplicaSet" && !workload.meta.owners.is_empty()
 }
 
 fn narrow(count: u64) -> u32 {

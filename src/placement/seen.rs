@@ -107,9 +107,10 @@ impl<'m> Index<'m> {
         let service = self.served.get(&(workload.cluster, workload.meta.span))?;
         let slices = self.slices.get(&(place, service.name()))?;
         let backends = self.mesh.backends(service);
-        let backends: Vec<_> = backends.into_iter().filter(|w| !super::is_owned(w)).collect();
         let (mut known, mut spots) = (BTreeSet::new(), Vec::new());
-        for endpoint in slices.iter().flat_map(|slice| &slice.endpoints) {
+        // One that is not ready takes no traffic.
+        let ready = |endpoint: &&Endpoint| endpoint.conditions.ready != Some(false);
+        for endpoint in slices.iter().flat_map(|slice| &slice.endpoints).filter(ready) {
             let name = endpoint.target_ref.as_ref().map(|target| target.name.as_str());
             // A pod with addresses of both families stands in two slices.
             let address = endpoint.addresses.first().map(|a| a.as_str());

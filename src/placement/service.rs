@@ -6,7 +6,7 @@ use super::demand::Demand;
 use super::limits::Limits;
 use super::nodes::{Asks, Cell};
 use super::solve::Ground;
-use super::{Bounds, Cause, Placement, Placements, Pods, Why, find, is_owned};
+use super::{Bounds, Cause, Placement, Placements, Pods, Why, find};
 use crate::kinds::core::Service;
 use crate::kinds::workloads::{PodSpec, Workload};
 use crate::mesh::{In, Locality};
@@ -67,7 +67,7 @@ pub(super) fn placement<'m>(
     service: &'m In<Service>,
 ) -> ServicePlacement<'m> {
     let mesh = placements.mesh;
-    let backends = mesh.backends(service).into_iter().filter(|w| !is_owned(w));
+    let backends = mesh.backends(service).into_iter();
     let workloads: Vec<_> = backends.map(|w| (w, placements.of(w))).collect();
     let pods = mesh.pods_of(service).into_iter().filter(|pod| {
         let selected =

@@ -3,7 +3,7 @@
 mod guards;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
 use crate::finding::Findings;
@@ -49,12 +49,9 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
         let effect =
             if others { "its share moves to the other zones" } else { "nothing is left: 503" };
         let finding = found.say(
-            format!(
-                "`{host}` has no replica in `{}`, which gets {} % of its traffic",
-                share.to, share.weight
-            ),
+            format!("`{host}` has no replica in `{}`, which gets {}", share.to, part_of(&same)),
             share.to.span,
-            format!("no replica here: {effect}"),
+            format!("no replica for {} % of `{}`: {effect}", share.weight, share.from),
         );
         for again in &same[1..] {
             finding.also(
@@ -85,18 +82,25 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// What a zone gets, over all clients that send it something.
+fn part_of(same: &[Share<'_>]) -> String {
+    let most = same.iter().map(|s| s.weight).max().unwrap_or_default();
+    match same {
+        [only] => format!("{most} % of the traffic from `{}`", only.from),
+        _ => format!("up to {most} % of its clients' traffic"),
+    }
+}
+
 /// Subsets of one zone that routes lead to: host, zone, subset, and the route.
 fn pinned_subsets(
     mesh: &Mesh,
 ) -> Vec<(Host<'_>, &crate::source::Text, crate::mesh::Subset<'_>, Span)> {
-    let mut found = Vec::new();
+    let (mut found, mut told) = (Vec::new(), BTreeSet::new());
     for route in mesh.routes() {
         let Some(host) = mesh.host(&route.host) else { continue };
         for subset in mesh.subsets_of_route(&route) {
             let Some(zone) = subset.label(ZONE_LABEL) else { continue };
-            if found.iter().all(|(.., known, _): &(_, _, crate::mesh::Subset<'_>, _)| {
-                known.name.span != subset.name.span
-            }) {
+            if told.insert(subset.name.span) {
                 let at = route.subset().map_or(route.destination.span, |s| s.span);
                 found.push((host, zone, subset, at));
             }
@@ -180,10 +184,10 @@ fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
         let how = if only { "has a single replica" } else { "may be down to a single replica" };
         let finding = found.say(
             format!(
-                "`{}` {how} in `{}`, which gets {} % of its traffic",
+                "`{}` {how} in `{}`, which gets {}",
                 share.host.short(),
                 share.to,
-                share.weight
+                part_of(&same)
             ),
             share.to.span,
             "when that pod goes, so does the zone's share",
@@ -274,7 +278,7 @@ fn client_zones(mesh: &Mesh, control_plane: crate::clusters::ClusterId) -> Vec<L
 
 fn autoscaler_shared_by_zones(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
-    let mut told: Vec<Span> = Vec::new();
+    let mut told: BTreeSet<Span> = BTreeSet::new();
     for share in shares(mesh, &placements).into_iter().filter(|s| s.one_zone && s.parts > 1) {
         for (workload, placement) in &share.workloads {
             let open: Vec<String> = placement
@@ -284,10 +288,9 @@ fn autoscaler_shared_by_zones(mesh: &Mesh, found: &mut Findings) {
                 .map(|(zone, _)| zone.zone.clone())
                 .collect();
             let Some(scaler) = mesh.scalers_of(workload).first() else { continue };
-            if open.len() < 2 || told.contains(&scaler.span) {
+            if open.len() < 2 || !told.insert(scaler.span) {
                 continue;
             }
-            told.push(scaler.span);
             found
                 .say(
                     format!("`{}` scales `{}` over zones {}, by their mean", scaler.name, workload.name(), list(open.iter().map(String::as_str))),

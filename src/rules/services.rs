@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::{Service, ServicePort};
-use crate::mesh::{Host, In, Mesh, Route, list, value};
+use crate::kinds::networking::VirtualService;
+use crate::mesh::{Client, Host, In, Mesh, fqdn, value};
 use crate::source::Span;
 
 pub(super) const RULES: &[Rule] = &[
@@ -18,8 +19,8 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Pairs of Services of one host in different clusters of one mesh, told by different texts: the first
-/// cluster's with each other's. Hosts that never leave their cluster, and clusters with alternatives,
-/// are left out.
+/// cluster's with each other's. Hosts that never leave their cluster, gateways, which clients of the mesh
+/// do not call by their Service, and clusters with alternatives are left out.
 fn pairs(mesh: &Mesh) -> Vec<(Host<'_>, &In<Service>, &In<Service>)> {
     let mut found = Vec::new();
     for host in mesh.hosts() {
@@ -30,7 +31,8 @@ fn pairs(mesh: &Mesh) -> Vec<(Host<'_>, &In<Service>, &In<Service>)> {
         for services in by_mesh.into_values() {
             let [first, others @ ..] = services.as_slice() else { continue };
             let alternatives = services.windows(2).any(|two| two[0].cluster == two[1].cluster);
-            if alternatives || mesh.is_cluster_local(host.name, first.cluster) {
+            let local = services.iter().any(|s| mesh.is_cluster_local(host.name, s.cluster));
+            if alternatives || local || services.iter().any(|s| mesh.is_gateway(s)) {
                 continue;
             }
             let others = others.iter().filter(|s| !s.is_same_text(first));
@@ -154,14 +156,14 @@ fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
-        // A cluster's or network's own name is no other software.
-        let own = |text: &str| {
-            mesh.clusters().iter().any(|c| c.is_called(text) || value(c.network()) == Some(text))
+        let alike = |here: &str, there: &str| {
+            here == there
+                || without_own_name(mesh.cluster(one.cluster), here)
+                    == without_own_name(mesh.cluster(other.cluster), there)
         };
-        let differs = right.iter().find(|(key, want)| {
-            let their = value(left.get(key));
-            their != Some(want.as_str()) && !(own(want) && their.is_some_and(own))
-        });
+        let differs = right
+            .iter()
+            .find(|(key, want)| !value(left.get(key)).is_some_and(|their| alike(their, want)));
         let missing = left.iter().find(|(key, _)| right.get(key).is_none());
         let (key, at, there) = match (differs, missing) {
             (Some((key, want)), _) => (key, want.span, format!("`{key}: {want}` in `{b}`")),
@@ -182,25 +184,70 @@ fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Routes that sidecars take, and of which it is known which cluster reads them.
-fn calls(mesh: &Mesh) -> impl Iterator<Item = Route<'_>> {
-    let known = |r: &Route<'_>| r.service.is_for_mesh() && !mesh.is_assumed(&r.service.meta);
-    mesh.routes().into_iter().filter(known)
+/// A value without the name that a cluster or its network has, where that is a word of it: neither
+/// `east` nor `cart-east` is other software than `west` and `cart-west`.
+fn without_own_name(cluster: &Cluster, text: &str) -> String {
+    let names =
+        [Some(cluster.name.as_str()), value(cluster.istio_name()), value(cluster.network())];
+    let mut names: Vec<&str> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    let end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    for name in names {
+        for (at, _) in text.match_indices(name) {
+            let (before, after) = (&text[..at], &text[at + name.len()..]);
+            if end(before.chars().next_back()) && end(after.chars().next()) {
+                return format!("{before}*{after}");
+            }
+        }
+    }
+    text.to_owned()
+}
+
+/// A name that clients look up before a VirtualService can route their requests.
+struct Call<'m> {
+    service: &'m In<VirtualService>,
+    host: Host<'m>,
+    namespace: &'m str,
+    at: Span,
+}
+
+/// The VirtualServices' own hosts that have a Service somewhere, of sidecars' rules of which it is known
+/// which cluster reads them. Where a route leads needs no name: Envoy gets the endpoints from istiod.
+fn calls(mesh: &Mesh) -> impl Iterator<Item = Call<'_>> {
+    let known = |v: &&In<VirtualService>| v.is_for_mesh() && !mesh.is_assumed(&v.meta);
+    mesh.virtual_services.iter().filter(known).flat_map(|service| {
+        service.hosts.iter().filter_map(|name| {
+            let host = mesh.host(&fqdn(name, &service.namespace))?;
+            Some(Call { service, host, namespace: host.namespace()?, at: name.span })
+        })
+    })
+}
+
+/// The clusters where a call's name is looked up in DNS, as far as the input shows.
+fn looked_up_in<'m>(mesh: &'m Mesh, call: &Call<'m>) -> Vec<&'m Cluster> {
+    let clients: Vec<Client<'_>> = mesh.clients_of(call.service).collect();
+    let answered = |c: &Cluster| {
+        // Who writes a ServiceEntry for a name of the cluster means the proxies to answer for it.
+        c.facts.mesh_config.is_empty() && call.host.entries().next().is_some()
+            || clients.iter().any(|client| client.cluster == c.id && mesh.answers_dns(client))
+    };
+    let mut clusters = mesh.client_clusters(call.service.cluster);
+    clusters.retain(|c| {
+        let calls = |client: &Client<'_>| {
+            client.cluster == c.id && mesh.workloads_in(c.id, client.namespace).next().is_some()
+        };
+        clients.iter().any(calls) && !answered(c)
+    });
+    clusters
 }
 
 fn service_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
-    for route in calls(mesh) {
-        let Some(host) = mesh.host(&route.host) else { continue };
-        let Some(namespace) = host.namespace().filter(|_| host.entries().next().is_none()) else {
-            continue;
-        };
+    for call in calls(mesh) {
+        let host = call.host;
         let name = host.name.split('.').next().unwrap_or_default();
-        for cluster in mesh.client_clusters(route.service.cluster) {
-            let captures = cluster.facts.mesh_config.iter().any(|c| {
-                value(c.default_config.proxy_metadata.get("ISTIO_META_DNS_CAPTURE")) == Some("true")
-            });
-            if captures || !mesh.service(cluster.id, namespace, name).is_absent() {
+        for cluster in looked_up_in(mesh, &call) {
+            if !mesh.service(cluster.id, call.namespace, name).is_absent() {
                 continue;
             }
             let Some(there) = host.services_of_mesh(cluster.id).next() else { continue };
@@ -210,11 +257,11 @@ fn service_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
             found
                 .say(
                     format!("`{}` is called in `{}` and defined in `{}` alone", host.short(), cluster.name, defined_in(mesh, host, cluster.id)),
-                    route.host_at(),
+                    call.at,
                     format!("in `{}` this name does not resolve: there is no Service for it", cluster.name),
                 )
                 .also(there.named_at(), format!("the Service, in `{}`", mesh.cluster_name(there.cluster)))
-                .help(format!("apply the Service in `{}` too, with or without pods behind it, or capture DNS in the proxies", cluster.name));
+                .help(format!("apply the Service in `{}` too, with or without pods behind it, or let the proxies answer DNS (`ISTIO_META_DNS_CAPTURE: \"true\"`)", cluster.name));
         }
     }
 }
@@ -229,15 +276,13 @@ fn defined_in(mesh: &Mesh, host: Host<'_>, of: ClusterId) -> String {
 
 fn namespace_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
-    for route in calls(mesh) {
-        let Some(host) = mesh.host(&route.host) else { continue };
-        let Some(namespace) = host.namespace().filter(|_| host.entries().next().is_none()) else {
-            continue;
-        };
-        for cluster in mesh.client_clusters(route.service.cluster) {
-            let absent = mesh.namespace(cluster.id, namespace).is_absent()
-                && !mesh.has_seen(cluster.id, "Service", namespace);
-            let there = host.services_of_mesh(cluster.id).next();
+    for call in calls(mesh) {
+        let namespace = call.namespace;
+        for cluster in looked_up_in(mesh, &call) {
+            // What is applied to a namespace has one.
+            let lives = mesh.lives_in(cluster.id, namespace);
+            let absent = !lives && mesh.namespace(cluster.id, namespace).is_absent();
+            let there = call.host.services_of_mesh(cluster.id).next();
             let Some(there) = there.filter(|_| absent && told.insert((cluster.id, namespace)))
             else {
                 continue;
@@ -248,7 +293,7 @@ fn namespace_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
                         "namespace `{namespace}` is not in `{}`, where its services are called",
                         cluster.name
                     ),
-                    route.host_at(),
+                    call.at,
                     format!("in `{}` no name of this namespace resolves", cluster.name),
                 )
                 .also(
@@ -256,8 +301,9 @@ fn namespace_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
                     format!("a service of it, in `{}`", mesh.cluster_name(there.cluster)),
                 )
                 .help(format!(
-                    "create namespace `{namespace}` and its Services in {} too",
-                    list([cluster.name.as_str()])
+                    "create namespace `{namespace}` and its Services in `{}` too, or let the \
+                     proxies answer DNS (`ISTIO_META_DNS_CAPTURE: \"true\"`)",
+                    cluster.name
                 ));
         }
     }

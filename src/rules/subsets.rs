@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
+use crate::kinds::core::Service;
+use crate::kinds::workloads::Workload;
 use crate::mesh::{
-    AppliedRule, CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, Route, Subset, list, short,
-    subsets_of,
+    AppliedRule, CLUSTER_LABEL, Host, In, Lookup, Mesh, NETWORK_LABEL, Route, Share, Subset, list,
+    short, subsets_of,
 };
 use crate::source::{Span, Text};
 
@@ -40,7 +42,10 @@ fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
     named_for_a_cluster(mesh, found);
     for rule in &mesh.destination_rules {
         let mixed: Vec<(&Text, &Text, &Text)> = subsets_of(rule)
-            .filter_map(|s| Some((s.name, s.cluster_label()?, s.pod_labels().next()?.0)))
+            .filter_map(|s| {
+                let (key, _) = s.pod_labels().find(|(key, want)| !is_whole(mesh, s, key, want))?;
+                Some((s.name, s.cluster_label()?, key))
+            })
             .collect();
         let Some((name, cluster, key)) = mixed.first() else { continue };
         let names = list(mixed.iter().map(|(name, ..)| name.as_str()));
@@ -57,6 +62,15 @@ fn mixed_version_and_cluster(mesh: &Mesh, found: &mut Findings) {
             "cut the host by `{key}` alone, and let locality load balancing choose the cluster"
         ));
     }
+}
+
+/// Whether a label is one that all pods of the host have, so that it cuts nothing: the Service selects by
+/// it, or it says what software it is.
+fn is_whole(mesh: &Mesh, subset: Subset<'_>, key: &str, want: &Text) -> bool {
+    let software = ["app", "app.kubernetes.io/name", "k8s-app"].contains(&key);
+    let host = subset.host().and_then(|name| mesh.host(&name));
+    let selects = |s: &In<Service>| s.selector.as_ref().and_then(|s| s.get(key)) == Some(want);
+    software || host.is_some_and(|host| host.services().any(selects))
 }
 
 /// Subsets whose name promises a cluster that their labels do not hold to.
@@ -258,42 +272,58 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
             r.subset() == Some(subset.name)
                 && mesh.same_mesh(r.service.cluster, subset.rule.cluster)
         };
-        let route = routes.get(host.name).into_iter().flatten().find(leads_here);
-        let bare = all.iter().find(|w| {
-            let labels = &w.template.metadata.labels;
-            subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))
-        });
-        let labels: Vec<String> = subset.pod_labels().map(|(k, v)| format!("{k}={v}")).collect();
-        let finding = found.say(
-            format!("subset `{}` of `{}` selects no workload", subset.name, host.short()),
-            subset.name.span,
-            format!("no workload behind the host has {}", list(labels.iter().map(String::as_str))),
-        );
-        match route {
-            Some(route) => {
-                let at = route.subset().map_or(route.destination.span, |s| s.span);
-                finding.also(at, "requests that take this route get 503");
-            }
-            None => {
-                finding.message.push_str(", and no route uses it");
-                finding.lower(Severity::Note);
-            }
-        }
-        if let Some(bare) = bare {
-            // A pipeline, or a hand, may label it on its way.
-            finding
-                .message
-                .push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
-            finding.lower(finding.lowered.unwrap_or(Severity::Warning));
-        }
-        let others = near.template.metadata.labels.iter().next();
-        finding
-            .also(
-                others.map_or(near.named_at(), |(key, _)| key.span),
-                "labels of a workload behind the host",
-            )
-            .help("correct the labels, deploy the workload, or remove the subset");
+        let leading = || routes.get(host.name).into_iter().flatten().filter(leads_here);
+        let route = leading().find(|r| r.share != Share::None).or_else(|| leading().next());
+        say_empty(subset, host, route, &all, near, found);
     }
+}
+
+fn say_empty(
+    subset: Subset<'_>,
+    host: Host<'_>,
+    route: Option<&Route<'_>>,
+    all: &[&In<Workload>],
+    near: &In<Workload>,
+    found: &mut Findings,
+) {
+    let bare = all.iter().find(|w| {
+        let labels = &w.template.metadata.labels;
+        subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))
+    });
+    let labels: Vec<String> = subset.pod_labels().map(|(k, v)| format!("{k}={v}")).collect();
+    let finding = found.say(
+        format!("subset `{}` of `{}` selects no workload", subset.name, host.short()),
+        subset.name.span,
+        format!("no workload behind the host has {}", list(labels.iter().map(String::as_str))),
+    );
+    if let Some(bare) = bare {
+        // A pipeline, or a hand, may label it on its way.
+        finding.message.push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
+        finding.lower(Severity::Warning);
+    }
+    let unused = match route {
+        Some(route) => {
+            let at = route.subset().map_or(route.destination.span, |s| s.span);
+            let idle = route.share == Share::None;
+            let what =
+                if idle { "gets no request yet" } else { "requests that take this route get 503" };
+            finding.also(at, what);
+            idle.then_some("every route to it has weight 0")
+        }
+        None => Some("no route uses it"),
+    };
+    if let Some(unused) = unused {
+        let joint = if bare.is_some() { "; " } else { ", and " };
+        finding.message.push_str(&format!("{joint}{unused}"));
+        finding.lower(Severity::Note);
+    }
+    let others = near.template.metadata.labels.iter().next();
+    finding
+        .also(
+            others.map_or(near.named_at(), |(key, _)| key.span),
+            "labels of a workload behind the host",
+        )
+        .help("correct the labels, deploy the workload, or remove the subset");
 }
 
 /// Whether some workload, pod or WorkloadEntry of the mesh can be in a subset.

@@ -1,183 +1,35 @@
 //! Topology: do nodes and endpoints say where they stand, and do all clusters say it alike?
 
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
-use crate::finding::Findings;
-use crate::kinds::core::Node;
+use crate::clusters::ClusterId;
+use crate::finding::{Findings, Severity};
 use crate::kinds::networking::WorkloadEntry;
-use crate::kinds::workloads::Workload;
 use crate::mesh::{
-    CLUSTER_LABEL, In, Locality, LocalitySetting, Mesh, Place, REGION_LABEL, SUBZONE_LABEL,
-    ZONE_LABEL, list, locality_of_node, value,
+    CLUSTER_LABEL, Locality, LocalityPattern, LocalitySetting, Mesh, Place, REGION_LABEL,
+    ZONE_LABEL, list, value,
 };
+use crate::placement::pinned_zone;
 use crate::source::{Spanned, Text};
 
 pub(super) const RULES: &[Rule] = &[
-    rule!("topology/beta-failure-domain-label", beta_failure_domain_label),
+    rule!("topology/beta-failure-domain-label", nodes::beta_failure_domain_label),
     rule!("topology/clusters-share-locality", clusters_share_locality),
     rule!("topology/duplicate-zone-name", duplicate_zone_name),
     rule!("topology/locality-label-on-template", locality_label_on_template),
     rule!("topology/manual-endpoints-without-locality", manual_endpoints_without_locality),
-    rule!("topology/mixed-subzones", mixed_subzones),
-    rule!("topology/node-without-region", node_without_region),
-    rule!("topology/node-without-zone", node_without_zone),
+    rule!("topology/mixed-subzones", nodes::mixed_subzones),
+    rule!("topology/node-without-region", nodes::node_without_region),
+    rule!("topology/node-without-zone", nodes::node_without_zone),
     rule!("topology/pod-zone-label-differs", pod_zone_label_differs),
     rule!("topology/region-spelled-differently", region_spelled_differently),
 ];
 
-const BETA_REGION: &str = "failure-domain.beta.kubernetes.io/region";
-const BETA_ZONE: &str = "failure-domain.beta.kubernetes.io/zone";
 /// How many places of one cause a finding shows.
 const SHOWN: usize = 6;
-
-/// Nodes on which pods of the mesh can run: control-plane nodes are left out.
-fn workers(mesh: &Mesh) -> impl Iterator<Item = &In<Node>> {
-    let control_plane = |node: &Node| {
-        node.spec.taints.iter().any(|t| {
-            matches!(
-                value(t.key.as_ref()),
-                Some("node-role.kubernetes.io/control-plane" | "node-role.kubernetes.io/master")
-            )
-        })
-    };
-    mesh.nodes.iter().filter(move |n| !control_plane(&n.resource.spec))
-}
-
-/// Nodes of each cluster that fail a test, with the number of all.
-fn nodes_that(
-    mesh: &Mesh,
-    fails: impl Fn(&In<Node>) -> bool,
-) -> Vec<(&str, usize, Vec<&In<Node>>)> {
-    let mut found = Vec::new();
-    for cluster in mesh.clusters() {
-        let nodes: Vec<_> = workers(mesh).filter(|n| n.cluster == cluster.id).collect();
-        let failing: Vec<_> = nodes.iter().copied().filter(|n| fails(n)).collect();
-        if !failing.is_empty() {
-            found.push((cluster.name.as_str(), nodes.len(), failing));
-        }
-    }
-    found
-}
-
-fn count(failing: usize, all: usize) -> String {
-    match (failing, all) {
-        (1, 1) => "the only node".to_owned(),
-        (n, all) if n == all => format!("none of the {all} nodes"),
-        (n, all) => format!("{n} of {all} nodes"),
-    }
-}
-
-fn node_without_zone(mesh: &Mesh, found: &mut Findings) {
-    for (cluster, all, nodes) in nodes_that(mesh, |n| locality_of_node(&n.meta).zone.is_empty()) {
-        let verb = if nodes.len() == all && all > 1 {
-            "has a zone"
-        } else if nodes.len() == 1 {
-            "has no zone"
-        } else {
-            "have no zone"
-        };
-        let message = format!("{} of cluster `{cluster}` {verb}", count(nodes.len(), all));
-        let label = |n: &In<Node>| {
-            let region = locality_of_node(&n.meta).region;
-            if region.is_empty() {
-                "no region and no zone: pods here have no locality".to_owned()
-            } else {
-                format!("a region (`{region}`) and no zone: pods here match no rule for a zone")
-            }
-        };
-        let finding = found.say(message, nodes[0].named_at(), label(nodes[0]));
-        for node in nodes.iter().skip(1).take(SHOWN - 1) {
-            finding.also(node.named_at(), label(node));
-        }
-        finding.help(format!("label each node with `{REGION_LABEL}` and `{ZONE_LABEL}`"));
-    }
-}
-
-fn node_without_region(mesh: &Mesh, found: &mut Findings) {
-    let fails = |n: &In<Node>| {
-        let place = locality_of_node(&n.meta);
-        place.region.is_empty() && !place.zone.is_empty()
-    };
-    for (cluster, all, nodes) in nodes_that(mesh, fails) {
-        let message = if nodes.len() == all && all > 1 {
-            format!("no node of cluster `{cluster}` has a region")
-        } else {
-            let verb = if nodes.len() == 1 { "has" } else { "have" };
-            format!(
-                "{} of cluster `{cluster}` {verb} a zone and no region",
-                count(nodes.len(), all)
-            )
-        };
-        let at = |n: &In<Node>| n.meta.label(ZONE_LABEL).map_or(n.named_at(), |zone| zone.span);
-        let finding = found.say(message, at(nodes[0]), "a zone of no region");
-        for node in nodes.iter().skip(1).take(SHOWN - 1) {
-            finding.also(at(node), "a zone of no region");
-        }
-        finding.help(format!("add the label `{REGION_LABEL}`: Istio compares regions first"));
-    }
-}
-
-fn beta_failure_domain_label(mesh: &Mesh, found: &mut Findings) {
-    for node in &mesh.nodes {
-        for (beta, current) in [(BETA_REGION, REGION_LABEL), (BETA_ZONE, ZONE_LABEL)] {
-            let Some(old) = node.meta.label(beta) else { continue };
-            let name = node.name();
-            match node.meta.label(current).filter(|v| !v.is_empty()) {
-                Some(new) if new == old => {}
-                Some(new) => {
-                    found
-                        .say(
-                            format!("node `{name}` says `{new}` by one label and `{old}` by its old form"),
-                            old.span,
-                            "the old label, which Istio does not read here",
-                        )
-                        .also(new.span, "this one wins")
-                        .help(format!("drop `{beta}`"));
-                }
-                None => {
-                    found
-                        .say(
-                            format!("node `{name}` has only the label `{beta}`"),
-                            old.span,
-                            "read for sidecars, ignored for ambient, dropped by new Kubernetes versions",
-                        )
-                        .help(format!("add `{current}: {old}`"));
-                }
-            }
-        }
-    }
-}
-
-fn mixed_subzones(mesh: &Mesh, found: &mut Findings) {
-    let mut zones: BTreeMap<_, (Vec<&In<Node>>, Vec<&In<Node>>)> = BTreeMap::new();
-    for node in workers(mesh) {
-        let place = locality_of_node(&node.meta);
-        let subzone = !place.subzone.is_empty();
-        let (with, without) = zones.entry((node.cluster, place.without_subzone())).or_default();
-        if subzone { with.push(node) } else { without.push(node) }
-    }
-    for ((cluster, zone), (with, without)) in zones {
-        let (Some(first), Some(bare)) = (with.first(), without.first()) else { continue };
-        let cluster = mesh.cluster_name(cluster);
-        let finding = found.say(
-            format!(
-                "{} of {} nodes in `{zone}` of cluster `{cluster}` have a subzone",
-                with.len(),
-                with.len() + without.len()
-            ),
-            bare.named_at(),
-            "no subzone: another locality than its neighbours",
-        );
-        for node in without.iter().skip(1).take(SHOWN - 1) {
-            finding.also(node.named_at(), "no subzone either");
-        }
-        let subzone = first.meta.label(SUBZONE_LABEL).map_or(first.named_at(), |l| l.span);
-        finding
-            .also(subzone, "a subzone")
-            .help(format!("give every node of the zone the label `{SUBZONE_LABEL}`, or none"));
-    }
-}
 
 fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
     let settings = mesh.locality_settings();
@@ -194,11 +46,11 @@ fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
                     .collect();
                 let Some((one, other)) = shared.first() else { continue };
                 let spans_both =
-                    |s: &&LocalitySetting<'_>| tells_clusters_apart_by_zone(mesh, s, a.id, b.id);
+                    |s: &&LocalitySetting<'_>| chooses_by_place_only(mesh, s, a.id, b.id);
                 let Some(setting) = settings.iter().find(spans_both) else { continue };
                 let zones: Vec<String> =
                     shared.iter().map(|(p, _)| p.locality.to_string()).collect();
-                found
+                let finding = found
                     .say(
                         format!(
                             "clusters `{}` and `{}` both stand in {}",
@@ -215,17 +67,44 @@ fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
                         "give each cluster zones of its own, or its name as subzone, \
                          or put `{CLUSTER_LABEL}` into failoverPriority"
                     ));
+                if !settings.iter().filter(spans_both).any(|s| parts(mesh, s, [a.id, b.id])) {
+                    finding.message.push_str(", which matters where one is to be preferred");
+                    finding.lower(Severity::Note);
+                }
             }
         }
     }
 }
 
-/// Whether a setting is meant to choose between two clusters, and sees nothing of them but places.
-fn tells_clusters_apart_by_zone(
+/// Whether an entry of a setting parts two clusters: it names a place that only the one has and one
+/// that only the other has.
+fn parts(mesh: &Mesh, setting: &LocalitySetting<'_>, [a, b]: [ClusterId; 2]) -> bool {
+    let names_own = |patterns: &[LocalityPattern], of: ClusterId, other: ClusterId| {
+        let has = |id: ClusterId, pattern: &LocalityPattern| {
+            mesh.places(id).iter().any(|p| pattern.matches(&p.locality))
+        };
+        patterns.iter().any(|pattern| has(of, pattern) && !has(other, pattern))
+    };
+    let read = |texts: Vec<&Text>| -> Vec<LocalityPattern> {
+        texts.into_iter().map(|text| LocalityPattern::parse(text)).collect()
+    };
+    let of_distribute =
+        setting.setting.distribute.iter().map(|entry| {
+            read(entry.from.iter().chain(entry.to.iter().map(|(to, _)| to)).collect())
+        });
+    let of_failover =
+        setting.setting.failover.iter().map(|f| read(f.from.iter().chain(&f.to).collect()));
+    of_distribute
+        .chain(of_failover)
+        .any(|patterns| names_own(&patterns, a, b) && names_own(&patterns, b, a))
+}
+
+/// Whether a setting is for a host that two clusters have, and sees nothing of them but places.
+fn chooses_by_place_only(
     mesh: &Mesh,
     setting: &LocalitySetting<'_>,
-    a: crate::clusters::ClusterId,
-    b: crate::clusters::ClusterId,
+    a: ClusterId,
+    b: ClusterId,
 ) -> bool {
     let by_place = !setting.setting.distribute.is_empty()
         || !setting.setting.failover.is_empty()
@@ -271,9 +150,15 @@ fn region_spelled_differently(mesh: &Mesh, found: &mut Findings) {
 }
 
 /// `us-east-1` with `us-east-1a` is Amazon's, `us-east1` with `us-east1-b` is Google's: two places
-/// with like names.
+/// with like names. Without zones the regions' own form has to tell.
 fn are_two_clouds(a: &Locality, b: &Locality) -> bool {
     let style = |l: &Locality| {
+        if l.zone.is_empty() {
+            let name = l.region.trim_end_matches(|c: char| c.is_ascii_digit());
+            let numbered = name.len() < l.region.len();
+            let amazon = name.ends_with('-');
+            return numbered.then_some(if amazon { "amazon" } else { "google" });
+        }
         let letter = l.zone.strip_prefix(l.region.as_str())?;
         let dashed = letter.strip_prefix('-');
         let one = |s: &str| s.len() == 1 && s.chars().all(|c| c.is_ascii_lowercase());
@@ -303,8 +188,8 @@ fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
                     label.span,
                     format!("read as `{locality}`; the rest is dropped"),
                 )
-                .help("write region/zone/subzone with slashes: each dot counts as a slash");
-        } else if pinned_zone(workload).map(|z| z.as_str()) != Some(locality.zone.as_str()) {
+                .help("drop the label: each dot counts as a slash, so that a name with a dot cannot be written in it");
+        } else if pinned_zone(mesh, workload).is_none_or(|pin| pin.zone.zone != locality.zone) {
             found
                 .say(
                     format!("every replica of `{name}` claims to be in `{locality}`"),
@@ -314,11 +199,6 @@ fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
                 .help("drop the label: Istio takes the locality from the node");
         }
     }
-}
-
-/// The zone that a workload's node selector names.
-fn pinned_zone(workload: &In<Workload>) -> Option<&Text> {
-    workload.template.spec.node_selector.get(ZONE_LABEL)
 }
 
 fn pod_zone_label_differs(mesh: &Mesh, found: &mut Findings) {
@@ -342,9 +222,10 @@ fn pod_zone_label_differs(mesh: &Mesh, found: &mut Findings) {
             }
         }
     }
+    let nodes: BTreeMap<_, _> = mesh.nodes.iter().map(|n| ((n.cluster, n.name()), n)).collect();
     for pod in &mesh.pods {
         let on = value(pod.node_name.as_ref());
-        let node = mesh.nodes.iter().find(|n| n.cluster == pod.cluster && Some(n.name()) == on);
+        let node = on.and_then(|name| nodes.get(&(pod.cluster, name)));
         for key in keys {
             let pair = pod.meta.label(key).zip(node.and_then(|n| n.meta.label(key)));
             if let Some((label, truth)) = pair.filter(|(label, truth)| label != truth) {
@@ -383,7 +264,7 @@ fn manual_endpoints_without_locality(mesh: &Mesh, found: &mut Findings) {
                     endpoints.len()
                 ),
                 at_address(first, *at),
-                "no locality: last in every order of failover",
+                "no locality: ranked with those of another region",
             );
             for (e, at) in bare.iter().skip(1).take(SHOWN - 1) {
                 finding.also(at_address(e, *at), "no locality either");
@@ -433,7 +314,7 @@ fn duplicate_zone_name(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-type ByZone<'m> = (crate::clusters::ClusterId, Option<&'m str>, crate::source::Span, &'static str);
+type ByZone<'m> = (ClusterId, Option<&'m str>, crate::source::Span, &'static str);
 
 /// Places that compare zones without regions: which zone, where, and what it is.
 fn matches_by_zone_alone(mesh: &Mesh) -> Vec<ByZone<'_>> {

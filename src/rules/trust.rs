@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{Rule, rule};
 use crate::clusters::{ClusterId, Role};
-use crate::finding::{Findings, Severity};
-use crate::mesh::{Mesh, list};
+use crate::finding::{Finding, Findings, Severity};
+use crate::kinds::core::Secret;
+use crate::mesh::{In, Mesh, list};
 use crate::source::Span;
 use crate::trust::{
-    CaMaterial, Certificate, Digest, Found, Groups, Origin, Refusal, Refused, Time, Why,
-    found as cas, in_use, istiod_accepts, peer_accepts,
+    CaMaterial, Certificate, Digest, Fault, Found, Groups, Origin, Refusal, Refused, Time, Why,
+    cas, further_roots, in_use, istiod_accepts, peer_accepts,
 };
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("trust/cacerts-incomplete", cacerts_incomplete),
+    rule!("trust/cacerts-refused", cacerts_refused),
     rule!("trust/ca-chain-broken", ca_chain_broken),
     rule!("trust/ca-expired", ca_expired),
     rule!("trust/ca-expiring", ca_expiring),
@@ -34,6 +37,10 @@ fn roots_not_mutually_trusted(mesh: &Mesh, found: &mut Findings) {
             .collect();
         let groups = Groups::of(&here);
         let Some(first) = groups.refused.first() else { continue };
+        let listed = Listed::of(mesh, &here);
+        if listed == Listed::HandedOut {
+            continue;
+        }
         let name = |id: &ClusterId| mesh.cluster_name(*id);
         let message = if groups.groups.len() > 1 {
             let parts: Vec<String> =
@@ -65,12 +72,54 @@ fn roots_not_mutually_trusted(mesh: &Mesh, found: &mut Findings) {
                     .also(root.span, format!("`{}` trusts this root ({})", name(id), short(root)));
             }
         }
+        if listed == Listed::Known {
+            finding.message.push_str(", unless istiod hands out the roots of `caCertificates`");
+            finding
+                .help(
+                    "set `ISTIO_MULTIROOT_MESH: \"true\"` for istiod in every cluster, or give every \
+                     cluster both roots in root-cert.pem",
+                )
+                .lower(Severity::Warning);
+            continue;
+        }
         finding.help(if first.one_way {
             "one direction works: finish the rotation, both roots first in every cluster's root-cert.pem"
         } else {
             "sign an intermediate for each cluster with one common root; to move, give every cluster \
              both roots first, then the new signer, then drop the old root"
         });
+    }
+}
+
+/// What `caCertificates` do for clusters whose CAs do not trust each other.
+#[derive(PartialEq, Eq)]
+enum Listed {
+    /// Some root is not listed.
+    Missing,
+    /// Every root is listed where it is needed; nobody knows whether istiod hands them out.
+    Known,
+    /// And istiod does.
+    HandedOut,
+}
+
+impl Listed {
+    fn of(mesh: &Mesh, here: &[(ClusterId, &CaMaterial)]) -> Self {
+        let with_listed: Vec<(ClusterId, CaMaterial)> = here
+            .iter()
+            .map(|(cluster, ca)| {
+                let mut ca = (*ca).clone();
+                ca.roots.extend(further_roots(mesh, *cluster));
+                (*cluster, ca)
+            })
+            .collect();
+        let pairs: Vec<(ClusterId, &CaMaterial)> =
+            with_listed.iter().map(|(cluster, ca)| (*cluster, ca)).collect();
+        let on = |cluster: &ClusterId| mesh.cluster(*cluster).facts.multiple_roots;
+        match Groups::of(&pairs).refused.is_empty() {
+            false => Self::Missing,
+            true if pairs.iter().all(|(cluster, _)| on(cluster)) => Self::HandedOut,
+            true => Self::Known,
+        }
     }
 }
 
@@ -89,6 +138,7 @@ fn short(certificate: &Certificate) -> String {
 fn ca_chain_broken(mesh: &Mesh, found: &mut Findings) {
     let now = Time(mesh.now());
     for Found { cluster, ca } in unique(cas(mesh)) {
+        let ca = ca.with_rest_elsewhere();
         let istiod = match istiod_accepts(&ca, now) {
             Some(Err(Refusal::Path(why))) => Some(why),
             _ => None,
@@ -114,6 +164,72 @@ fn ca_chain_broken(mesh: &Mesh, found: &mut Findings) {
         finding.help(
             "let root-cert.pem hold the root that signed ca-cert.pem, and cert-chain.pem every certificate between",
         );
+    }
+}
+
+fn cacerts_incomplete(mesh: &Mesh, found: &mut Findings) {
+    for Found { cluster, ca } in unique(cas(mesh)).into_iter().filter(|f| is_plugged(mesh, f)) {
+        let without_key = ca.clone().with_key_elsewhere();
+        let Some(Err(Refusal::Incomplete { missing })) =
+            istiod_accepts(&without_key, Time(mesh.now()))
+        else {
+            continue;
+        };
+        let name = mesh.cluster_name(cluster);
+        let finding = found.say(
+            format!("`cacerts` of `{name}` has no {}", list(missing)),
+            ca.span,
+            "istiod does not start with a part of a CA",
+        );
+        finding.help(format!(
+            "put {} into it, all of one CA",
+            list(ca.layout.names().iter().copied())
+        ));
+        if without_key.missing.len() < ca.missing.len() {
+            finding.message.push_str(", unless that comes from where its key is kept");
+            finding.lower(Severity::Warning);
+        }
+    }
+}
+
+/// Whether it is a Secret `cacerts` that nothing else in the input makes or completes.
+fn is_plugged(mesh: &Mesh, found: &Found) -> bool {
+    let namespace = mesh.cluster(found.cluster).facts.system_namespace();
+    found.ca.origin == Origin::Cacerts
+        && !mesh.has_opaque_secret(found.cluster, namespace, "cacerts")
+}
+
+fn cacerts_refused(mesh: &Mesh, found: &mut Findings) {
+    for Found { cluster, ca } in unique(cas(mesh)).into_iter().filter(|f| is_plugged(mesh, f)) {
+        let ca = ca.with_rest_elsewhere();
+        let Some(Err(refusal)) = istiod_accepts(&ca, Time(mesh.now())) else { continue };
+        let problem = |names: &[&str]| ca.problems.iter().find(|p| names.contains(&p.name));
+        let of = |names: &[&'static str], fallback: Span| match problem(names) {
+            Some(p) => (p.span, format!("`{}`: {}", p.name, p.fault)),
+            None => (fallback, format!("{}: {}", list(names.iter().copied()), Fault::NotPem)),
+        };
+        let names = ca.layout.names();
+        let (at, why) = match refusal {
+            Refusal::NoSigner => of(&["ca-cert.pem", "tls.crt"], ca.span),
+            Refusal::NoRoots => of(&["root-cert.pem", "ca.crt"], ca.span),
+            Refusal::NoChain => of(&["cert-chain.pem"], ca.span),
+            Refusal::KeyUnreadable { key } => {
+                let (at, why) = of(&["ca-key.pem", "tls.key"], ca.span);
+                (key.unwrap_or(at), why)
+            }
+            Refusal::KeyMismatch { key } => (key, "the key of another certificate".to_owned()),
+            Refusal::Incomplete { .. } | Refusal::Path(_) => continue,
+        };
+        found
+            .say(
+                format!("istiod does not start with the CA of `{}`", mesh.cluster_name(cluster)),
+                at,
+                why,
+            )
+            .help(format!(
+                "write whole PEM blocks into {}: in base64 once under `data`, as they are under `stringData`",
+                list(names.iter().copied())
+            ));
     }
 }
 
@@ -170,19 +286,40 @@ fn ca_expiring(mesh: &Mesh, found: &mut Findings) {
     let soon = |c: &Certificate| c.not_after >= now && now.days_until(c.not_after) < days(c);
     for (certificate, places) in certificates_that(mesh, soon) {
         let left = now.days_until(certificate.not_after);
-        let when = format!("expires on {}, in {left} days", certificate.not_after);
-        say_dates(mesh, found, &certificate, &places, &when);
+        let renewed = places.iter().all(|(cluster, _)| renews(mesh, *cluster));
+        let when = format!(
+            "expires on {}, in {left} days{}",
+            certificate.not_after,
+            if renewed { ", unless cert-manager renews it" } else { "" }
+        );
+        if let Some(finding) = say_dates(mesh, found, &certificate, &places, &when)
+            && renewed
+        {
+            finding.lower(Severity::Note);
+        }
     }
 }
 
-fn say_dates(
+/// Whether cert-manager keeps the Secret `cacerts` of a cluster.
+fn renews(mesh: &Mesh, cluster: ClusterId) -> bool {
+    let namespace = mesh.cluster(cluster).facts.system_namespace();
+    let kept = |s: &&In<Secret>| {
+        s.cluster == cluster
+            && s.namespace == namespace
+            && s.name() == "cacerts"
+            && s.meta.annotation("cert-manager.io/certificate-name").is_some()
+    };
+    mesh.secrets.iter().find(kept).is_some()
+}
+
+fn say_dates<'f>(
     mesh: &Mesh,
-    found: &mut Findings,
+    found: &'f mut Findings,
     certificate: &Certificate,
     places: &[(ClusterId, Span)],
     when: &str,
-) {
-    let Some((first, at)) = places.first() else { return };
+) -> Option<&'f mut Finding> {
+    let (first, at) = places.first()?;
     let mut names: Vec<&str> = places.iter().map(|(c, _)| mesh.cluster_name(*c)).collect();
     names.dedup();
     let finding = found.say(
@@ -196,6 +333,7 @@ fn say_dates(
     finding.help(
         "renew it with the same key, or rotate: both roots everywhere, then the new signer, then the old root out",
     );
+    Some(finding)
 }
 
 fn self_signed_ca_in_mesh(mesh: &Mesh, found: &mut Findings) {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{CaMaterial, Origin, Value, from_files};
+use super::{CaMaterial, Certificate, Origin, Value, from_files};
 use crate::clusters::ClusterId;
 use crate::kinds::core::{ConfigMap, Secret};
 use crate::mesh::{In, Mesh};
-use crate::source::SourceFile;
+use crate::source::{SourceFile, Text};
 
 /// The CA of a cluster, and where it was found.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Found {
 ///
 /// A `cacerts` Secret goes before istiod's own Secret, that before the root that proxies get, and files
 /// come last: they are what a Secret was made from.
-pub fn found(mesh: &Mesh) -> Vec<Found> {
+pub fn cas(mesh: &Mesh) -> Vec<Found> {
     let files = by_folder(mesh);
     let of = |cluster: ClusterId| {
         let namespace = mesh.cluster(cluster).facts.system_namespace();
@@ -46,6 +46,17 @@ pub fn found(mesh: &Mesh) -> Vec<Found> {
         Some(Found { cluster, ca })
     };
     mesh.clusters().iter().filter_map(|c| of(c.id)).collect()
+}
+
+/// The roots that the MeshConfig of a cluster lists beside the CA's own. istiod hands them to proxies
+/// where `ISTIO_MULTIROOT_MESH` is on.
+pub fn further_roots(mesh: &Mesh, cluster: ClusterId) -> Vec<Certificate> {
+    let listed = mesh.cluster(cluster).facts.mesh_config.iter().flat_map(|c| &c.ca_certificates);
+    let read = |pem: &Text| {
+        let value = Value::string(pem, mesh.raw(pem.span), pem.span);
+        CaMaterial::new(Origin::RootConfigMap, pem.span, &[("root-cert.pem", value)]).roots
+    };
+    listed.filter_map(|listed| listed.pem.as_ref()).flat_map(read).collect()
 }
 
 fn from_secret(mesh: &Mesh, secret: &In<Secret>, origin: Origin) -> CaMaterial {

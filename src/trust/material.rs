@@ -184,6 +184,23 @@ impl CaMaterial {
         all
     }
 
+    /// The same, taking the key to be kept elsewhere where it is absent or empty.
+    #[must_use]
+    pub fn with_key_elsewhere(mut self) -> Self {
+        if let Some(key) = self.layout.key().filter(|key| self.missing.contains(key)) {
+            self.missing.retain(|name| *name != key);
+            self.unseen.push(key);
+        }
+        self
+    }
+
+    /// The same, taking all that is absent or empty to be kept elsewhere: what is there is looked at alone.
+    #[must_use]
+    pub fn with_rest_elsewhere(mut self) -> Self {
+        self.unseen.append(&mut self.missing);
+        self
+    }
+
     /// The root istiod seems to have made for itself, if this is one.
     pub fn made_by_istiod(&self) -> Option<&Certificate> {
         self.roots.iter().find(|root| root.looks_made_by_istiod())

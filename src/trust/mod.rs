@@ -28,7 +28,7 @@ mod verify;
 pub use certificate::{
     Certificate, Curve, Digest, Facts, KeyKind, NameConstraints, PublicKey, Purposes,
 };
-pub use found::{Found, found};
+pub use found::{Found, cas, further_roots};
 pub use groups::{Groups, Refused};
 pub use key::{KeyForm, PrivateKey};
 pub use material::{CaMaterial, Layout, Origin, Problem, from_files};

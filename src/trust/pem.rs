@@ -302,10 +302,10 @@ fn without_pem(text: &str) -> Fault {
     }
 }
 
-/// Templates (Helm, envsubst), SOPS, argocd-vault-plugin, vals, and angle brackets for people.
+/// What pipelines and people fill in, and what SOPS, argocd-vault-plugin and vals do.
 fn is_placeholder(text: &str) -> bool {
-    let text = text.trim_start();
-    ["{{", "${", "$("].iter().any(|mark| text.contains(mark))
+    let text = text.trim();
+    crate::kinds::is_placeholder(text)
         || ["ENC[", "<", "vault:", "ref+", "REDACTED", "***"]
             .iter()
             .any(|mark| text.starts_with(mark))

@@ -1,12 +1,12 @@
 //! Autoscalers and disruption budgets: is there one for each zone, and can it do its work?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::zones::shares;
-use crate::finding::{Findings, Fix};
+use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::workloads::{DisruptionBudget, Workload};
 use crate::mesh::{In, Lookup, Mesh, Scaler};
-use crate::placement::{Bounds, Placements, is_owned, pinned_zone};
+use crate::placement::{Bounds, Placements, pinned_zone, template};
 use crate::source::Span;
 use crate::yaml::IntOrString;
 
@@ -15,18 +15,17 @@ fn by_zone(
     mesh: &Mesh,
 ) -> Vec<(&In<crate::kinds::core::Service>, BTreeMap<String, Vec<&In<Workload>>>)> {
     let mut found = Vec::new();
-    let mut told: Vec<(crate::clusters::ClusterId, Vec<Span>)> = Vec::new();
+    let mut told: BTreeSet<(crate::clusters::ClusterId, Vec<Span>)> = BTreeSet::new();
     for service in &mesh.services {
         let mut zones: BTreeMap<String, Vec<&In<Workload>>> = BTreeMap::new();
-        for workload in mesh.backends(service).into_iter().filter(|w| !is_owned(w)) {
+        for workload in mesh.backends(service) {
             if let Some(pin) = pinned_zone(mesh, workload) {
                 zones.entry(pin.zone.zone).or_default().push(workload);
             }
         }
         let spans: Vec<Span> = zones.values().flatten().map(|w| w.meta.span).collect();
         // Two services over the same workloads would say the same twice.
-        if zones.len() > 1 && !told.contains(&(service.cluster, spans.clone())) {
-            told.push((service.cluster, spans));
+        if zones.len() > 1 && told.insert((service.cluster, spans)) {
             found.push((service, zones));
         }
     }
@@ -113,38 +112,51 @@ pub(super) fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
 
 pub(super) fn autoscaler_bounds(mesh: &Mesh, found: &mut Findings) {
     for scaler in mesh.scalers() {
-        let ((min, min_at), (max, max_at)) = (scaler.min, scaler.max);
-        let Some(max) = max else { continue };
-        if min > max {
-            let at = min_at.or(max_at).unwrap_or(scaler.span);
-            let finding = found.say(
-                format!("`{}` wants at least {min} replicas and at most {max}", scaler.name),
-                at,
-                "refused by the API server",
-            );
-            max_at.map(|at| finding.also(at, "less than the minimum"));
-            finding.help("raise the maximum or lower the minimum");
-        } else if let Some(at) = min_at.filter(|_| min == 0 && !scaler.keda) {
-            found
-                .say(
-                    format!("`{}` may scale to zero", scaler.name),
-                    at,
-                    "refused without the feature gate `HPAScaleToZero` and an external metric",
-                )
-                .help("set at least 1, or use KEDA to scale to zero");
-        }
+        say_bounds(scaler, found);
     }
+    fewer_than_zones(mesh, found);
+}
+
+/// Bounds that the API server refuses.
+fn say_bounds(scaler: &Scaler, found: &mut Findings) {
+    let ((min, min_at), (max, max_at)) = (scaler.min, scaler.max);
+    let Some(max) = max else { return };
+    if min > max {
+        let at = min_at.or(max_at).unwrap_or(scaler.span);
+        let finding = found.say(
+            format!("`{}` wants at least {min} replicas and at most {max}", scaler.name),
+            at,
+            "refused by the API server",
+        );
+        max_at.map(|at| finding.also(at, "less than the minimum"));
+        finding.help("raise the maximum or lower the minimum");
+    } else if let Some(at) = min_at.filter(|_| min == 0 && !scaler.keda) {
+        found
+            .say(
+                format!(
+                    "`{}` may scale to zero, which only clusters with `HPAScaleToZero` permit",
+                    scaler.name
+                ),
+                at,
+                "refused without this feature gate, and without an object or external metric",
+            )
+            .help("set at least 1, or use KEDA to scale to zero")
+            .lower(Severity::Warning);
+    }
+}
+
+/// Autoscalers that cannot fill all zones to which `distribute` sends traffic.
+fn fewer_than_zones(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
-    let mut told: Vec<Span> = Vec::new();
+    let mut told: BTreeSet<Span> = BTreeSet::new();
     for share in shares(mesh, &placements).into_iter().filter(|s| s.zones_wanted > 1) {
         let [(workload, _)] = share.workloads.as_slice() else { continue };
         let Some(scaler) = mesh.scalers_of(workload).first() else { continue };
         let wanted = share.zones_wanted;
         let (Some(max), Some(at)) = scaler.max else { continue };
-        if max as usize >= wanted || told.contains(&at) {
+        if max as usize >= wanted || !told.insert(at) {
             continue;
         }
-        told.push(at);
         found
             .say(
                 format!(
@@ -164,14 +176,22 @@ pub(super) fn disruption_budget_blocks_zone(mesh: &Mesh, found: &mut Findings) {
     for budget in &mesh.disruption_budgets {
         let guarded: Vec<&In<Workload>> = mesh
             .workloads_in(budget.cluster, &budget.namespace)
-            .filter(|w| !is_owned(w) && w.meta.kind.as_str() != "DaemonSet")
+            .filter(|w| !w.is_owned() && w.meta.kind.as_str() != "DaemonSet")
             .filter(|w| {
-                budget.selector.as_ref().is_some_and(|s| s.matches(&w.template.metadata.labels))
+                let labels = &template(mesh, w).metadata.labels;
+                budget.selector.as_ref().is_some_and(|s| s.matches(labels))
             })
             .collect();
         let Some(first) = guarded.first() else { continue };
+        // What says no number may get it from something that is not in the input.
+        let open = |w: &&In<Workload>| {
+            w.replicas.is_none() && mesh.scalers_of(w).is_empty() || mesh.is_assumed(&w.meta)
+        };
         let wanted =
             guarded.iter().map(|w| placements.of(w).wanted).fold(Bounds::default(), Bounds::plus);
+        if guarded.iter().any(open) || wanted.most == 0 {
+            continue;
+        }
         let Some((left, at)) = may_go(&budget.resource.spec, wanted) else { continue };
         let name = budget.name();
         if left == 0 {

@@ -130,7 +130,7 @@ impl<'m> LocalitySetting<'m> {
     }
 }
 
-/// The most single zones that one entry of a setting names.
+/// The most single zones to which one entry of a setting sends something.
 fn zones_wanted(setting: &LocalitySetting<'_>) -> usize {
     let zones = |entry: &crate::kinds::networking::Distribute| {
         entry

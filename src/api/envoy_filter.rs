@@ -45,7 +45,9 @@ const RENAMED: &[(&str, &str)] = &[
 pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     let spec = subject.spec;
     selector(spec, "workloadSelector", "labels", faults);
-    if let (Some(selector), Some(targets)) = (spec.field("workloadSelector"), spec.field("targetRefs")) {
+    if let (Some(selector), Some(targets)) =
+        (spec.field("workloadSelector"), spec.field("targetRefs"))
+    {
         let help = "keep either `workloadSelector` or `targetRefs`";
         faults.invalid(targets, "stands beside `workloadSelector`, which excludes it", help).also =
             Some((selector.span(), "this excludes it"));
@@ -71,7 +73,7 @@ fn config_patch(entry: Value<'_>, faults: &mut Faults<'_>) {
         return;
     }
     let applies = applies_to(entry, faults);
-    operation(entry, faults);
+    operation(entry, applies.as_deref(), faults);
     if let Some(found) = found.filter(|it| it.shape() == Shape::Mapping) {
         proxy_version(found, faults);
         if let Some(applies) = &applies {
@@ -97,7 +99,7 @@ fn applies_to(entry: Value<'_>, faults: &mut Faults<'_>) -> Option<String> {
     }
 }
 
-fn operation(entry: Value<'_>, faults: &mut Faults<'_>) {
+fn operation(entry: Value<'_>, applies: Option<&str>, faults: &mut Faults<'_>) {
     let Some(patch) = entry.field("patch") else {
         faults.missing(entry, "patch", "say what is to be changed");
         return;
@@ -107,17 +109,27 @@ fn operation(entry: Value<'_>, faults: &mut Faults<'_>) {
     }
     let operation = patch.text_of("operation");
     match patch.field("operation") {
-        None => drop(faults.missing(patch, "operation", "add one, such as `MERGE` or `INSERT_BEFORE`")),
+        None => {
+            drop(faults.missing(patch, "operation", "add one, such as `MERGE` or `INSERT_BEFORE`"))
+        }
         Some(value) if operation.as_deref() == Some("INVALID") => {
             faults.invalid(value, "is `INVALID`", "write one such as `MERGE` or `INSERT_BEFORE`");
         }
-        Some(_) if operation.as_deref().is_some_and(|it| it != "REMOVE") && patch.field("value").is_none() => {
+        Some(_)
+            if operation.as_deref().is_some_and(|it| it != "REMOVE")
+                && patch.field("value").is_none() =>
+        {
             faults.missing(patch, "value", "say what is to be there, or remove it (`REMOVE`)");
         }
         Some(_) => {}
     }
     if let Some(value) = patch.field("value") {
         types(value, faults);
+        let name = value.field("name").filter(|name| name.as_str().is_none());
+        if let Some(name) = name.filter(|_| applies != Some("BOOTSTRAP")) {
+            let help = "put it in quotes: all that Envoy names has a string for it";
+            faults.say(Cause::WrongType, name, "is not a string", help);
+        }
     }
 }
 
@@ -126,8 +138,13 @@ fn types(value: Value<'_>, faults: &mut Faults<'_>) {
     let mut rest = vec![(value, 0)];
     while let Some((value, depth)) = rest.pop() {
         for (key, inner) in value.entries() {
-            let is_old = |it: &str| it.contains("type.googleapis.com/envoy.") && (it.contains(".v2.") || it.contains(".v2alpha"));
-            if key.text().is_some_and(|it| it == "@type") && inner.text().is_some_and(|it| is_old(&it)) {
+            let is_old = |it: &str| {
+                it.contains("type.googleapis.com/envoy.")
+                    && (it.contains(".v2.") || it.contains(".v2alpha"))
+            };
+            if key.text().is_some_and(|it| it == "@type")
+                && inner.text().is_some_and(|it| is_old(&it))
+            {
                 let help = "write the type of Envoy's third API (`...v3...`)";
                 faults.invalid(inner, "is a type of Envoy's second API, which is gone", help);
             }
@@ -167,7 +184,8 @@ fn object(found: Value<'_>, applies: &str, faults: &mut Faults<'_>) {
         }
     }
     let chain = found.field("listener").and_then(|it| it.field("filterChain"));
-    let Some(filter) = chain.and_then(|it| it.field("filter")).filter(|it| it.shape() == Shape::Mapping)
+    let Some(filter) =
+        chain.and_then(|it| it.field("filter")).filter(|it| it.shape() == Shape::Mapping)
     else {
         return;
     };
@@ -176,7 +194,9 @@ fn object(found: Value<'_>, applies: &str, faults: &mut Faults<'_>) {
         faults.ignored(filter, format!("has no effect with `{applies}`"), help);
     }
     named(filter, faults);
-    let Some(inner) = filter.field("subFilter").filter(|it| it.shape() == Shape::Mapping) else { return };
+    let Some(inner) = filter.field("subFilter").filter(|it| it.shape() == Shape::Mapping) else {
+        return;
+    };
     let outer = filter.text_of("name");
     if applies != "HTTP_FILTER" {
         let help = "leave it out, or apply the patch to `HTTP_FILTER`";

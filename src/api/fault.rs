@@ -94,10 +94,9 @@ impl<'t> Faults<'t> {
         help: impl Into<String>,
     ) -> &mut Fault {
         let label = what.into();
-        // Nothing is written behind a key without a value.
-        let nearest = || self.root.path_to(value).1.map_or_else(Span::default, Value::span);
-        let span = if value.span().is_empty() { nearest() } else { value.span() };
-        let message = format!("`{}` {label}", self.path(value));
+        let (path, key) = self.root.path_to(value);
+        let span = place(value, key, path.ends_with(']'));
+        let message = format!("`{}{path}` {label}", self.prefix);
         let (help, also, instead) = (help.into(), None, None);
         self.push(Fault { cause, span, message, label, help, also, instead, is_mild: false })
     }
@@ -106,7 +105,9 @@ impl<'t> Faults<'t> {
     pub fn since(&mut self, version: Version, value: Value<'_>, what: &str) {
         if let Some(runs) = self.runs.filter(|runs| *runs < version) {
             let ((major, minor), (own_major, own_minor)) = (version, runs);
-            let help = format!("leave it out, or run Istio {major}.{minor} first: {own_major}.{own_minor} does not know it");
+            let help = format!(
+                "leave it out, or run Istio {major}.{minor} first: {own_major}.{own_minor} does not know it"
+            );
             self.say(Cause::Newer, value, format!("{what} Istio {major}.{minor}"), help);
         }
     }
@@ -132,19 +133,33 @@ impl<'t> Faults<'t> {
     }
 
     /// Says that a block lacks a field. The label stands at the block's own key, or at its first one.
-    pub fn missing(&mut self, block: Value<'_>, field: &str, help: impl Into<String>) -> &mut Fault {
+    pub fn missing(
+        &mut self,
+        block: Value<'_>,
+        field: &str,
+        help: impl Into<String>,
+    ) -> &mut Fault {
         let (path, key) = self.root.path_to(block);
-        let first = block.entries().next().map(|(key, _)| key.span());
-        let is_item = path.ends_with(']');
-        let span = match key {
-            Some(key) if !is_item || block.shape() != Shape::Mapping => key.span(),
-            _ => first.unwrap_or_else(|| block.span()),
-        };
+        let span = place(block, key, path.ends_with(']'));
         let dot = if path.is_empty() { "" } else { "." };
         let message = format!("`{}{path}{dot}{field}` is missing", self.prefix);
         let label = format!("`{field}` is missing here");
         let (help, also, instead) = (help.into(), None, None);
         let cause = Cause::Missing;
         self.push(Fault { cause, span, message, label, help, also, instead, is_mild: false })
+    }
+}
+
+/// Where a value is pointed at: a scalar itself; of anything larger its key, or its own first key where
+/// it is an item of a list.
+fn place(value: Value<'_>, key: Option<Value<'_>>, is_item: bool) -> Span {
+    let span = value.span();
+    match (value.shape(), key) {
+        (Shape::Scalar, _) if !span.is_empty() => span,
+        // Nothing is written after the dash.
+        (Shape::Scalar, _) if is_item => Span::new(span.start.saturating_sub(1), span.start),
+        (_, Some(key)) if !is_item => key.span(),
+        (Shape::Mapping, _) => value.entries().next().map_or(span, |(key, _)| key.span()),
+        _ => span,
     }
 }

@@ -117,8 +117,18 @@ fn is_port_number(port: &str) -> bool {
 /// Protocols as Istio compares them: in whatever case.
 pub(super) fn is_protocol(name: &str) -> bool {
     let known = [
-        "tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls", "mongo",
-        "redis", "mysql",
+        "tcp",
+        "udp",
+        "grpc",
+        "grpc-web",
+        "http",
+        "http_proxy",
+        "http2",
+        "https",
+        "tls",
+        "mongo",
+        "redis",
+        "mysql",
     ];
     known.iter().any(|it| it.eq_ignore_ascii_case(name))
 }

@@ -132,7 +132,8 @@ fn server_protocol(server: Value<'_>, faults: &mut Faults<'_>) {
     };
     let Some(tls) = server.field("tls") else {
         if is_tls(&protocol) {
-            let help = format!("say how TLS ends: a server of {} needs it", protocol.to_uppercase());
+            let help =
+                format!("say how TLS ends: a server of {} needs it", protocol.to_uppercase());
             faults.missing(server, "tls", help);
         }
         return;
@@ -140,13 +141,16 @@ fn server_protocol(server: Value<'_>, faults: &mut Faults<'_>) {
     if tls.shape() != Shape::Mapping {
         return;
     }
-    if let Some(redirect) = tls.field("httpsRedirect").filter(|_| tls.is_true("httpsRedirect") && !is_http(&protocol)) {
+    if let Some(redirect) =
+        tls.field("httpsRedirect").filter(|_| tls.is_true("httpsRedirect") && !is_http(&protocol))
+    {
         let help = "set it on the server of plain HTTP";
         faults.ignored(redirect, "redirects what is no plain HTTP", help);
     }
     let passes = tls.word_or("mode", "PASSTHROUGH");
     let passes = passes.is_none_or(|mode| matches!(&*mode, "PASSTHROUGH" | "AUTO_PASSTHROUGH"));
-    let bare = ["caCertificates", "privateKey", "serverCertificate"].iter().all(|key| !tls.has(key));
+    let bare =
+        ["caCertificates", "privateKey", "serverCertificate"].iter().all(|key| !tls.has(key));
     if is_http(&protocol) && !(passes && bare) {
         let help = "leave it out, or set the protocol to `HTTPS`";
         faults.invalid(tls, "is set on a server of plain HTTP", help);
@@ -159,12 +163,17 @@ fn server_protocol(server: Value<'_>, faults: &mut Faults<'_>) {
 
 /// How TLS ends at a server.
 pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
-    let Some(mode) = tls.word_or("mode", "PASSTHROUGH").filter(|_| tls.shape() == Shape::Mapping) else {
+    let Some(mode) = tls.word_or("mode", "PASSTHROUGH").filter(|_| tls.shape() == Shape::Mapping)
+    else {
         return;
     };
     ciphers(tls, faults);
     const SOURCES: &[&str] = &[
-        "serverCertificate", "privateKey", "caCertificates", "tlsCertificates", "credentialName",
+        "serverCertificate",
+        "privateKey",
+        "caCertificates",
+        "tlsCertificates",
+        "credentialName",
         "credentialNames",
     ];
     let given: Vec<Value<'_>> =
@@ -215,7 +224,8 @@ fn certificates(tls: Value<'_>, mode: &str, faults: &mut Faults<'_>) {
     }
     let mutual = mode != "SIMPLE";
     if mutual && !tls.has("caCertificates") {
-        let help = format!("add `caCertificates` or `credentialName`: with `{mode}` clients are checked");
+        let help =
+            format!("add `caCertificates` or `credentialName`: with `{mode}` clients are checked");
         faults.missing(tls, "caCertificates", help);
     }
     let pairs: Vec<Value<'_>> =
@@ -237,7 +247,9 @@ fn ciphers(tls: Value<'_>, faults: &mut Faults<'_>) {
     let mut seen = BTreeSet::new();
     for value in tls.list("cipherSuites") {
         let Some(suite) = known_text(value) else { continue };
-        let is_special = suite.is_empty() || suite == "ALL" || !suite.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let is_special = suite.is_empty()
+            || suite == "ALL"
+            || !suite.starts_with(|c: char| c.is_ascii_alphanumeric());
         if !is_special && !is_suite(&suite) {
             faults.ignored(value, "is a suite that Envoy does not know", "leave it out");
         } else if !seen.insert(suite) {

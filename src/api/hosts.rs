@@ -2,13 +2,24 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// 1 to 63 letters of either case, digits and inner `-`.
+/// 1 to 63 letters of either case, digits and inner `-`. A word such as `MY_NAMESPACE`, which a script
+/// fills in, is let through.
 pub(super) fn is_dns_label(text: &str) -> bool {
     let bytes = text.as_bytes();
-    (1..=63).contains(&bytes.len())
+    let plain = (1..=63).contains(&bytes.len())
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
         && bytes[0] != b'-'
-        && bytes[bytes.len() - 1] != b'-'
+        && bytes[bytes.len() - 1] != b'-';
+    plain || is_to_be_filled_in(text)
+}
+
+fn is_to_be_filled_in(text: &str) -> bool {
+    let is_word = |it: &str| {
+        !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    text.contains('_')
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.split('_').all(is_word)
 }
 
 /// A label, `*`, or a label after `*` or `*-`.
@@ -74,15 +85,15 @@ pub(super) fn is_subnet(text: &str) -> bool {
         (_, Ok(_)) => 128,
         _ => return false,
     };
-    let plain = length.bytes().all(|b| b.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
+    let plain =
+        length.bytes().all(|b| b.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
     plain && length.parse::<u32>().is_ok_and(|length| length <= most)
 }
 
 /// A name or an address, and a port.
 pub(super) fn is_address(text: &str) -> bool {
-    split_port(text).is_some_and(|(host, port)| {
-        is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
+    split_port(text)
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// Host and port of `host:port` or `[v6]:port`, as Go's `SplitHostPort` finds them.
@@ -149,7 +160,15 @@ mod tests {
 
     #[test]
     fn hosts_are_names_and_addresses_are_not() {
-        for good in ["cart", "*", "*.shop", "*-v1.shop", "shop.example.com.", "1a.b2"] {
+        for good in [
+            "cart",
+            "cart.MY_NAMESPACE.svc",
+            "*",
+            "*.shop",
+            "*-v1.shop",
+            "shop.example.com.",
+            "1a.b2",
+        ] {
             assert!(is_wildcard_domain(good), "{good}");
         }
         for bad in ["", "1.1.1.1", "a..b", "a.*.b", "-a", "a_b"] {

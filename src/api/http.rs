@@ -41,9 +41,8 @@ pub(super) fn is_retry_on(text: &str) -> bool {
         "resource-exhausted",
         "unavailable",
     ];
-    text.split(',').all(|item| {
-        CONDITIONS.contains(&item) || item.parse::<u16>().is_ok_and(has_reason_phrase)
-    })
+    text.split(',')
+        .all(|item| CONDITIONS.contains(&item) || item.parse::<u16>().is_ok_and(has_reason_phrase))
 }
 
 /// Statuses that have a name.

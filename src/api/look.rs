@@ -13,9 +13,8 @@ pub(super) trait Look<'t>: Copy {
 
     /// The same, where an empty list counts as nothing: so Istio decodes it.
     fn set(self, key: &str) -> Option<Value<'t>> {
-        self.field(key).filter(|value| {
-            value.shape() != Shape::Sequence || value.items().next().is_some()
-        })
+        self.field(key)
+            .filter(|value| value.shape() != Shape::Sequence || value.items().next().is_some())
     }
 
     /// Whether a field has any value but an empty one: so Istio sees strings, lists and numbers.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::destination_rule::{client_tls, connection_pool, locality_setting, outlier_detection, zone_setting};
+use super::destination_rule::{
+    client_tls, connection_pool, locality_setting, outlier_detection, zone_setting,
+};
 use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
 use super::hosts::{is_dns_label, is_host, is_wildcard_domain};
@@ -84,14 +86,23 @@ fn times(mesh: Value<'_>, faults: &mut Faults<'_>) {
     if let Some((value, _)) = time("connectTimeout").filter(|(_, it)| *it > 3600 * SECOND) {
         faults.invalid(value, "is longer than an hour", "write 1ms to 1h");
     }
-    if let Some((value, _)) = time("protocolDetectionTimeout").filter(|(_, it)| it % MILLISECOND != 0 || *it < 0) {
+    if let Some((value, _)) =
+        time("protocolDetectionTimeout").filter(|(_, it)| it % MILLISECOND != 0 || *it < 0)
+    {
         faults.invalid(value, "is no whole number of milliseconds", "round it");
     }
 }
 
 fn curves(mesh: Value<'_>, faults: &mut Faults<'_>) {
     const KNOWN: &[&str] = &[
-        "", "P-224", "P-256", "P-384", "P-521", "X25519", "X25519Kyber768Draft00", "X25519MLKEM768",
+        "",
+        "P-224",
+        "P-256",
+        "P-384",
+        "P-521",
+        "X25519",
+        "X25519Kyber768Draft00",
+        "X25519MLKEM768",
     ];
     let mut seen = BTreeMap::new();
     for value in mesh.field("tlsDefaults").into_iter().flat_map(|it| it.list("ecdhCurves")) {
@@ -173,15 +184,26 @@ fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
         if let Some(tls) = tracing.field("tlsSettings") {
             client_tls(tls, None, faults);
         }
-        for (tracer, key) in [("zipkin", "address"), ("datadog", "address"), ("lightstep", "address"), ("lightstep", "accessToken")] {
-            if let Some(settings) = tracing.field(tracer).filter(|it| it.shape() == Shape::Mapping && it.field(key).is_none()) {
+        for (tracer, key) in [
+            ("zipkin", "address"),
+            ("datadog", "address"),
+            ("lightstep", "address"),
+            ("lightstep", "accessToken"),
+        ] {
+            if let Some(settings) = tracing
+                .field(tracer)
+                .filter(|it| it.shape() == Shape::Mapping && it.field(key).is_none())
+            {
                 faults.missing(settings, key, "say where spans are sent to");
             }
         }
     }
     if let Some(provider) = config.field("privateKeyProvider") {
         for kind in ["cryptomb", "qat"] {
-            let Some(settings) = provider.field(kind).filter(|it| it.shape() == Shape::Mapping) else { continue };
+            let Some(settings) = provider.field(kind).filter(|it| it.shape() == Shape::Mapping)
+            else {
+                continue;
+            };
             match settings.field("pollDelay") {
                 None => drop(faults.missing(settings, "pollDelay", "add one, such as `10ms`")),
                 Some(delay) if known_text(delay).and_then(|it| duration::parse(&it)) == Some(0) => {
@@ -191,14 +213,17 @@ fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
             }
         }
     }
-    if let Some(value) = config.field("proxyMetadata").and_then(|it| it.field("ISTIO_META_DNS_AUTO_ALLOCATE")) {
+    if let Some(value) =
+        config.field("proxyMetadata").and_then(|it| it.field("ISTIO_META_DNS_AUTO_ALLOCATE"))
+    {
         let help = "leave it out: addresses are allocated by istiod now";
         faults.say(Cause::Deprecated, value, "is deprecated", help);
     }
     let settings = config.field("connectionSettings");
     for (key, value) in settings.into_iter().flat_map(Value::entries) {
         let is_time = key.text().is_some_and(|it| it.starts_with("http"));
-        if is_time && known_text(value).and_then(|it| duration::parse(&it)).is_some_and(|it| it < 0) {
+        if is_time && known_text(value).and_then(|it| duration::parse(&it)).is_some_and(|it| it < 0)
+        {
             faults.invalid(value, "is shorter than nothing", "write a duration from 0 on");
         }
     }

@@ -19,8 +19,13 @@ pub(super) fn check(root: Value<'_>, meta: &Meta, kind: &Kind, faults: &mut Faul
         }
         let near = nearest(&name, TOP.iter().copied());
         let (what, help) = match near {
-            Some(near) => (format!("is unknown: did you mean `{near}`?"), format!("write `{near}`")),
-            None => ("is unknown at the top".to_owned(), "move it into `spec`, or leave it out".to_owned()),
+            Some(near) => {
+                (format!("is unknown: did you mean `{near}`?"), format!("write `{near}`"))
+            }
+            None => (
+                "is unknown at the top".to_owned(),
+                "move it into `spec`, or leave it out".to_owned(),
+            ),
         };
         faults.say(Cause::Unknown, key, what, help).meant(&name, near);
     }
@@ -37,7 +42,9 @@ fn served(root: Value<'_>, meta: &Meta, kind: &Kind, faults: &mut Faults<'_>) {
             let what = format!("is not served: no Istio has a {} of `{version}`", kind.name);
             let help = format!("write `{}/{best}`", kind.group);
             let instead = format!("{}/{best}", kind.group);
-            faults.say(Cause::NotServed, value, what, help).meant(&meta.api_version, Some(&instead));
+            faults
+                .say(Cause::NotServed, value, what, help)
+                .meant(&meta.api_version, Some(&instead));
         }
     }
 }
@@ -65,7 +72,12 @@ pub(super) fn unknown_kind(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>
         }
         None => {
             let what = format!("is not served: no Istio has a {kind} in `{}`", meta.group());
-            faults.say(Cause::NotServed, value, what, "remove the resource, or see what has replaced it");
+            faults.say(
+                Cause::NotServed,
+                value,
+                what,
+                "remove the resource, or see what has replaced it",
+            );
         }
     }
 }
@@ -77,14 +89,19 @@ fn annotations(root: Value<'_>, kind: &Kind, faults: &mut Faults<'_>) {
     for (key, value) in metadata.map("annotations") {
         let Some(name) = key.text() else { continue };
         if name.strip_prefix("internal.istio.io/").is_some_and(|rest| own.contains(&rest)) {
-            faults.invalid(key, "is an annotation of Istio's own, which users may not set", "leave it out");
+            faults.invalid(
+                key,
+                "is an annotation of Istio's own, which users may not set",
+                "leave it out",
+            );
         }
         if name != "istio.io/dry-run" {
             continue;
         }
         let action = root.get("spec").and_then(|spec| spec.word_or("action", "ALLOW"));
         let action = action.as_deref().unwrap_or("ALLOW");
-        let bools = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+        let bools =
+            ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
         if kind.name != "AuthorizationPolicy" {
             let help = "leave it out: only an AuthorizationPolicy can be tried out";
             faults.invalid(key, format!("has no meaning on a {}", kind.name), help);

@@ -29,8 +29,8 @@ mod workloads;
 use crate::kinds::{ISTIO_GROUPS, Meta};
 use crate::yaml::{Shape, Value};
 
-pub use fault::{Cause, Fault};
 use fault::Faults;
+pub use fault::{Cause, Fault};
 pub use table::Version;
 use walk::{Reader, walk};
 

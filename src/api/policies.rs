@@ -23,7 +23,9 @@ pub(super) fn attachment(spec: Value<'_>, faults: &mut Faults<'_>) {
 
 /// A selector without labels selects everything, which its absence does too.
 pub(super) fn selector(spec: Value<'_>, key: &str, labels: &str, faults: &mut Faults<'_>) {
-    let Some(value) = spec.field(key).filter(|value| value.shape() == Shape::Mapping) else { return };
+    let Some(value) = spec.field(key).filter(|value| value.shape() == Shape::Mapping) else {
+        return;
+    };
     if value.map(labels).next().is_none() {
         let help = format!("add `{labels}`, or leave `{key}` out if all workloads are meant");
         faults.ignored(value, "selects by nothing, so it is for all workloads", help);
@@ -38,9 +40,12 @@ fn target_kind(target: Value<'_>, faults: &mut Faults<'_>) {
         ("gateway.networking.k8s.io", "Gateway"),
         ("gateway.networking.k8s.io", "GatewayClass"),
     ];
-    let (Some(group), Some(kind)) = (target.word_or("group", ""), target.text_of("kind")) else { return };
+    let (Some(group), Some(kind)) = (target.word_or("group", ""), target.text_of("kind")) else {
+        return;
+    };
     if !kind.is_empty() && !KNOWN.contains(&(&*group, &*kind)) {
-        let what = format!("targets a `{kind}` of the group `{group}`, to which nothing can be attached");
+        let what =
+            format!("targets a `{kind}` of the group `{group}`, to which nothing can be attached");
         let help = "target a Service, a ServiceEntry (`networking.istio.io`), or a Gateway or GatewayClass (`gateway.networking.k8s.io`)";
         faults.invalid(target, what, help);
     }
@@ -71,14 +76,15 @@ pub(super) fn check_request_authentication(subject: &Subject<'_>, faults: &mut F
     attachment(subject.spec, faults);
     for rule in subject.spec.list("jwtRules").filter(|rule| rule.shape() == Shape::Mapping) {
         let uri = rule.field("jwksUri").or_else(|| rule.field("jwks_uri"));
-        let sources: Vec<Value<'_>> =
-            [uri, rule.field("jwks")].into_iter().flatten().collect();
+        let sources: Vec<Value<'_>> = [uri, rule.field("jwks")].into_iter().flatten().collect();
         if let [uri, keys] = sources.as_slice() {
             let help = "keep either `jwksUri` or `jwks`";
             faults.invalid(*keys, "stands beside `jwksUri`, which excludes it", help).also =
                 Some((uri.span(), "this excludes it"));
         }
-        if !rule.has("issuer") && !uri.is_some_and(|uri| uri.text().is_some_and(|it| !it.is_empty())) {
+        if !rule.has("issuer")
+            && !uri.is_some_and(|uri| uri.text().is_some_and(|it| !it.is_empty()))
+        {
             let help = "name the issuer, or where its keys are (`jwksUri`)";
             faults.missing(rule, "issuer", help);
         }
@@ -172,7 +178,13 @@ fn tag_override(tag: Value<'_>, faults: &mut Faults<'_>) {
 }
 
 /// A value that Istio reads, and a newer field has taken over from.
-pub(super) fn deprecated_word(block: Value<'_>, key: &str, word: &str, help: &str, faults: &mut Faults<'_>) {
+pub(super) fn deprecated_word(
+    block: Value<'_>,
+    key: &str,
+    word: &str,
+    help: &str,
+    faults: &mut Faults<'_>,
+) {
     if let Some(value) = block.field(key)
         && matches!(value.scalar(), Some(Scalar::Str(text)) if text == word)
     {

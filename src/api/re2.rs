@@ -76,7 +76,9 @@ impl<'p> Pattern<'p> {
         if !self.take("?") {
             return Some(Before::Nothing);
         }
-        if self.take("P<") || (!self.rest.starts_with("<=") && !self.rest.starts_with("<!") && self.take("<")) {
+        if self.take("P<")
+            || (!self.rest.starts_with("<=") && !self.rest.starts_with("<!") && self.take("<"))
+        {
             let (name, rest) = self.rest.split_once('>')?;
             self.rest = rest;
             let word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -86,7 +88,11 @@ impl<'p> Pattern<'p> {
         let flags = &self.rest[..end];
         let (on, off) = flags.split_once('-').unwrap_or((flags, "i"));
         let known = |text: &str| text.chars().all(|c| "imsU".contains(c));
-        if !known(on) || !known(off) || off.is_empty() || (flags.is_empty() && !self.rest.starts_with(':')) {
+        if !known(on)
+            || !known(off)
+            || off.is_empty()
+            || (flags.is_empty() && !self.rest.starts_with(':'))
+        {
             return None;
         }
         if self.rest[end..].starts_with(')') {
@@ -231,14 +237,45 @@ mod tests {
     #[test]
     fn what_go_compiles_is_a_pattern() {
         for good in [
-            "", ".*", "/a/{id}", "a{2,5}?", "(?i)a|b", "(?P<n>a)(?<m>b)", r"\Q*\E+", "[]a-]", "[[:alpha:]-z]",
-            r"[\d-x]", r"\pL\p{Greek}", "^*", "a{,5}", r"\x{10FFFF}\_", "[a&&b]", "(?:a)",
+            "",
+            ".*",
+            "/a/{id}",
+            "a{2,5}?",
+            "(?i)a|b",
+            "(?P<n>a)(?<m>b)",
+            r"\Q*\E+",
+            "[]a-]",
+            "[[:alpha:]-z]",
+            r"[\d-x]",
+            r"\pL\p{Greek}",
+            "^*",
+            "a{,5}",
+            r"\x{10FFFF}\_",
+            "[a&&b]",
+            "(?:a)",
         ] {
             assert!(is_pattern(good), "{good}");
         }
         for bad in [
-            "*", "a**", "a*+", "(", ")", "[a", "[b-a]", "(?=a)", "(?<=a)", r"\1", r"\C", "\\", "a{1001}", "a{3,2}",
-            "(*)", "|*", "[[:foo:]]", r"\8", r"(?z)a",
+            "*",
+            "a**",
+            "a*+",
+            "(",
+            ")",
+            "[a",
+            "[b-a]",
+            "(?=a)",
+            "(?<=a)",
+            r"\1",
+            r"\C",
+            "\\",
+            "a{1001}",
+            "a{3,2}",
+            "(*)",
+            "|*",
+            "[[:foo:]]",
+            r"\8",
+            r"(?z)a",
         ] {
             assert!(!is_pattern(bad), "{bad}");
         }

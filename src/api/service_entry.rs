@@ -17,10 +17,13 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     let spec = subject.spec;
     policies::selector(spec, "workloadSelector", "labels", faults);
     visibility::check(subject, true, faults);
-    if let (Some(selector), Some(endpoints)) = (spec.field("workloadSelector"), spec.field("endpoints")) {
+    if let (Some(selector), Some(endpoints)) =
+        (spec.field("workloadSelector"), spec.field("endpoints"))
+    {
         let help = "keep one of them";
-        faults.invalid(endpoints, "stands beside `workloadSelector`, which excludes it", help).also =
-            Some((selector.span(), "this excludes it"));
+        faults
+            .invalid(endpoints, "stands beside `workloadSelector`, which excludes it", help)
+            .also = Some((selector.span(), "this excludes it"));
     }
     port_numbers(spec, faults);
     let Some(resolution) = spec.word_or("resolution", "NONE") else { return };
@@ -47,7 +50,9 @@ fn protocols<'t>(spec: Value<'t>) -> impl Iterator<Item = (Value<'t>, String)> {
 fn port_numbers(spec: Value<'_>, faults: &mut Faults<'_>) {
     let names: Option<BTreeSet<Cow<'_, str>>> =
         spec.list("ports").map(|port| port.text_of("name")).collect();
-    let (Some(names), true) = (names, spec.set("ports").is_none_or(|it| it.shape() == Shape::Sequence)) else {
+    let (Some(names), true) =
+        (names, spec.set("ports").is_none_or(|it| it.shape() == Shape::Sequence))
+    else {
         return;
     };
     for endpoint in spec.list("endpoints") {
@@ -67,14 +72,19 @@ fn addresses(subject: &Subject<'_>, resolution: &str, faults: &mut Faults<'_>) {
         for value in spec.list("addresses") {
             if known_text(value).is_some_and(|text| text.contains('/')) {
                 let help = "write single addresses, or set the resolution to `NONE` or `STATIC`";
-                faults.invalid(value, format!("is a range, which `{resolution}` cannot have"), help);
+                faults.invalid(
+                    value,
+                    format!("is a range, which `{resolution}` cannot have"),
+                    help,
+                );
             }
         }
     }
     // Without an address of its own such a port takes in all traffic to its number.
     let label = subject.meta.label("networking.istio.io/enable-autoallocate-ip");
     let allocated = resolution != "NONE" && label.is_none_or(|it| it.as_str() != "false");
-    if spec.set("addresses").is_none() && !allocated {
+    let seen = subject.root.at(&["status", "addresses"]).is_some();
+    if spec.set("addresses").is_none() && !allocated && !seen {
         for (port, _) in protocols(spec).filter(|(_, it)| it.is_empty() || it == "tcp") {
             let help = "add `addresses`, or say a protocol with host names (`HTTP`, `TLS`)";
             faults.ignored(port, "is for TCP, and the ServiceEntry has no addresses: it takes all traffic to this port", help);
@@ -85,9 +95,14 @@ fn addresses(subject: &Subject<'_>, resolution: &str, faults: &mut Faults<'_>) {
 fn hosts(spec: Value<'_>, resolution: &str, faults: &mut Faults<'_>) {
     if resolution != "DYNAMIC_DNS" {
         for value in spec.list("hosts") {
-            if known_text(value).is_some_and(|it| is_specific_host(&it) && is_partial_wildcard(&it)) {
+            if known_text(value).is_some_and(|it| is_specific_host(&it) && is_partial_wildcard(&it))
+            {
                 let help = "write `*.` and a domain";
-                faults.ignored(value, "has a `*` that is not a whole label, and matches nothing", help);
+                faults.ignored(
+                    value,
+                    "has a `*` that is not a whole label, and matches nothing",
+                    help,
+                );
             }
         }
     }
@@ -96,8 +111,9 @@ fn hosts(spec: Value<'_>, resolution: &str, faults: &mut Faults<'_>) {
         let is_known = super::formats::is_protocol(&protocol) || protocol.is_empty();
         if is_known && !is_http(&protocol) && !is_tls(&protocol) {
             let help = "write a ServiceEntry for each host: nothing in TCP tells hosts apart";
-            faults.invalid(second, "is a second host beside a port without host names", help).also =
-                Some((port.span(), "nothing on this port tells hosts apart"));
+            faults
+                .invalid(second, "is a second host beside a port without host names", help)
+                .also = Some((port.span(), "nothing on this port tells hosts apart"));
             break;
         }
     }
@@ -117,7 +133,9 @@ fn none(spec: Value<'_>, faults: &mut Faults<'_>) {
 fn fixed(spec: Value<'_>, faults: &mut Faults<'_>) {
     for value in spec.list("endpoints") {
         endpoint(value, Addresses::Only, faults);
-        let socket = value.field("address").filter(|it| it.text().is_some_and(|it| it.starts_with("unix://")));
+        let socket = value
+            .field("address")
+            .filter(|it| it.text().is_some_and(|it| it.starts_with("unix://")));
         if let Some(socket) = socket.filter(|_| spec.list("ports").count() != 1) {
             let help = "give the ServiceEntry exactly one port";
             faults.invalid(socket, "is a Unix socket, which can serve one port only", help);
@@ -150,16 +168,27 @@ fn by_name(spec: Value<'_>, resolution: &str, faults: &mut Faults<'_>) {
         for value in spec.list("hosts") {
             if known_text(value).is_some_and(|host| is_specific_host(&host) && !is_fqdn(&host)) {
                 let help = "write the name in full, add endpoints, or set another resolution";
-                let what = if selects { "is no name that can be looked up" } else { "is no name that can be looked up, and there are no endpoints" };
+                let what = if selects {
+                    "is no name that can be looked up"
+                } else {
+                    "is no name that can be looked up, and there are no endpoints"
+                };
                 faults.invalid(value, what, help);
                 break;
             }
         }
     }
-    let tcp = protocols(spec).any(|(_, it)| matches!(&*it, "tcp" | "https" | "tls" | "mongo" | "redis" | "mysql"));
-    if let Some(second) = spec.list("hosts").nth(1).filter(|_| tcp && spec.set("addresses").is_some()) {
+    let tcp = protocols(spec)
+        .any(|(_, it)| matches!(&*it, "tcp" | "https" | "tls" | "mongo" | "redis" | "mysql"));
+    if let Some(second) =
+        spec.list("hosts").nth(1).filter(|_| tcp && spec.set("addresses").is_some())
+    {
         let help = "write a ServiceEntry for each host";
-        faults.ignored(second, "shares its addresses with another host, and TCP cannot tell them apart", help);
+        faults.ignored(
+            second,
+            "shares its addresses with another host, and TCP cannot tell them apart",
+            help,
+        );
     }
 }
 
@@ -175,18 +204,23 @@ fn dynamic(subject: &Subject<'_>, faults: &mut Faults<'_>) {
         faults.invalid(value, "is set although names are looked up as they come", "leave it out");
     }
     for (port, protocol) in protocols(spec) {
-        if !matches!(&*protocol, "http" | "tls" | "grpc" | "http2") && (protocol.is_empty() || super::formats::is_protocol(&protocol)) {
+        if !matches!(&*protocol, "http" | "tls" | "grpc" | "http2")
+            && (protocol.is_empty() || super::formats::is_protocol(&protocol))
+        {
             let value = port.field("protocol").unwrap_or(port);
             let help = "write `HTTP`, `HTTP2`, `GRPC` or `TLS`";
             faults.invalid(value, "has no host names, which `DYNAMIC_DNS` needs", help);
         }
     }
     let waypoint = subject.meta.label("istio.io/use-waypoint");
-    if let Some(location) = spec.field("location").filter(|_| spec.text_of("location").is_some_and(|it| it == "MESH_INTERNAL"))
+    if let Some(location) = spec
+        .field("location")
+        .filter(|_| spec.text_of("location").is_some_and(|it| it == "MESH_INTERNAL"))
         && let Some(waypoint) = waypoint.filter(|it| it.as_str() != "none")
     {
         let help = "write `MESH_EXTERNAL`, or set the label to `none`";
-        faults.invalid(location, "is within the mesh, where a waypoint cannot look names up", help).also =
-            Some((waypoint.span, "the waypoint"));
+        faults
+            .invalid(location, "is within the mesh, where a waypoint cannot look names up", help)
+            .also = Some((waypoint.span, "the waypoint"));
     }
 }

@@ -81,7 +81,8 @@ fn ingress(listener: Value<'_>, numbers: &mut Seen, faults: &mut Faults<'_>) {
     }
     if let Some(pool) = listener.field("connectionPool") {
         connection_pool(pool, faults);
-        let http = pool.field("http").filter(|_| protocol.as_deref().is_some_and(|it| !is_http(it)));
+        let http =
+            pool.field("http").filter(|_| protocol.as_deref().is_some_and(|it| !is_http(it)));
         if let Some(http) = http {
             let help = "leave it out, or set the protocol to `HTTP`";
             faults.ignored(http, "is for HTTP, which this port is not", help);
@@ -100,9 +101,15 @@ fn is_endpoint(text: &str) -> bool {
 }
 
 fn ingress_tls(tls: Value<'_>, protocol: Option<&str>, faults: &mut Faults<'_>) {
-    let unsupported =
-        ["subjectAltNames", "httpsRedirect", "credentialName", "credentialNames", "tlsCertificates"];
-    for value in unsupported.into_iter().filter(|key| tls.has(key)).filter_map(|key| tls.field(key)) {
+    let unsupported = [
+        "subjectAltNames",
+        "httpsRedirect",
+        "credentialName",
+        "credentialNames",
+        "tlsCertificates",
+    ];
+    for value in unsupported.into_iter().filter(|key| tls.has(key)).filter_map(|key| tls.field(key))
+    {
         faults.invalid(value, "is not supported in a Sidecar", "leave it out");
     }
     if let Some(value) = tls.field("mode")
@@ -155,11 +162,18 @@ fn egress(subject: &Subject<'_>, faults: &mut Faults<'_>) {
 }
 
 /// A listener without a port's number stands on a Unix socket.
-fn egress_socket(listener: Value<'_>, port: Value<'_>, sockets: &mut Seen, faults: &mut Faults<'_>) {
+fn egress_socket(
+    listener: Value<'_>,
+    port: Value<'_>,
+    sockets: &mut Seen,
+    faults: &mut Faults<'_>,
+) {
     let bind = listener.field("bind");
     let text = bind.map(known_text);
     match (bind, text) {
-        (Some(bind), Some(Some(text))) if text.strip_prefix("unix://").is_some_and(is_socket_path) => {
+        (Some(bind), Some(Some(text)))
+            if text.strip_prefix("unix://").is_some_and(is_socket_path) =>
+        {
             once(sockets, text.into_owned(), bind, faults);
         }
         (Some(_), Some(None)) => {}
@@ -168,7 +182,9 @@ fn egress_socket(listener: Value<'_>, port: Value<'_>, sockets: &mut Seen, fault
             faults.invalid(port, "has no number, and `bind` is no Unix socket", help);
         }
     }
-    if let Some(mode) = listener.field("captureMode").filter(|it| it.text().is_some_and(|it| it == "IPTABLES")) {
+    if let Some(mode) =
+        listener.field("captureMode").filter(|it| it.text().is_some_and(|it| it == "IPTABLES"))
+    {
         let help = "write `NONE` or leave it out";
         faults.invalid(mode, "is `IPTABLES`, which captures no Unix socket", help);
     }
@@ -214,7 +230,9 @@ fn covered(hosts: &[(String, String, Value<'_>)], faults: &mut Faults<'_>) {
 }
 
 fn outbound(policy: Value<'_>, faults: &mut Faults<'_>) {
-    let Some(proxy) = policy.field("egressProxy").filter(|it| it.shape() == Shape::Mapping) else { return };
+    let Some(proxy) = policy.field("egressProxy").filter(|it| it.shape() == Shape::Mapping) else {
+        return;
+    };
     if policy.word_or("mode", "REGISTRY_ONLY").is_some_and(|mode| mode != "ALLOW_ANY") {
         let help = "set `mode: ALLOW_ANY`, or leave it out";
         faults.invalid(proxy, "is set although unknown hosts are refused", help);

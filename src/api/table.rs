@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_line_is_read_in_full() {
-        let field = field("  ports: {uint32}, ..128 items, keys like dns-label, each 1..65535, since 1.24");
+        let field =
+            field("  ports: {uint32}, ..128 items, keys like dns-label, each 1..65535, since 1.24");
         let Kind::Map { keys, values } = &field.value.kind else { panic!("a mapping") };
         assert_eq!(field.since, Some((1, 24)));
         assert_eq!(field.value.bounds.map(Bounds::in_words).as_deref(), Some("at most 128"));

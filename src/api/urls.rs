@@ -58,9 +58,9 @@ fn is_authority(authority: &str) -> bool {
 }
 
 fn has_sound_escapes(text: &str) -> bool {
-    text.split('%').skip(1).all(|after| {
-        after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit())
-    })
+    text.split('%')
+        .skip(1)
+        .all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Where keys are fetched from.

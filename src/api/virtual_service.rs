@@ -52,7 +52,8 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     if bound.is_delegate {
         for key in ["gateways", "tls", "tcp"] {
             if let Some(value) = spec.set(key) {
-                let help = "add `hosts`; without them it is a delegate, which has HTTP routes alone";
+                let help =
+                    "add `hosts`; without them it is a delegate, which has HTTP routes alone";
                 faults.invalid(value, "is set although there are no hosts", help);
             }
         }
@@ -80,7 +81,8 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
 
 fn hosts(spec: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
     let matches = spec.list("tls").flat_map(|route| route.list("match"));
-    let by_sni = bound.at_gateways_only && matches.into_iter().any(|it| it.set("sniHosts").is_some());
+    let by_sni =
+        bound.at_gateways_only && matches.into_iter().any(|it| it.set("sniHosts").is_some());
     let is_host = |host: &str| {
         is_ip(host) || if by_sni { hosts::is_sni(host) } else { hosts::is_wildcard_domain(host) }
     };
@@ -102,7 +104,9 @@ fn hosts(spec: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
         return;
     }
     for (i, (host, value)) in known.iter().enumerate() {
-        if let Some((other, there)) = known[..i].iter().find(|(other, _)| hosts::overlap(host, other)) {
+        if let Some((other, there)) =
+            known[..i].iter().find(|(other, _)| hosts::overlap(host, other))
+        {
             let help = "leave one of them out";
             let what = format!("overlaps with `{other}`");
             faults.invalid(*value, what, help).also = Some((there.span(), "with this"));
@@ -118,7 +122,12 @@ fn legacy_gateways(block: Value<'_>, faults: &mut Faults<'_>) {
             let mut parts = name.split('.');
             let (gateway, namespace) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
             let help = format!("write `{namespace}/{gateway}`");
-            faults.say(Cause::Deprecated, value, "names a gateway by the older form with dots", help);
+            faults.say(
+                Cause::Deprecated,
+                value,
+                "names a gateway by the older form with dots",
+                help,
+            );
         }
     }
 }
@@ -166,7 +175,11 @@ fn actions(route: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
     if let Some(delegate) = delegates {
         if bound.is_delegate {
             let help = "route to a destination: a delegate cannot delegate";
-            faults.invalid(delegate, "stands in a VirtualService without hosts, which is a delegate itself", help);
+            faults.invalid(
+                delegate,
+                "stands in a VirtualService without hosts, which is a delegate itself",
+                help,
+            );
         } else {
             for (name, value) in ["redirect", "route"].into_iter().filter_map(key) {
                 let help = format!("leave `{name}` out, or `delegate`");
@@ -218,9 +231,7 @@ fn injected(fault: Value<'_>, faults: &mut Faults<'_>) {
     }
     for part in [abort, delay].into_iter().flatten() {
         let share = part.field("percentage").and_then(|it| it.field("value"));
-        let is_small = |value: &Value<'_>| {
-            matches!(value.scalar(), Some(Scalar::Float(share)) if share > 0.0 && share < 0.0001)
-        };
+        let is_small = |value: &Value<'_>| matches!(value.scalar(), Some(Scalar::Float(share)) if share > 0.0 && share < 0.0001);
         if let Some(value) = share.filter(is_small) {
             let help = "write 0, or at least 0.0001";
             faults.invalid(value, "is finer than Envoy can count", help);
@@ -232,7 +243,9 @@ fn injected(fault: Value<'_>, faults: &mut Faults<'_>) {
         }
     }
     if let Some(abort) = abort.filter(|it| it.shape() == Shape::Mapping)
-        && ["httpStatus", "grpcStatus", "http2Error"].into_iter().all(|key| abort.field(key).is_none())
+        && ["httpStatus", "grpcStatus", "http2Error"]
+            .into_iter()
+            .all(|key| abort.field(key).is_none())
     {
         faults.ignored(abort, "aborts nothing", "add `httpStatus` or `grpcStatus`");
     }
@@ -248,11 +261,18 @@ fn redirection(route: Value<'_>, redirect: Value<'_>, faults: &mut Faults<'_>) {
     let mut matches = route.list("match").filter_map(|it| it.field("uri"));
     if prefix && matches.any(|uri| uri.field("exact").is_some() || uri.field("regex").is_some()) {
         let help = "match by `prefix` wherever the prefix is rewritten";
-        faults.invalid(place("prefixRewrite"), "has no prefix to rewrite: a match of this route compares its `uri` otherwise", help);
+        faults.invalid(
+            place("prefixRewrite"),
+            "has no prefix to rewrite: a match of this route compares its `uri` otherwise",
+            help,
+        );
     }
     let does = ["uri", "prefixRewrite", "authority", "port", "derivePort", "scheme"];
     // A `port: 0` is written, and so is an empty text that a pipeline fills in.
-    if !does.into_iter().any(|key| redirect.has(key) || (key == "port" && redirect.field(key).is_some())) {
+    if !does
+        .into_iter()
+        .any(|key| redirect.has(key) || (key == "port" && redirect.field(key).is_some()))
+    {
         let help = "add `uri`, `prefixRewrite`, `authority`, `port`, `derivePort` or `scheme`";
         faults.invalid(redirect, "leads back to where it came from", help);
     }
@@ -280,7 +300,11 @@ fn answer(body: Value<'_>, faults: &mut Faults<'_>) {
         if len > refused as f64 {
             faults.invalid(value, "is longer than 1 MiB", "serve it from a workload");
         } else if len > large as f64 {
-            faults.ignored(value, "is longer than 100 KiB, which every proxy holds in memory", "serve it from a workload");
+            faults.ignored(
+                value,
+                "is longer than 100 KiB, which every proxy holds in memory",
+                "serve it from a workload",
+            );
         }
     }
 }
@@ -291,7 +315,11 @@ pub(super) fn retry(retries: Value<'_>, faults: &mut Faults<'_>) {
         return;
     }
     for key in ["perTryTimeout", "retryOn", "retryRemoteLocalities"] {
-        if let Some(value) = retries.field(key).filter(|_| key == "perTryTimeout" || retries.has(key) || retries.field(key).is_some_and(|it| it.shape() != Shape::Scalar)) {
+        if let Some(value) = retries.field(key).filter(|_| {
+            key == "perTryTimeout"
+                || retries.has(key)
+                || retries.field(key).is_some_and(|it| it.shape() != Shape::Scalar)
+        }) {
             let help = "set `attempts`, or leave it out";
             faults.invalid(value, "is set although there are no attempts", help);
         }
@@ -318,8 +346,7 @@ fn authority(route: Value<'_>, faults: &mut Faults<'_>) {
 /// Several destinations need a weight somewhere.
 fn weights(route: Value<'_>, faults: &mut Faults<'_>) {
     let Some(list) = route.set("route") else { return };
-    let weights: Option<Vec<i64>> =
-        list.items().map(|it| it.number_or_zero("weight")).collect();
+    let weights: Option<Vec<i64>> = list.items().map(|it| it.number_or_zero("weight")).collect();
     if weights.is_some_and(|all| all.len() > 1 && all.iter().sum::<i64>() == 0) {
         faults.invalid(list, "has several destinations and no weight", "give each its `weight`");
     }
@@ -344,4 +371,3 @@ fn sni_hosts(route: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
         }
     }
 }
-

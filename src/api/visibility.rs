@@ -39,7 +39,11 @@ pub(super) fn only_own(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     for value in subject.spec.list("exportTo") {
         if known_text(value).is_some_and(|text| text != "." && text != subject.namespace) {
             let help = "write `.`, or leave `workloadSelector` out";
-            faults.invalid(value, "leaves the own namespace, which a rule with `workloadSelector` cannot", help);
+            faults.invalid(
+                value,
+                "leaves the own namespace, which a rule with `workloadSelector` cannot",
+                help,
+            );
         }
     }
 }

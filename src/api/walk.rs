@@ -134,23 +134,38 @@ impl Walk<'_, '_> {
         } else {
             nearest(name, known.iter().copied())
         };
-        let inner = || block.fields.iter().find(|field| inner_block(&field.value).is_some_and(|b| b.field(name).is_some()));
+        let inner = || {
+            block
+                .fields
+                .iter()
+                .find(|field| inner_block(&field.value).is_some_and(|b| b.field(name).is_some()))
+        };
         let outer = || self.around.iter().rev().find(|around| around.field(name).is_some());
         let (label, help) = if let Some(similar) = similar {
             (format!("unknown: did you mean `{similar}`?"), format!("write `{similar}`"))
         } else if let Some(field) = inner() {
-            (format!("unknown here: it belongs into `{}`", field.name), format!("move it into `{}`", field.name))
+            (
+                format!("unknown here: it belongs into `{}`", field.name),
+                format!("move it into `{}`", field.name),
+            )
         } else if let Some(outer) = outer() {
-            (format!("unknown here: it belongs to the {} around", outer.name), "move it further out".to_owned())
+            (
+                format!("unknown here: it belongs to the {} around", outer.name),
+                "move it further out".to_owned(),
+            )
         } else if known.is_empty() {
             ("unknown".to_owned(), format!("leave it out: a {} has no fields", block.name))
         } else {
             let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            ("unknown".to_owned(), format!("leave it out; a {} has {}", block.name, list.join(", ")))
+            (
+                "unknown".to_owned(),
+                format!("leave it out; a {} has {}", block.name, list.join(", ")),
+            )
         };
         let is_mild = self.reader == Reader::Istiod;
         let ignored = if is_mild { ", and istiod passes over it" } else { "" };
-        let message = format!("`{}` is not a field of a {}{ignored}", self.faults.path(key), block.name);
+        let message =
+            format!("`{}` is not a field of a {}{ignored}", self.faults.path(key), block.name);
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
         let fault = Fault { cause, span, message, label, help, also, instead, is_mild };
         self.faults.push(fault).meant(name, similar);
@@ -166,8 +181,10 @@ impl Walk<'_, '_> {
                 Some((name, there)) => {
                     let what = format!("stands beside `{name}`, which excludes it");
                     let help = format!("keep either `{name}` or `{}`", field.name);
-                    let cause = if self.reader == Reader::Istiod { Cause::Ignored } else { Cause::Invalid };
-                    self.faults.say(cause, *key, what, help).also = Some((there.span(), "this excludes it"));
+                    let cause =
+                        if self.reader == Reader::Istiod { Cause::Ignored } else { Cause::Invalid };
+                    self.faults.say(cause, *key, what, help).also =
+                        Some((there.span(), "this excludes it"));
                 }
             }
         }
@@ -190,7 +207,13 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn map(&mut self, value: Value<'_>, wanted: &Wanted, keys: &'static Wanted, values: &'static Wanted) {
+    fn map(
+        &mut self,
+        value: Value<'_>,
+        wanted: &Wanted,
+        keys: &'static Wanted,
+        values: &'static Wanted,
+    ) {
         if value.shape() != Shape::Mapping {
             return self.wrong_type(value, "a mapping");
         }
@@ -211,7 +234,12 @@ impl Walk<'_, '_> {
     fn is_null(&mut self, value: Value<'_>, what: &str) {
         if self.reader == Reader::ApiServer {
             let help = "write a value, or leave it out";
-            self.faults.say(Cause::WrongType, value, format!("is null, and {what} cannot be"), help);
+            self.faults.say(
+                Cause::WrongType,
+                value,
+                format!("is null, and {what} cannot be"),
+                help,
+            );
         }
     }
 
@@ -275,7 +303,8 @@ impl Walk<'_, '_> {
         let is_short = wanted.bounds.is_none_or(|bounds| bounds.hold(len as f64));
         if !is_short {
             let bounds = wanted.bounds.map(Bounds::in_words).unwrap_or_default();
-            let what = if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
+            let what =
+                if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
             self.faults.invalid(value, what, format!("it has to have {bounds} characters"));
         } else if let Some(format) = wanted.format
             && (wanted.is_part || !text.is_empty())
@@ -288,9 +317,15 @@ impl Walk<'_, '_> {
     fn number(&mut self, value: Value<'_>, wanted: &Wanted, width: Option<(i64, i64)>) {
         let kind = if width.is_some() { "a whole number" } else { "a number" };
         let number = match value.scalar() {
-            #[expect(clippy::cast_precision_loss, reason = "compared with 32 bits and small bounds")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "compared with 32 bits and small bounds"
+            )]
             Some(Scalar::Int(number)) => number as f64,
-            #[expect(clippy::cast_precision_loss, reason = "compared with 32 bits and small bounds")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "compared with 32 bits and small bounds"
+            )]
             Some(Scalar::UInt(number)) => number as f64,
             Some(Scalar::Float(number)) if width.is_none() || number.fract() == 0.0 => number,
             Some(Scalar::Str(text)) if self.reader == Reader::Istiod => match text.parse() {
@@ -300,13 +335,22 @@ impl Walk<'_, '_> {
             _ => return self.wrong_type(value, kind),
         };
         #[expect(clippy::cast_precision_loss, reason = "the bounds of 32 bits are exact")]
-        let fits = width.is_none_or(|(least, most)| number >= least as f64 && number <= most as f64);
+        let fits =
+            width.is_none_or(|(least, most)| number >= least as f64 && number <= most as f64);
         if !fits {
             let (least, most) = width.unwrap_or_default();
-            self.faults.invalid(value, "does not fit", format!("it has to be from {least} to {most}"));
+            self.faults.invalid(
+                value,
+                "does not fit",
+                format!("it has to be from {least} to {most}"),
+            );
         } else if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(number)) {
             let bounds = bounds.in_words();
-            self.faults.invalid(value, format!("is not {bounds}"), format!("it has to be {bounds}"));
+            self.faults.invalid(
+                value,
+                format!("is not {bounds}"),
+                format!("it has to be {bounds}"),
+            );
         }
     }
 
@@ -344,10 +388,23 @@ impl Walk<'_, '_> {
         let label = format!("expected {wanted}, found {found}");
         let message = format!("`{}` has the wrong type: {label}", self.faults.path(value));
         let is_word = value.shape() == Shape::Scalar && matches!(wanted, "a string" | "a word");
-        let help = if is_word { "put it in quotes" } else { "correct the value: the API server refuses the resource" };
+        let help = if is_word {
+            "put it in quotes"
+        } else {
+            "correct the value: the API server refuses the resource"
+        };
         let (cause, span) = (Cause::WrongType, value.span());
         let (also, instead, help) = (None, None, help.to_owned());
-        self.faults.push(Fault { cause, span, message, label, help, also, instead, is_mild: false });
+        self.faults.push(Fault {
+            cause,
+            span,
+            message,
+            label,
+            help,
+            also,
+            instead,
+            is_mild: false,
+        });
     }
 }
 

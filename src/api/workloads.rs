@@ -24,7 +24,9 @@ pub(super) fn endpoint(value: Value<'_>, addresses: Addresses, faults: &mut Faul
     if value.shape() != Shape::Mapping {
         return;
     }
-    let Some(address) = value.field("address").filter(|it| it.text().is_none_or(|it| !it.is_empty())) else {
+    let Some(address) =
+        value.field("address").filter(|it| it.text().is_none_or(|it| !it.is_empty()))
+    else {
         if !value.has("network") {
             faults.missing(value, "address", "write an IP address, or the `network` it is on");
         }
@@ -67,7 +69,11 @@ pub(super) fn check_group(subject: &Subject<'_>, faults: &mut Faults<'_>) {
         let methods = ["httpGet", "tcpSocket", "exec"];
         if let Some(grpc) = probe.field("grpc") {
             let help = "use `httpGet`, `tcpSocket` or `exec`";
-            faults.invalid(grpc, "is a probe that Istio's webhook does not know, although the API has it", help);
+            faults.invalid(
+                grpc,
+                "is a probe that Istio's webhook does not know, although the API has it",
+                help,
+            );
         } else if methods.iter().all(|key| probe.field(key).is_none()) {
             let help = "add `httpGet`, `tcpSocket` or `exec`, or leave `probe` out";
             faults.missing(probe, "httpGet", help);

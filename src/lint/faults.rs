@@ -14,7 +14,8 @@ pub(super) fn of(fleet: &Fleet) -> Vec<Faulty> {
     let mut places = HashMap::new();
     let mut shared: Vec<(&Member, Vec<ClusterId>)> = Vec::new();
     for member in fleet.members.iter().filter(|member| member.object.tree.is_some()) {
-        let place = *places.entry((Arc::as_ptr(&member.object), &member.namespace)).or_insert(shared.len());
+        let place =
+            *places.entry((Arc::as_ptr(&member.object), &member.namespace)).or_insert(shared.len());
         match shared.get_mut(place) {
             Some((_, clusters)) => clusters.push(member.cluster),
             None => shared.push((member, vec![member.cluster])),

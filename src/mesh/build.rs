@@ -162,11 +162,14 @@ fn duplicates(members: &[Member]) -> Vec<Duplicate> {
     let mut found = Vec::new();
     for member in members {
         let meta = &member.object.meta;
-        let nameless = meta.name.is_empty() || is_placeholder(&meta.name);
+        // What is a prefix for names that the cluster makes (`generateName`) ends in a hyphen.
+        let nameless =
+            meta.name.is_empty() || meta.name.ends_with('-') || is_placeholder(&meta.name);
         if nameless || matches!(member.object.view, View::Kustomization(_)) {
             continue;
         }
-        let name = (meta.file, meta.group(), meta.kind.as_str(), &member.namespace, meta.name.as_str());
+        let name =
+            (meta.file, meta.group(), meta.kind.as_str(), &member.namespace, meta.name.as_str());
         let there = *first.entry((member.cluster, name)).or_insert(meta.name.span);
         if there != meta.name.span {
             let (kind, name) = (meta.kind.value.clone(), meta.name.value.clone());

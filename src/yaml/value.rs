@@ -145,8 +145,13 @@ impl<'t> Value<'t> {
                 Kind::Mapping => {
                     self.tape.keys(at).find(|&key| holds(key, self.tape.after(key))).map(|key| {
                         let name = self.tape.text(key).unwrap_or_default();
-                        let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-                        path.push_str(&if is_plain { format!(".{name}") } else { format!("[{name}]") });
+                        let is_plain =
+                            name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+                        path.push_str(&if is_plain {
+                            format!(".{name}")
+                        } else {
+                            format!("[{name}]")
+                        });
                         nearest = Some(self.sibling(key));
                         if key == inner.index { key } else { self.tape.after(key) }
                     })

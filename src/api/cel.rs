@@ -26,8 +26,11 @@ fn tokens(mut text: &str) -> Option<Vec<Token<'_>>> {
             continue;
         }
         let Some(first) = text.chars().next() else { return Some(all) };
-        let (token, len) = if let Some(len) = string(text) {
-            (Token::Literal, len?)
+        let begins = string(text);
+        let (token, len) = if let Begins::String(len) = begins {
+            (Token::Literal, len)
+        } else if matches!(begins, Begins::Endless) {
+            return None;
         } else if first.is_ascii_digit() {
             (Token::Literal, number(text))
         } else if first.is_ascii_alphabetic() || first == '_' {
@@ -48,19 +51,28 @@ fn tokens(mut text: &str) -> Option<Vec<Token<'_>>> {
     }
 }
 
-/// The length of the string that begins here: `None` where none does, `Some(None)` where it has no end.
-fn string(text: &str) -> Option<Option<usize>> {
-    let head = text.find(['"', '\'']).filter(|at| *at <= 2)?;
+/// What a text begins with.
+enum Begins {
+    /// A string of this length.
+    String(usize),
+    /// A string without an end.
+    Endless,
+    Otherwise,
+}
+
+fn string(text: &str) -> Begins {
+    let Some(head) = text.find(['"', '\'']).filter(|at| *at <= 2) else { return Begins::Otherwise };
     let prefix = text[..head].to_ascii_lowercase();
-    if !matches!(prefix.as_str(), "" | "r" | "b" | "rb" | "br") {
-        return None;
-    }
     let body = &text[head..];
-    let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| body.starts_with(q))?;
+    let quotes = ["\"\"\"", "'''", "\"", "'"];
+    let quote = quotes.into_iter().find(|quote| body.starts_with(quote));
+    let (Some(quote), "" | "r" | "b" | "rb" | "br") = (quote, prefix.as_str()) else {
+        return Begins::Otherwise;
+    };
     let mut at = quote.len();
     while let Some(c) = body.get(at..).and_then(|rest| rest.chars().next()) {
         if body[at..].starts_with(quote) {
-            return Some(Some(head + at + quote.len()));
+            return Begins::String(head + at + quote.len());
         }
         if c == '\n' && quote.len() == 1 {
             break;
@@ -70,7 +82,7 @@ fn string(text: &str) -> Option<Option<usize>> {
             at += body.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         }
     }
-    Some(None)
+    Begins::Endless
 }
 
 fn number(text: &str) -> usize {
@@ -168,10 +180,9 @@ impl<'t> Reader<'_, 't> {
     fn primary(&mut self) -> Option<()> {
         self.take(".");
         match self.next()? {
-            Token::Literal => Some(()),
             Token::Name("in") => None,
             Token::Name(_) if self.take("(") => self.list(")"),
-            Token::Name(_) => Some(()),
+            Token::Literal | Token::Name(_) => Some(()),
             Token::Sign("(") => {
                 self.conditional()?;
                 self.take(")").then_some(())

@@ -27,20 +27,22 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     }
 }
 
+/// What a policy may set.
+const PARTS: &[&str] = &[
+    "outlierDetection",
+    "connectionPool",
+    "loadBalancer",
+    "tls",
+    "portLevelSettings",
+    "tunnel",
+    "proxyProtocol",
+    "retryBudget",
+];
+
 fn traffic_policy(policy: Value<'_>, namespace: &str, faults: &mut Faults<'_>) {
     if policy.shape() != Shape::Mapping {
         return;
     }
-    const PARTS: &[&str] = &[
-        "outlierDetection",
-        "connectionPool",
-        "loadBalancer",
-        "tls",
-        "portLevelSettings",
-        "tunnel",
-        "proxyProtocol",
-        "retryBudget",
-    ];
     if PARTS.iter().all(|key| policy.set(key).is_none()) {
         faults.invalid(policy, "sets nothing", "set a part of it, or leave it out");
     }
@@ -167,7 +169,7 @@ fn consistent_hash(hash: Value<'_>, faults: &mut Faults<'_>) {
 
 /// Istio counts 1 among them.
 fn is_prime(number: i64) -> bool {
-    (2..).take_while(|n| n * n <= number).all(|n| number % n != 0)
+    (2..=number / 2).take_while(|n| n * n <= number).all(|n| number % n != 0)
 }
 
 /// Where traffic goes by locality.

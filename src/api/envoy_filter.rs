@@ -110,7 +110,7 @@ fn operation(entry: Value<'_>, applies: Option<&str>, faults: &mut Faults<'_>) {
     let operation = patch.text_of("operation");
     match patch.field("operation") {
         None => {
-            drop(faults.missing(patch, "operation", "add one, such as `MERGE` or `INSERT_BEFORE`"))
+            faults.missing(patch, "operation", "add one, such as `MERGE` or `INSERT_BEFORE`");
         }
         Some(value) if operation.as_deref() == Some("INVALID") => {
             faults.invalid(value, "is `INVALID`", "write one such as `MERGE` or `INSERT_BEFORE`");

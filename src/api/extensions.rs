@@ -16,7 +16,9 @@ pub(super) fn check_traffic_extension(subject: &Subject<'_>, faults: &mut Faults
     attachment(spec, faults);
     match (spec.field("wasm"), spec.field("lua")) {
         (Some(wasm), _) => environment(wasm, faults),
-        (None, None) => drop(faults.missing(spec, "wasm", "add `wasm` or `lua`")),
+        (None, None) => {
+            faults.missing(spec, "wasm", "add `wasm` or `lua`");
+        }
         (None, Some(_)) => {}
     }
 }

@@ -161,6 +161,16 @@ fn server_protocol(server: Value<'_>, faults: &mut Faults<'_>) {
     server_tls(tls, faults);
 }
 
+/// Where certificates of a server come from.
+const SOURCES: &[&str] = &[
+    "serverCertificate",
+    "privateKey",
+    "caCertificates",
+    "tlsCertificates",
+    "credentialName",
+    "credentialNames",
+];
+
 /// How TLS ends at a server.
 pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
     let Some(mode) = tls.word_or("mode", "PASSTHROUGH").filter(|_| tls.shape() == Shape::Mapping)
@@ -168,14 +178,6 @@ pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
         return;
     };
     ciphers(tls, faults);
-    const SOURCES: &[&str] = &[
-        "serverCertificate",
-        "privateKey",
-        "caCertificates",
-        "tlsCertificates",
-        "credentialName",
-        "credentialNames",
-    ];
     let given: Vec<Value<'_>> =
         SOURCES.iter().filter(|key| tls.has(key)).filter_map(|key| tls.field(key)).collect();
     match &*mode {

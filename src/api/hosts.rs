@@ -1,6 +1,6 @@
 //! Names and addresses of hosts, as Istio's webhook checks them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// 1 to 63 letters of either case, digits and inner `-`. A word such as `MY_NAMESPACE`, which a script
 /// fills in, is let through.
@@ -130,7 +130,7 @@ pub(super) fn is_sni(name: &str) -> bool {
     let has = |at: usize, wanted: fn(&char) -> bool| {
         parts.get(at).is_some_and(|part| part.trim_matches('.').chars().any(|c| wanted(&c)))
     };
-    parts.len() >= 4 && has(1, |c| c.is_ascii_digit()) && has(3, |c| c.is_ascii_alphabetic())
+    parts.len() >= 4 && has(1, char::is_ascii_digit) && has(3, char::is_ascii_alphabetic)
 }
 
 /// Whether some name matches both: they are equal, or one's wildcard takes in the other.

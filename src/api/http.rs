@@ -79,17 +79,15 @@ pub(super) fn is_header_value(value: &str) -> bool {
                 Next::Literal
             }
             (Next::Literal, '%') => Next::Name,
-            (Next::Name, '%') | (Next::Percent, '%') => Next::Literal,
+            (Next::Name | Next::Percent, '%') => Next::Literal,
             (Next::Name, '(') => Next::Arguments,
-            (Next::Arguments, '[') => Next::Item,
+            (Next::Arguments, '[') | (Next::CommaOrEnd, ',') => Next::Item,
             (Next::Arguments | Next::Item, '"') => Next::Text,
-            (Next::Arguments, ')') | (Next::Closing, ')') => Next::Percent,
+            (Next::Arguments | Next::Closing, ')') => Next::Percent,
             (Next::Text, '\\') if chars.next().is_none() => return false,
             (Next::Text, '"') => Next::CommaOrEnd,
-            (Next::CommaOrEnd, ',') => Next::Item,
             (Next::CommaOrEnd, ']') => Next::Closing,
-            (Next::Literal | Next::Name | Next::Arguments | Next::Text, _) => next,
-            (_, ' ') => next,
+            (Next::Literal | Next::Name | Next::Arguments | Next::Text, _) | (_, ' ') => next,
             _ => return false,
         };
     }

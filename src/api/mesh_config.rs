@@ -205,7 +205,9 @@ fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
                 continue;
             };
             match settings.field("pollDelay") {
-                None => drop(faults.missing(settings, "pollDelay", "add one, such as `10ms`")),
+                None => {
+                    faults.missing(settings, "pollDelay", "add one, such as `10ms`");
+                }
                 Some(delay) if known_text(delay).and_then(|it| duration::parse(&it)) == Some(0) => {
                     faults.invalid(delay, "is 0", "write one such as `10ms`");
                 }

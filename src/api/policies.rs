@@ -82,9 +82,7 @@ pub(super) fn check_request_authentication(subject: &Subject<'_>, faults: &mut F
             faults.invalid(*keys, "stands beside `jwksUri`, which excludes it", help).also =
                 Some((uri.span(), "this excludes it"));
         }
-        if !rule.has("issuer")
-            && !uri.is_some_and(|uri| uri.text().is_some_and(|it| !it.is_empty()))
-        {
+        if !rule.has("issuer") && uri.is_none_or(is_empty) {
             let help = "name the issuer, or where its keys are (`jwksUri`)";
             faults.missing(rule, "issuer", help);
         }

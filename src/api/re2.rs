@@ -12,6 +12,14 @@ pub(super) fn is_pattern(text: &str) -> bool {
     text.len() <= MAX_LEN && Pattern { rest: text, depth: 0 }.is_sound()
 }
 
+/// What an escape, or a character of a class, stands for.
+#[derive(Clone, Copy)]
+enum Member {
+    Char(char),
+    /// Several characters, as `\d`, or none.
+    Class,
+}
+
 struct Pattern<'p> {
     rest: &'p str,
     depth: u32,
@@ -25,7 +33,7 @@ enum Before {
     Repetition,
 }
 
-impl<'p> Pattern<'p> {
+impl Pattern<'_> {
     fn is_sound(&mut self) -> bool {
         let mut before = Before::Nothing;
         while let Some(c) = self.next() {
@@ -143,39 +151,35 @@ impl<'p> Pattern<'p> {
             }
             let low = self.member()?;
             let ranged = self.rest.starts_with('-') && !self.rest.starts_with("-]");
-            if let (Some(low), true) = (low, ranged && self.rest.len() > 1) {
+            if let (Member::Char(low), true) = (low, ranged && self.rest.len() > 1) {
                 self.take("-");
-                let high = self.member()??;
-                if high < low {
-                    return None;
+                match self.member()? {
+                    Member::Char(high) if high >= low => {}
+                    _ => return None,
                 }
             }
         }
         self.take("]").then_some(Before::Atom)
     }
 
-    /// A character of a class; within, `None` where it is a class of its own such as `\d`.
-    fn member(&mut self) -> Option<Option<char>> {
+    fn member(&mut self) -> Option<Member> {
         match self.next()? {
             '\\' => self.escape(true),
-            c => Some(Some(c)),
+            c => Some(Member::Char(c)),
         }
     }
 
-    /// After `\`. Within, the character it stands for, where it is one.
-    fn escape(&mut self, in_class: bool) -> Option<Option<char>> {
+    /// After `\`.
+    fn escape(&mut self, in_class: bool) -> Option<Member> {
         match self.next()? {
             'Q' if !in_class => {
                 self.rest = self.rest.split_once("\\E").map_or("", |(_, rest)| rest);
-                Some(None)
+                Some(Member::Class)
             }
-            'A' | 'b' | 'B' | 'z' if !in_class => Some(None),
-            'd' | 'D' | 's' | 'S' | 'w' | 'W' => Some(None),
-            'p' | 'P' => self.unicode_class().then_some(None),
-            c @ '1'..='7' if !self.rest.starts_with(|c: char| ('0'..='7').contains(&c)) => {
-                let _ = c;
-                None
-            }
+            'A' | 'b' | 'B' | 'z' if !in_class => Some(Member::Class),
+            'd' | 'D' | 's' | 'S' | 'w' | 'W' => Some(Member::Class),
+            'p' | 'P' => self.unicode_class().then_some(Member::Class),
+            '1'..='7' if !self.rest.starts_with(|c: char| ('0'..='7').contains(&c)) => None,
             c @ '0'..='7' => {
                 let mut value = c.to_digit(8)?;
                 for _ in 0..2 {
@@ -185,16 +189,16 @@ impl<'p> Pattern<'p> {
                     }
                     self.next();
                 }
-                Some(char::from_u32(value))
+                char::from_u32(value).map(Member::Char)
             }
-            'x' => self.hexadecimal().map(Some),
-            'a' => Some(Some('\u{7}')),
-            'f' => Some(Some('\u{c}')),
-            'n' => Some(Some('\n')),
-            'r' => Some(Some('\r')),
-            't' => Some(Some('\t')),
-            'v' => Some(Some('\u{b}')),
-            c => (c.is_ascii() && !c.is_ascii_alphanumeric()).then_some(Some(c)),
+            'x' => self.hexadecimal().map(Member::Char),
+            'a' => Some(Member::Char('\u{7}')),
+            'f' => Some(Member::Char('\u{c}')),
+            'n' => Some(Member::Char('\n')),
+            'r' => Some(Member::Char('\r')),
+            't' => Some(Member::Char('\t')),
+            'v' => Some(Member::Char('\u{b}')),
+            c => (c.is_ascii() && !c.is_ascii_alphanumeric()).then_some(Member::Char(c)),
         }
     }
 

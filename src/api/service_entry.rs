@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
 }
 
 /// Protocols of the ports, in lower case; empty ones are TCP.
-fn protocols<'t>(spec: Value<'t>) -> impl Iterator<Item = (Value<'t>, String)> {
+fn protocols(spec: Value<'_>) -> impl Iterator<Item = (Value<'_>, String)> {
     spec.list("ports").filter_map(|port| {
         let protocol = port.word_or("protocol", "")?;
         Some((port, protocol.to_ascii_lowercase()))

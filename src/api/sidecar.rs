@@ -50,7 +50,9 @@ fn port_number(port: Value<'_>, seen: &mut Seen, faults: &mut Faults<'_>) {
     let value = port.field("number").unwrap_or(port);
     match port.number_or_zero("number") {
         Some(number @ 1..=65535) => once(seen, number.to_string(), value, faults),
-        Some(_) => drop(faults.invalid(value, "is not a port", "write 1 to 65535")),
+        Some(_) => {
+            faults.invalid(value, "is not a port", "write 1 to 65535");
+        }
         None => {}
     }
 }

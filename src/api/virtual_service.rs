@@ -13,35 +13,50 @@ use crate::yaml::{Scalar, Shape, Value};
 /// Bytes of a body that Envoy still answers with, and from which on Istio warns.
 const BODY: (usize, usize) = (1024 * 1024, 100 * 1024);
 
+/// Who routes by a VirtualService.
+#[derive(Clone, Copy, PartialEq)]
+enum Readers {
+    /// Sidecars, since no gateway is named.
+    Sidecars,
+    /// Gateways and, by the name `mesh`, sidecars.
+    Both,
+    /// Gateways alone.
+    Gateways,
+    /// Some name is still to be filled in.
+    Unknown,
+}
+
+impl Readers {
+    fn of(spec: Value<'_>) -> Self {
+        let Some(gateways) = spec.set("gateways") else { return Self::Sidecars };
+        let names: Option<Vec<_>> = gateways.items().map(known_text).collect();
+        match names {
+            Some(names) if names.iter().any(|name| name == "mesh") => Self::Both,
+            Some(names) if !names.is_empty() => Self::Gateways,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn has_sidecars(self) -> bool {
+        matches!(self, Self::Sidecars | Self::Both)
+    }
+}
+
 /// What a VirtualService is bound to.
 struct Bound<'t> {
     /// Its hosts, where all of them are known.
     hosts: Option<Vec<Cow<'t, str>>>,
     /// Without hosts it is a delegate.
     is_delegate: bool,
-    /// Whether it is for gateways alone.
-    at_gateways_only: bool,
-    /// Whether sidecars use it.
-    in_mesh: bool,
-    /// Whether `mesh` is among its gateways.
-    names_mesh: bool,
+    readers: Readers,
 }
 
 impl<'t> Bound<'t> {
     fn of(spec: Value<'t>) -> Self {
-        let gateways = spec.set("gateways");
-        let names_mesh = spec.list("gateways").any(|it| it.text().is_some_and(|it| it == "mesh"));
-        let known = |value: &Value<'t>| known_text(*value);
-        let hosts: Option<Vec<_>> = spec.list("hosts").map(|host| known(&host)).collect();
-        let unknown = gateways.is_some_and(|it| {
-            it.shape() == Shape::Scalar || it.items().any(|item| known_text(item).is_none())
-        });
         Self {
+            hosts: spec.list("hosts").map(known_text).collect(),
             is_delegate: spec.set("hosts").is_none(),
-            at_gateways_only: gateways.is_some() && !names_mesh,
-            in_mesh: (gateways.is_none() || names_mesh) && !unknown,
-            names_mesh: names_mesh || unknown,
-            hosts,
+            readers: Readers::of(spec),
         }
     }
 }
@@ -81,8 +96,8 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
 
 fn hosts(spec: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
     let matches = spec.list("tls").flat_map(|route| route.list("match"));
-    let by_sni =
-        bound.at_gateways_only && matches.into_iter().any(|it| it.set("sniHosts").is_some());
+    let by_sni = bound.readers == Readers::Gateways
+        && matches.into_iter().any(|it| it.set("sniHosts").is_some());
     let is_host = |host: &str| {
         is_ip(host) || if by_sni { hosts::is_sni(host) } else { hosts::is_wildcard_domain(host) }
     };
@@ -94,7 +109,7 @@ fn hosts(spec: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
             all_sound = false;
             let help = "write a DNS name, perhaps with `*.` in front";
             faults.invalid(value, "is not a host", help);
-        } else if host == "*" && bound.in_mesh {
+        } else if host == "*" && bound.readers.has_sidecars() {
             let help = "name the hosts, or bind the VirtualService to a gateway: `*` is for gateways alone";
             faults.invalid(value, "is `*`, which sidecars cannot take", help);
         }
@@ -213,11 +228,11 @@ fn actions(route: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
 
 /// Claims of a token are known at gateways only.
 fn claims(found: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
-    if bound.at_gateways_only {
+    if !bound.readers.has_sidecars() {
         return;
     }
     for (key, _) in found.map("headers").chain(found.map("withoutHeaders")) {
-        if key.text().is_some_and(|name| is_claim(&name)) && (bound.in_mesh || bound.names_mesh) {
+        if key.text().is_some_and(|name| is_claim(&name)) {
             let help = "bind the VirtualService to gateways, and not to `mesh`";
             faults.invalid(key, "looks at the claims of a token, which only gateways can", help);
         }
@@ -355,8 +370,10 @@ fn weights(route: Value<'_>, faults: &mut Faults<'_>) {
 fn sni_hosts(route: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
     for value in route.list("match").flat_map(|it| it.list("sniHosts")) {
         let Some(sni) = known_text(value) else { continue };
-        let is_sound =
-            if bound.names_mesh { hosts::is_wildcard_domain(&sni) } else { hosts::is_sni(&sni) };
+        let is_sound = match bound.readers {
+            Readers::Both => hosts::is_wildcard_domain(&sni),
+            _ => hosts::is_sni(&sni),
+        };
         if is_ip(&sni) {
             let help = "write a DNS name: clients send no address as server name";
             faults.ignored(value, "is an address, which no client sends as server name", help);

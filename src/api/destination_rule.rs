@@ -157,13 +157,20 @@ fn consistent_hash(hash: Value<'_>, faults: &mut Faults<'_>) {
                 .also = Some((ring.span(), "this excludes it"));
         }
     }
-    let table = hash.field("maglev").and_then(|it| it.field("tableSize"));
-    if let Some(value) = table
-        && let Some(size) = known_number(value)
-        && (size <= 0 || size >= MAX_TABLE || !is_prime(size))
-    {
-        let help = "write a prime number, such as 65537";
-        faults.invalid(value, format!("is not a prime below {MAX_TABLE}"), help);
+    let Some(maglev) = hash.field("maglev").filter(|it| it.shape() == Shape::Mapping) else {
+        return;
+    };
+    let help = "write a prime number, such as 65537";
+    match maglev.field("tableSize") {
+        None => {
+            faults.missing(maglev, "tableSize", help);
+        }
+        Some(value) => {
+            let is_wrong = |size| size <= 0 || size >= MAX_TABLE || !is_prime(size);
+            if known_number(value).is_some_and(is_wrong) {
+                faults.invalid(value, format!("is not a prime below {MAX_TABLE}"), help);
+            }
+        }
     }
 }
 
@@ -186,7 +193,11 @@ pub(super) fn locality_setting(setting: Value<'_>, faults: &mut Faults<'_>) {
     let sources: Vec<Value<'_>> =
         setting.list("distribute").filter_map(|it| it.field("from")).collect();
     localities(&sources, faults);
-    for distribute in setting.list("distribute") {
+    for distribute in setting.list("distribute").filter(|it| it.shape() == Shape::Mapping) {
+        for key in ["from", "to"].into_iter().filter(|key| distribute.field(key).is_none()) {
+            let help = "say where from (`region/zone/*`), and where to with which shares";
+            faults.missing(distribute, key, help);
+        }
         let targets: Vec<Value<'_>> = distribute.map("to").map(|(key, _)| key).collect();
         localities(&targets, faults);
         shares(distribute, faults);
@@ -233,7 +244,7 @@ fn shares(distribute: Value<'_>, faults: &mut Faults<'_>) {
 
 fn failovers(setting: Value<'_>, faults: &mut Faults<'_>) {
     for failover in setting.list("failover") {
-        let (from, to) = (failover.text_of("from"), failover.text_of("to"));
+        let (from, to) = (failover.word_or("from", ""), failover.word_or("to", ""));
         if let (Some(from), Some(to)) = (&from, &to)
             && from == to
         {
@@ -260,12 +271,12 @@ fn localities(all: &[Value<'_>], faults: &mut Faults<'_>) {
             continue;
         };
         let star = text.find('*');
-        let parts: Vec<&str> = text.split('/').collect();
+        let parts: Vec<&str> = text.splitn(3, '/').collect();
         if star.is_some_and(|at| at + 1 != text.len()) {
             faults.invalid(value, "has a `*` before its end", "write `*` last, as in `region/*`");
             continue;
         }
-        if parts.len() > 3 || parts.iter().any(|part| part.is_empty()) {
+        if parts.iter().any(|part| part.is_empty()) {
             let help = "write `region/zone/subzone`, or leave parts out from the end";
             faults.invalid(value, "is not a locality", help);
             continue;

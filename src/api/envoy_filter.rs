@@ -183,6 +183,9 @@ fn object(found: Value<'_>, applies: &str, faults: &mut Faults<'_>) {
             faults.invalid(value, format!("is no part of what `{applies}` is"), help);
         }
     }
+    if wanted != "listener" {
+        return;
+    }
     let chain = found.field("listener").and_then(|it| it.field("filterChain"));
     let Some(filter) =
         chain.and_then(|it| it.field("filter")).filter(|it| it.shape() == Shape::Mapping)

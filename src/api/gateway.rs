@@ -189,6 +189,10 @@ pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
         }
         "PASSTHROUGH" | "AUTO_PASSTHROUGH" => {
             let crl = tls.field("caCrl").filter(|_| tls.has("caCrl"));
+            if let Some(crl) = crl.filter(|_| tls.has("credentialName")) {
+                let help = "leave it out: the Secret brings its own";
+                faults.invalid(crl, "stands beside `credentialName`, which excludes it", help);
+            }
             for value in given.into_iter().chain(crl) {
                 let help = "leave it out, or set a mode that ends TLS here, such as `SIMPLE`";
                 faults.ignored(value, "is set although TLS is passed through", help);

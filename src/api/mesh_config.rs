@@ -27,9 +27,9 @@ pub(super) fn check(root: Value<'_>, runs: Option<Version>) -> Vec<Fault> {
             let config = document.root();
             let mut faults = Faults::within(config, prefix, runs);
             walk(config, block, Reader::Istiod, &mut faults);
-            // All of MeshNetworks is in the table.
-            if key == "mesh" && config.shape() == Shape::Mapping {
-                mesh_config(config, &mut faults);
+            match key {
+                "mesh" if config.shape() == Shape::Mapping => mesh_config(config, &mut faults),
+                _ => mesh_networks(config, &mut faults),
             }
             found.extend(faults.into_vec());
         }
@@ -199,6 +199,9 @@ fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
         }
     }
     if let Some(provider) = config.field("privateKeyProvider") {
+        if provider.shape() == Shape::Mapping && provider.entries().next().is_none() {
+            faults.missing(provider, "cryptomb", "add `cryptomb` or `qat`, or leave it out");
+        }
         for kind in ["cryptomb", "qat"] {
             let Some(settings) = provider.field(kind).filter(|it| it.shape() == Shape::Mapping)
             else {
@@ -228,5 +231,14 @@ fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
         {
             faults.invalid(value, "is shorter than nothing", "write a duration from 0 on");
         }
+    }
+}
+
+/// What the table does not say of networks: a gateway needs a port.
+fn mesh_networks(networks: Value<'_>, faults: &mut Faults<'_>) {
+    let gateways = networks.map("networks").flat_map(|(_, network)| network.list("gateways"));
+    for gateway in gateways.filter(|it| it.shape() == Shape::Mapping && it.field("port").is_none())
+    {
+        faults.missing(gateway, "port", "say on which port the gateway listens, mostly 15443");
     }
 }

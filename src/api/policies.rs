@@ -76,11 +76,14 @@ pub(super) fn check_request_authentication(subject: &Subject<'_>, faults: &mut F
     attachment(subject.spec, faults);
     for rule in subject.spec.list("jwtRules").filter(|rule| rule.shape() == Shape::Mapping) {
         let uri = rule.field("jwksUri").or_else(|| rule.field("jwks_uri"));
-        let sources: Vec<Value<'_>> = [uri, rule.field("jwks")].into_iter().flatten().collect();
-        if let [uri, keys] = sources.as_slice() {
-            let help = "keep either `jwksUri` or `jwks`";
-            faults.invalid(*keys, "stands beside `jwksUri`, which excludes it", help).also =
-                Some((uri.span(), "this excludes it"));
+        let sources: Vec<(&str, Value<'_>)> = ["jwksUri", "jwks_uri", "jwks"]
+            .into_iter()
+            .filter_map(|key| Some((key, rule.field(key)?)))
+            .collect();
+        if let [(first, there), (name, value), ..] = sources.as_slice() {
+            let help = format!("keep either `{first}` or `{name}`");
+            let what = format!("stands beside `{first}`, which excludes it");
+            faults.invalid(*value, what, help).also = Some((there.span(), "this excludes it"));
         }
         if !rule.has("issuer") && uri.is_none_or(is_empty) {
             let help = "name the issuer, or where its keys are (`jwksUri`)";

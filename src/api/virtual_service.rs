@@ -329,15 +329,11 @@ pub(super) fn retry(retries: Value<'_>, faults: &mut Faults<'_>) {
     if retries.shape() != Shape::Mapping || retries.number_or_zero("attempts") != Some(0) {
         return;
     }
-    for key in ["perTryTimeout", "retryOn", "retryRemoteLocalities"] {
-        if let Some(value) = retries.field(key).filter(|_| {
-            key == "perTryTimeout"
-                || retries.has(key)
-                || retries.field(key).is_some_and(|it| it.shape() != Shape::Scalar)
-        }) {
-            let help = "set `attempts`, or leave it out";
-            faults.invalid(value, "is set although there are no attempts", help);
-        }
+    let times = ["perTryTimeout", "retryRemoteLocalities"].into_iter();
+    let conditions = Some("retryOn").filter(|key| retries.has(key));
+    for value in times.chain(conditions).filter_map(|key| retries.field(key)) {
+        let help = "set `attempts`, or leave it out";
+        faults.invalid(value, "is set although there are no attempts", help);
     }
 }
 

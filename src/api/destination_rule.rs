@@ -225,15 +225,14 @@ fn topology_priorities(setting: Value<'_>, why: &str, faults: &mut Faults<'_>) {
 fn shares(distribute: Value<'_>, faults: &mut Faults<'_>) {
     let mut sum = Some(0);
     for (_, value) in distribute.map("to") {
+        let is_share = |weight: &i64| (1..=100).contains(weight);
         let weight = known_number(value);
-        if weight.is_some_and(|weight| !(1..=100).contains(&weight)) {
-            faults.invalid(
-                value,
-                "is not a share from 1 to 100",
-                "write 1 to 100, or leave it out",
-            );
+        if weight.is_some_and(|weight| !is_share(&weight)) {
+            let help = "write 1 to 100, or leave it out";
+            faults.invalid(value, "is not a share from 1 to 100", help);
         }
-        sum = sum.zip(weight).map(|(sum, weight): (i64, i64)| sum.saturating_add(weight));
+        // Of what is no share the sum is wrong for that reason already.
+        sum = sum.zip(weight.filter(is_share)).map(|(sum, weight): (i64, i64)| sum + weight);
     }
     if let (Some(to), Some(sum)) = (distribute.field("to"), sum)
         && sum != 100

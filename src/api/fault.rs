@@ -64,15 +64,31 @@ pub(super) struct Faults<'t> {
     /// The version of Istio that reads it, where that is known.
     runs: Option<Version>,
     found: Vec<Fault>,
+    /// Paths of fields that stand there under a wrong name.
+    meant: Vec<String>,
 }
 
 impl<'t> Faults<'t> {
     pub fn within(root: Value<'t>, prefix: &'static str, runs: Option<Version>) -> Self {
-        Self { root, prefix, runs, found: Vec::new() }
+        Self { root, prefix, runs, found: Vec::new(), meant: Vec::new() }
     }
 
-    pub fn into_vec(self) -> Vec<Fault> {
+    /// All that was said; a field that stands there under a wrong name is not missing as well.
+    pub fn into_vec(mut self) -> Vec<Fault> {
+        let meant = |message: &str| {
+            self.meant
+                .iter()
+                .any(|path| message.trim_start_matches('`').split('`').next() == Some(path))
+        };
+        self.found.retain(|fault| fault.cause != Cause::Missing || !meant(&fault.message));
         self.found
+    }
+
+    /// Notes that a wrong key stands for a field.
+    pub fn is_meant(&mut self, key: Value<'_>, field: &str) {
+        let path = self.path(key);
+        let block = path.rfind('.').map_or("", |at| &path[..=at]);
+        self.meant.push(format!("{block}{field}"));
     }
 
     pub fn push(&mut self, fault: Fault) -> &mut Fault {

@@ -9,6 +9,8 @@ pub(super) struct Format {
     pub holds: fn(&str) -> bool,
     /// What the value is not.
     pub what: &'static str,
+    /// What would be right.
+    pub help: &'static str,
 }
 
 /// The format of that name.
@@ -17,48 +19,48 @@ pub(super) fn named(name: &str) -> Option<&'static Format> {
 }
 
 macro_rules! formats {
-    ($($name:literal: $holds:expr, $what:literal;)*) => {
-        const FORMATS: &[Format] = &[$(Format { name: $name, holds: $holds, what: $what },)*];
+    ($($name:literal: $holds:expr, $what:literal, $help:literal;)*) => {
+        const FORMATS: &[Format] = &[$(Format { name: $name, holds: $holds, what: $what, help: $help },)*];
     };
 }
 
 formats! {
-    "address": hosts::is_address, "an address with a port, such as `zipkin.istio-system:9411`";
-    "cel": cel::is_expression, "an expression in CEL";
-    "destination-host": hosts::is_specific_host, "a host: DNS labels with dots between, and not `*` alone";
-    "dns-label": hosts::is_dns_label, "a DNS label: 1 to 63 letters, digits and inner `-`";
-    "fqdn": hosts::is_fqdn, "a DNS name: labels of letters, digits and inner `-`, with dots between";
-    "gateway-name": is_gateway_name, "a gateway: `name` or `namespace/name`, DNS labels both";
-    "group": is_group, "an API group: a DNS name in lower case";
-    "header-or-star": |it| it == "*" || http::is_token(it), "the name of a header, or `*`";
-    "header-value": http::is_header_value, "a value that Envoy can format: `%` stands for a command such as `%PROTOCOL%`, `%%` for itself";
-    "header-word": is_header_word, "a header of letters, digits, `-` and `_`";
-    "host": hosts::is_host, "a DNS name or an IP address";
-    "ip": hosts::is_ip, "an IP address";
-    "jwks-uri": urls::is_jwks_uri, "a URL with the scheme `http` or `https`";
-    "kind": is_kind, "a kind: letters, digits and inner `-`, a letter first";
-    "label-key": is_label_key, "the key of a label: a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
-    "label-value": is_label_value, "the value of a label: letters, digits, `-`, `_` and `.`, a letter or digit first and last";
-    "match-header": http::is_match_header, "the name of a header";
-    "no-wildcard": |it| !it.contains('*'), "free of `*`, which selectors do not expand";
-    "path-template": is_path_template, "a path: `{*}` and `{**}` fill a whole segment each, with nothing but plain segments around, and no template follows `{**}`";
-    "port": |it| it.parse::<u16>().is_ok_and(|port| port > 0), "a port: 1 to 65535";
-    "port-name": |it| it.len() < 63 && hosts::is_dns_label(it), "the name of a port: 1 to 62 letters, digits and inner `-`";
-    "port-number": is_port_number, "the number of a port: 0 to 65535";
-    "protocol": is_protocol, "a protocol that Istio knows: `HTTP`, `HTTPS`, `HTTP2`, `GRPC`, `GRPC-Web`, `TCP`, `TLS`, `UDP`, `Mongo`, `Redis`, `MySQL`";
-    "regex": re2::is_pattern, "a regular expression of RE2 with at most 1024 bytes";
-    "regex-or-star": |it| it == "*" || re2::is_pattern(it), "a regular expression of RE2 with at most 1024 bytes";
-    "request-header": |it| it == ":authority" || !it.starts_with(':'), "a header that a route may set: of those with a `:` only `:authority` is one";
-    "response-header": |it| !it.starts_with(':') && !it.eq_ignore_ascii_case("host"), "a header that may be changed here: `host` and those with a `:` may not";
-    "retry-on": http::is_retry_on, "a list of retry conditions with commas and without spaces, such as `5xx,reset`";
-    "service-account": is_service_account, "a service account: `name` or `namespace/name`, without `*`";
-    "service-host": hosts::is_specific_host, "a host: DNS labels with dots between, and not `*` alone";
-    "sha256": is_sha256, "64 hexadecimal digits in lower case";
-    "subnet": hosts::is_subnet, "an IP address or a range such as `10.0.0.0/8`";
-    "trust-domain": hosts::is_trust_domain, "a trust domain: DNS labels with dots between";
-    "trust-domain-pattern": is_trust_domain_pattern, "a trust domain, with at most one `*`, at its begin or end";
-    "wasm-url": urls::is_wasm_url, "a URL with the scheme `oci`, `http`, `https`, `file` or none";
-    "wildcard-domain": hosts::is_wildcard_domain, "a host: DNS labels with dots between, the first one perhaps `*`";
+    "address": hosts::is_address, "an address with a port", "write a host and a port, such as `zipkin.istio-system:9411`";
+    "cel": cel::is_expression, "an expression in CEL", "write one such as `response.code >= 400`";
+    "destination-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
+    "dns-label": hosts::is_dns_label, "a DNS label", "write 1 to 63 letters, digits and inner `-`";
+    "fqdn": hosts::is_fqdn, "a DNS name", "write labels of letters, digits and inner `-`, with dots between";
+    "gateway-name": is_gateway_name, "a gateway", "write `namespace/name` or `name`: DNS labels";
+    "group": is_group, "an API group", "write a DNS name in lower case, or leave it out for the core group";
+    "header-or-star": |it| it == "*" || http::is_token(it), "the name of a header", "write the name of a header, or `*`";
+    "header-value": http::is_header_value, "a value that Envoy can format", "write `%%` for a `%`, and close commands, such as `%PROTOCOL%` and `%REQ(x-id)%`";
+    "header-word": is_header_word, "the name of a header here", "write letters, digits, `-` and `_`";
+    "host": hosts::is_host, "a DNS name or an IP address", "write one of both";
+    "ip": hosts::is_ip, "an IP address", "write one such as `10.0.0.1`";
+    "jwks-uri": urls::is_jwks_uri, "a URL that keys can be fetched from", "write one that begins with `https://` or `http://`";
+    "kind": is_kind, "a kind", "write letters, digits and inner `-`, a letter first";
+    "label-key": is_label_key, "the key of a label", "write a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
+    "label-value": is_label_value, "the value of a label", "write letters, digits, `-`, `_` and `.`, a letter or digit first and last";
+    "match-header": http::is_match_header, "the name of a header", "write a header, `:authority` and the like, or `@request.auth.claims.NAME`";
+    "no-wildcard": |it| !it.contains('*'), "free of `*`", "write labels in full: selectors do not expand `*`";
+    "path-template": is_path_template, "a path", "let `{*}` or `{**}` fill a whole segment, with plain ones around and no template after `{**}`";
+    "port": |it| it.parse::<u16>().is_ok_and(|port| port > 0), "a port", "write 1 to 65535";
+    "port-name": |it| it.len() < 63 && hosts::is_dns_label(it), "the name of a port", "write 1 to 62 letters, digits and inner `-`";
+    "port-number": is_port_number, "the number of a port", "write 0 to 65535 in quotes";
+    "protocol": is_protocol, "a protocol that Istio knows", "write one of `HTTP`, `HTTPS`, `HTTP2`, `GRPC`, `GRPC-Web`, `TCP`, `TLS`, `UDP`, `Mongo`, `Redis`, `MySQL`";
+    "regex": re2::is_pattern, "a regular expression of RE2", "write one of at most 1024 bytes; RE2 has no look-around and no back references";
+    "regex-or-star": |it| it == "*" || re2::is_pattern(it), "a regular expression of RE2", "write one of at most 1024 bytes; RE2 has no look-around and no back references";
+    "request-header": |it| it == ":authority" || !it.starts_with(':'), "a header that a route may set", "leave it out: of those with a `:` only `:authority` can be set";
+    "response-header": |it| !it.starts_with(':') && !it.eq_ignore_ascii_case("host"), "a header that may be changed here", "leave it out: `host` and those with a `:` cannot be changed";
+    "retry-on": http::is_retry_on, "a list of retry conditions", "write known ones with commas and without spaces, such as `5xx,reset,503`";
+    "service-account": is_service_account, "a service account", "write `name` or `namespace/name`, without `*`";
+    "service-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
+    "sha256": is_sha256, "a SHA-256 sum", "write 64 hexadecimal digits in lower case";
+    "subnet": hosts::is_subnet, "an IP address or a range", "write one such as `10.0.0.1` or `10.0.0.0/8`";
+    "trust-domain": hosts::is_trust_domain, "a trust domain", "write DNS labels with dots between";
+    "trust-domain-pattern": is_trust_domain_pattern, "a trust domain", "write a name with at most one `*`, at its begin or end";
+    "wasm-url": urls::is_wasm_url, "a URL that a plugin can be fetched from", "write `oci://`, `https://`, `http://` or `file://` and a path";
+    "wildcard-domain": hosts::is_wildcard_domain, "a host", "write DNS labels with dots between, the first one perhaps `*`";
 }
 
 /// `namespace/name`, or the older `name`, which may have dots.

@@ -13,13 +13,17 @@ pub(super) fn is_dns_label(text: &str) -> bool {
     plain || is_to_be_filled_in(text)
 }
 
+/// `MY_NAMESPACE`, `__NAMESPACE__`, `<namespace>`.
 fn is_to_be_filled_in(text: &str) -> bool {
+    let in_angles = text.starts_with('<') && text.ends_with('>');
+    let words = text.trim_matches('_');
     let is_word = |it: &str| {
         !it.is_empty() && it.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
-    text.contains('_')
-        && text.starts_with(|c: char| c.is_ascii_uppercase())
-        && text.split('_').all(is_word)
+    in_angles
+        || (text.contains('_')
+            && words.starts_with(|c: char| c.is_ascii_uppercase())
+            && words.split('_').all(is_word))
 }
 
 /// A label, `*`, or a label after `*` or `*-`.
@@ -163,6 +167,7 @@ mod tests {
         for good in [
             "cart",
             "cart.MY_NAMESPACE.svc",
+            "cart.<namespace>.svc",
             "*",
             "*.shop",
             "*-v1.shop",

@@ -2,7 +2,7 @@
 
 use super::fault::{Cause, Faults};
 use super::look::Look;
-use super::nearest::nearest;
+use super::nearest::{an, nearest};
 use super::{KINDS, Kind};
 use crate::kinds::Meta;
 use crate::yaml::Value;
@@ -39,7 +39,7 @@ fn served(root: Value<'_>, meta: &Meta, kind: &Kind, faults: &mut Faults<'_>) {
         Some((_, since)) => faults.since(*since, value, "is served from"),
         None => {
             let best = kind.served.first().map_or("", |(name, _)| name);
-            let what = format!("is not served: no Istio has a {} of `{version}`", kind.name);
+            let what = format!("is not served: no Istio has {} in `{version}`", an(kind.name));
             let help = format!("write `{}/{best}`", kind.group);
             let instead = format!("{}/{best}", kind.group);
             faults
@@ -59,7 +59,7 @@ pub(super) fn unknown_kind(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>
     if let Some(other) = KINDS.iter().find(|it| it.name == kind) {
         let Some(group) = root.get("apiVersion") else { return };
         let best = other.served.first().map_or("", |(name, _)| name);
-        let what = format!("is not the API of a {kind}");
+        let what = format!("is not the API of {}", an(kind));
         faults.say(Cause::NotServed, group, what, format!("write `{}/{best}`", other.group));
         return;
     }
@@ -71,7 +71,7 @@ pub(super) fn unknown_kind(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>
             faults.say(Cause::UnknownValue, value, what, help).meant(kind, Some(near));
         }
         None => {
-            let what = format!("is not served: no Istio has a {kind} in `{}`", meta.group());
+            let what = format!("is not served: no Istio has {} in `{}`", an(kind), meta.group());
             faults.say(
                 Cause::NotServed,
                 value,
@@ -80,6 +80,22 @@ pub(super) fn unknown_kind(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>
             );
         }
     }
+}
+
+/// A group that Istio has given up.
+pub(super) fn retired(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
+    let Some(value) = root.get("apiVersion") else { return };
+    let help = match meta.group() {
+        "rbac.istio.io" => "write an AuthorizationPolicy (`security.istio.io/v1`)",
+        "authentication.istio.io" => {
+            "write a PeerAuthentication or a RequestAuthentication (`security.istio.io/v1`)"
+        }
+        _ => {
+            "write a Telemetry (`telemetry.istio.io/v1`) or an AuthorizationPolicy (`security.istio.io/v1`)"
+        }
+    };
+    let what = format!("is not served: Istio has given up `{}`", meta.group());
+    faults.say(Cause::NotServed, value, what, help);
 }
 
 /// Annotations that Istio keeps for itself or takes on some kinds only.
@@ -104,7 +120,7 @@ fn annotations(root: Value<'_>, kind: &Kind, faults: &mut Faults<'_>) {
             ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
         if kind.name != "AuthorizationPolicy" {
             let help = "leave it out: only an AuthorizationPolicy can be tried out";
-            faults.invalid(key, format!("has no meaning on a {}", kind.name), help);
+            faults.invalid(key, format!("has no meaning on {}", an(kind.name)), help);
         } else if !matches!(action, "ALLOW" | "DENY") {
             let what = format!("cannot be used with the action `{action}`");
             faults.invalid(key, what, "only `ALLOW` and `DENY` can be tried out");

@@ -26,7 +26,7 @@ mod visibility;
 mod walk;
 mod workloads;
 
-use crate::kinds::{ISTIO_GROUPS, Meta};
+use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};
 use crate::yaml::{Shape, Value};
 
 use fault::Faults;
@@ -113,6 +113,10 @@ pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version
     if meta.group().is_empty() && meta.kind.as_str() == "ConfigMap" {
         return mesh_config::check(root, runs);
     }
+    if RETIRED_GROUPS.contains(&meta.group()) {
+        metadata::retired(root, meta, &mut faults);
+        return faults.into_vec();
+    }
     if !ISTIO_GROUPS.contains(&meta.group()) {
         return Vec::new();
     }
@@ -130,7 +134,7 @@ pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version
             }
         }
         _ if kind.needs_spec => {
-            let help = format!("add `spec`: a {} without one is refused", kind.name);
+            let help = format!("add `spec`: {} without one is refused", nearest::an(kind.name));
             faults.missing(root, "spec", help);
         }
         _ => {}

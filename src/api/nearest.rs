@@ -1,4 +1,4 @@
-//! "Did you mean": the known name that is nearest to one that is not known.
+//! Names for messages: "did you mean" for one that is not known, and "a" or "an" before one that is.
 
 /// The nearest name, where one is near enough that it was probably meant.
 pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
@@ -10,6 +10,12 @@ pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
         .filter(|(distance, it)| *distance <= allowed && *distance < it.len().max(2) / 2)
         .min()
         .map(|(_, it)| it)
+}
+
+/// The name with its article.
+pub(super) fn an(name: &str) -> String {
+    let vowel = name.starts_with(['A', 'E', 'I', 'O']) || name.starts_with("HTTP");
+    format!("{} {name}", if vowel { "an" } else { "a" })
 }
 
 /// How many letters have to be added, taken away, changed or swapped with their neighbour.

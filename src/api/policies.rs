@@ -100,6 +100,10 @@ fn key_set(value: Value<'_>, faults: &mut Faults<'_>) {
     let Some(text) = known_text(value).filter(|text| !text.is_empty()) else { return };
     let stream = value.embedded();
     let root = stream.documents.first().map(|document| document.root());
+    // Tabs between tokens are sound in JSON, and not always in YAML, as which it is read here.
+    if !stream.errors.is_empty() && text.contains('\t') {
+        return;
+    }
     let is_json = text.trim_start().starts_with('{') && stream.errors.is_empty();
     let keys: Option<Vec<Value<'_>>> = root.filter(|_| is_json).and_then(|root| {
         if root.get("keys").is_some_and(|keys| keys.shape() == Shape::Sequence) {

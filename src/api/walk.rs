@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
-use super::nearest::nearest;
+use super::nearest::{an, nearest};
 use super::table::{self, Block, Bounds, Field, Kind, Version, Wanted};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Scalar, Shape, Value};
@@ -100,7 +100,7 @@ impl Walk<'_, '_> {
         if is_known && self.reader == Reader::ApiServer {
             for field in block.fields.iter().filter(|field| field.required) {
                 if !seen.iter().any(|(there, _)| there.name == field.name) {
-                    let help = format!("add `{}`: a {} has to have it", field.name, block.name);
+                    let help = format!("add `{}`: {} has to have it", field.name, an(block.name));
                     self.faults.missing(value, field.name, help);
                 }
             }
@@ -154,21 +154,24 @@ impl Walk<'_, '_> {
                 "move it further out".to_owned(),
             )
         } else if known.is_empty() {
-            ("unknown".to_owned(), format!("leave it out: a {} has no fields", block.name))
+            ("unknown".to_owned(), format!("leave it out: {} has no fields", an(block.name)))
         } else {
             let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
             (
                 "unknown".to_owned(),
-                format!("leave it out; a {} has {}", block.name, list.join(", ")),
+                format!("leave it out; {} has {}", an(block.name), list.join(", ")),
             )
         };
         let is_mild = self.reader == Reader::Istiod;
         let ignored = if is_mild { ", and istiod passes over it" } else { "" };
         let message =
-            format!("`{}` is not a field of a {}{ignored}", self.faults.path(key), block.name);
+            format!("`{}` is not a field of {}{ignored}", self.faults.path(key), an(block.name));
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
         let fault = Fault { cause, span, message, label, help, also, instead, is_mild };
         self.faults.push(fault).meant(name, similar);
+        if let Some(similar) = similar {
+            self.faults.is_meant(key, similar);
+        }
     }
 
     /// Of the fields that share a letter only one may be there.
@@ -310,7 +313,7 @@ impl Walk<'_, '_> {
             && (wanted.is_part || !text.is_empty())
             && !(format.holds)(&text)
         {
-            self.faults.invalid(value, format!("is not {}", format.what), "correct the value");
+            self.faults.invalid(value, format!("is not {}", format.what), format.help);
         }
     }
 
@@ -345,12 +348,12 @@ impl Walk<'_, '_> {
                 format!("it has to be from {least} to {most}"),
             );
         } else if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(number)) {
-            let bounds = bounds.in_words();
-            self.faults.invalid(
-                value,
-                format!("is not {bounds}"),
-                format!("it has to be {bounds}"),
-            );
+            let what = match (bounds.least, bounds.most) {
+                (Some(least), None) => format!("is below {least}"),
+                (None, Some(most)) => format!("is above {most}"),
+                _ => format!("is not {}", bounds.in_words()),
+            };
+            self.faults.invalid(value, what, format!("it has to be {}", bounds.in_words()));
         }
     }
 

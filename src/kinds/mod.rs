@@ -147,6 +147,10 @@ impl Object {
 pub const ISTIO_GROUPS: &[&str] =
     &["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"];
 
+/// Groups that Istio has given up.
+pub const RETIRED_GROUPS: &[&str] =
+    &["authentication.istio.io", "rbac.istio.io", "config.istio.io"];
+
 macro_rules! views {
     ($($(#[$doc:meta])* $name:ident($view:ty): $root:literal, $groups:expr, $kinds:expr;)*) => {
         /// The view of a resource, by kind.
@@ -322,7 +326,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             _ => {}
         }
-        let is_istio = ISTIO_GROUPS.contains(&meta.group());
+        let is_istio = ISTIO_GROUPS.iter().chain(RETIRED_GROUPS).any(|it| *it == meta.group());
         let tree = (is_istio || holds_mesh_config(&meta, root)).then(|| {
             let copy = copy.get_or_init(|| Arc::new(document.clone()));
             Subtree::new(Arc::clone(copy), root)

@@ -84,6 +84,10 @@ impl<'t> Faults<'t> {
         self.found
     }
 
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
     /// Notes that a wrong key stands for a field.
     pub fn is_meant(&mut self, key: Value<'_>, field: &str) {
         let path = self.path(key);

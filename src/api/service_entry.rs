@@ -25,7 +25,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
             .invalid(endpoints, "stands beside `workloadSelector`, which excludes it", help)
             .also = Some((selector.span(), "this excludes it"));
     }
-    port_numbers(spec, faults);
+    endpoint_ports(spec, faults);
     let Some(resolution) = spec.word_or("resolution", "NONE") else { return };
     addresses(subject, &resolution, faults);
     hosts(spec, &resolution, faults);
@@ -46,8 +46,8 @@ fn protocols(spec: Value<'_>) -> impl Iterator<Item = (Value<'_>, String)> {
     })
 }
 
-/// The table holds ports to their names; numbers have to differ as well.
-fn port_numbers(spec: Value<'_>, faults: &mut Faults<'_>) {
+/// An endpoint gives numbers to the ports of the ServiceEntry, by their names.
+fn endpoint_ports(spec: Value<'_>, faults: &mut Faults<'_>) {
     let names: Option<BTreeSet<Cow<'_, str>>> =
         spec.list("ports").map(|port| port.text_of("name")).collect();
     let (Some(names), true) =

@@ -12,6 +12,9 @@ use crate::yaml::{Scalar, Shape, Value};
 /// Aliases of aliases multiply nodes; no manifest has so many.
 const MAX_VISITS: usize = 200_000;
 
+/// Nobody reads more than so many about one resource, and each has to be found its path.
+const MAX_FAULTS: usize = 1000;
+
 /// Who reads a tree, and so what is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
@@ -42,7 +45,8 @@ impl Walk<'_, '_> {
     fn value(&mut self, value: Value<'_>, wanted: &'static Wanted) {
         self.visits += 1;
         let text = value.text();
-        if self.visits > MAX_VISITS || text.as_deref().is_some_and(is_placeholder) {
+        let is_enough = self.visits > MAX_VISITS || self.faults.len() > MAX_FAULTS;
+        if is_enough || text.as_deref().is_some_and(is_placeholder) {
             return;
         }
         match &wanted.kind {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::Subject;
 use super::fault::{Cause, Faults};
-use super::hosts::{self, is_fqdn, is_ip};
+use super::formats::is_gateway_name;
+use super::hosts::{self, is_ip};
 use super::http::is_claim;
 use super::look::{Look, known_text};
 use super::visibility;
@@ -78,18 +79,18 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
         faults.missing(spec, "http", help);
     }
     hosts(spec, &bound, faults);
-    legacy_gateways(spec, faults);
+    gateway_names(spec, faults);
     visibility::check(subject, false, faults);
     for route in spec.list("http").filter(|route| route.shape() == Shape::Mapping) {
         http_route(route, &bound, faults);
     }
     for route in spec.list("tls") {
-        legacy_gateways_of_matches(route, faults);
+        gateways_of_matches(route, faults);
         sni_hosts(route, &bound, faults);
         weights(route, faults);
     }
     for route in spec.list("tcp") {
-        legacy_gateways_of_matches(route, faults);
+        gateways_of_matches(route, faults);
         weights(route, faults);
     }
 }
@@ -129,26 +130,30 @@ fn hosts(spec: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
     }
 }
 
-/// `gateway.namespace.svc.cluster.local` was the way to name a gateway of another namespace.
-fn legacy_gateways(block: Value<'_>, faults: &mut Faults<'_>) {
+/// Names of gateways. Istio's webhook looks no further than to the first one without a namespace, and what
+/// is wrong after that matches no gateway.
+fn gateway_names(block: Value<'_>, faults: &mut Faults<'_>) {
+    let mut is_unchecked = false;
     for value in block.list("gateways") {
         let Some(name) = known_text(value) else { continue };
-        if name.contains('.') && !name.contains('/') && is_fqdn(&name) {
+        if !is_gateway_name(&name) {
+            let cause = if is_unchecked { Cause::Ignored } else { Cause::Invalid };
+            let help = "write `namespace/name` or `name`: DNS labels";
+            faults.say(cause, value, "is not a gateway", help);
+        } else if name.contains('.') && !name.contains('/') {
+            // The way to name a gateway of another namespace, `gateway.namespace.svc.cluster.local`.
             let mut parts = name.split('.');
             let (gateway, namespace) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
             let help = format!("write `{namespace}/{gateway}`");
-            faults.say(
-                Cause::Deprecated,
-                value,
-                "names a gateway by the older form with dots",
-                help,
-            );
+            let what = "names a gateway by the older form with dots";
+            faults.say(Cause::Deprecated, value, what, help);
         }
+        is_unchecked |= !name.contains('/');
     }
 }
 
-fn legacy_gateways_of_matches(route: Value<'_>, faults: &mut Faults<'_>) {
-    route.list("match").for_each(|it| legacy_gateways(it, faults));
+fn gateways_of_matches(route: Value<'_>, faults: &mut Faults<'_>) {
+    route.list("match").for_each(|it| gateway_names(it, faults));
 }
 
 fn http_route(route: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
@@ -156,7 +161,7 @@ fn http_route(route: Value<'_>, bound: &Bound<'_>, faults: &mut Faults<'_>) {
     for found in route.list("match") {
         claims(found, bound, faults);
     }
-    legacy_gateways_of_matches(route, faults);
+    gateways_of_matches(route, faults);
     for origin in route.field("corsPolicy").into_iter().flat_map(|cors| cors.list("allowOrigins")) {
         let is_set = ["exact", "prefix", "regex"].into_iter().any(|key| origin.has(key));
         if !is_set && origin.shape() == Shape::Mapping {

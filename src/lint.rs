@@ -1,5 +1,6 @@
 //! The one pipeline `lint(&Sources, &Config) -> Report`: build, run rules in parallel, suppress, sort.
 
+mod faults;
 mod fingerprint;
 mod resources;
 
@@ -133,7 +134,8 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     let files_read = files.len() - skipped.len();
     skipped.retain(|s| !is_config(&s.file));
     let (placed, missing) = (fleet.placed.clone(), fleet.missing.clone());
-    let mesh = Mesh::build(Input { sources, files, fleet, config });
+    let faults = faults::of(&fleet);
+    let mesh = Mesh::build(Input { sources, files, fleet, faults, config });
     Model { mesh, skipped, files: files_read, placed, missing, resources, suppressions }
 }
 

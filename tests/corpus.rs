@@ -10,13 +10,33 @@ use mesh_lint::config::Config;
 use mesh_lint::lint;
 use mesh_lint::source::read;
 
-/// Each finding that is said of the corpus: folder, rule, end of the file's name. All are true.
-const SAID: &[(&str, &str, &str)] = &[(
-    "GoogleCloudPlatform+anthos-service-mesh-samples",
-    // The Deployment beside it is called `asm-ingressgateway`.
-    "capacity/autoscaler-target-missing",
-    "docs/shared/asm-ingress-gateway/autoscaling-v2.yaml",
-)];
+/// What is said of the corpus: folder, rule, end of the file's name. All of it is true.
+const SAID: &[(&str, &str, &str)] = &[
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // The Deployment beside it is called `asm-ingressgateway`.
+        "capacity/autoscaler-target-missing",
+        "docs/shared/asm-ingress-gateway/autoscaling-v2.yaml",
+    ),
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // Shows what has to be rewritten: a MeshPolicy of `authentication.istio.io`.
+        "fields/removed-version",
+        "update-authentication-policies/security_auth_meshpolicy.yaml",
+    ),
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // Shows what has to be rewritten: a Policy of `authentication.istio.io`.
+        "fields/removed-version",
+        "update-authentication-policies/security_auth_policy.yaml",
+    ),
+    (
+        "GoogleCloudPlatform+istio-samples",
+        // Mixer's `config.istio.io`, which went with Mixer.
+        "fields/removed-version",
+        "stackdriver-metrics/istio-stackdriver-metrics.yaml",
+    ),
+];
 
 fn shared(folder: &str) -> Option<PathBuf> {
     let root = std::env::var_os("MESH_LINT_SHARED")
@@ -49,6 +69,7 @@ fn every_finding_on_public_manifests_is_known_and_true() {
     let known = |(folder, rule, file): &(String, &str, String)| {
         SAID.iter().any(|(f, r, end)| f == folder && r == rule && file.ends_with(end))
     };
+    said.dedup();
     assert!(said.iter().all(known), "{said:#?}");
     assert_eq!(said.len(), SAID.len(), "{said:#?}");
 }

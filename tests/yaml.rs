@@ -113,6 +113,35 @@ fn spans_are_exact_over_bom_crlf_and_wide_characters() {
 }
 
 #[test]
+fn a_colon_before_a_comma_or_a_bracket_belongs_to_a_string() {
+    let document = document("a: [1.2.3.4, 001:db8::, x:]\nb: [c: 1, d: , {e: }]\n");
+    let texts = |key: &str| -> Vec<String> {
+        let items = document.root().get(key).unwrap().items();
+        items
+            .map(|it| it.text().map_or("mapping".to_owned(), std::borrow::Cow::into_owned))
+            .collect()
+    };
+    assert_eq!(texts("a"), ["1.2.3.4", "001:db8::", "x:"]);
+    assert_eq!(texts("b"), ["mapping"; 3]);
+}
+
+#[test]
+fn a_path_leads_to_a_value_and_names_the_key_before_it() {
+    let document = document("a:\n- b: {x/y: 1}\n- c: [2, 3]\n");
+    let root = document.root();
+    let items: Vec<_> = root.get("a").unwrap().items().collect();
+    let path = |value| {
+        let (path, key) = root.path_to(value);
+        (path, key.and_then(|key| key.text().map(std::borrow::Cow::into_owned)))
+    };
+    let three = items[1].get("c").unwrap().items().nth(1).unwrap();
+    assert_eq!(path(three), ("a[1].c[1]".to_owned(), Some("c".to_owned())));
+    let inner = items[0].at(&["b", "x/y"]).unwrap();
+    assert_eq!(path(inner), ("a[0].b[x/y]".to_owned(), Some("x/y".to_owned())));
+    assert_eq!(path(root), (String::new(), None));
+}
+
+#[test]
 fn a_broken_document_loses_only_itself() {
     let text = "a: 1\n---\nb: [1\n---\nc: 3\n---\nd: 'x\n---\n# nothing\n---\ne: 5\n";
     let stream = stream(text);

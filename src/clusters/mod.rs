@@ -15,9 +15,10 @@ mod words;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::api::version;
 use crate::config::ClusterConfig;
 use crate::kinds::Object;
-use crate::source::{FileId, Skipped, Text};
+use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role};
@@ -84,6 +85,12 @@ impl Cluster {
     /// Whether certificates come from elsewhere than istiod: istio-csr, a signer of Kubernetes, SPIRE.
     pub fn has_foreign_ca(&self) -> bool {
         !self.facts.foreign_ca.is_empty()
+    }
+
+    /// The newest version of Istio that its manifests tell of, and where.
+    pub fn runs(&self) -> Option<((u32, u32), Span)> {
+        let told = self.facts.version.iter();
+        told.filter_map(|fact| Some((version(&fact.value)?, fact.value.span))).max()
     }
 
     /// What is told of it twice and differently, by its manifests or by the configuration.

@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod file;
 pub mod machines;
 pub mod networking;
+pub mod policy;
 pub mod security;
 pub mod workloads;
 
@@ -130,8 +131,8 @@ pub struct Object {
     pub view: View,
     /// Fields whose value has not the shape Kubernetes wants.
     pub mismatches: Vec<Mismatch>,
-    /// The whole text, for Istio's own kinds: primaries are compared by it.
-    pub istio: Option<Subtree>,
+    /// The whole text of what Istio's API describes: its own kinds, and ConfigMaps with a MeshConfig.
+    pub tree: Option<Subtree>,
 }
 
 impl Object {
@@ -145,8 +146,12 @@ impl Object {
 }
 
 /// Groups of the kinds that a control plane reads from its own cluster only.
-const ISTIO_GROUPS: &[&str] =
+pub const ISTIO_GROUPS: &[&str] =
     &["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"];
+
+/// Groups that Istio has given up.
+pub const RETIRED_GROUPS: &[&str] =
+    &["authentication.istio.io", "rbac.istio.io", "config.istio.io"];
 
 macro_rules! views {
     ($($(#[$doc:meta])* $name:ident($view:ty): $root:literal, $groups:expr, $kinds:expr;)*) => {
@@ -304,7 +309,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
         let Some(meta) = head(root, file, &mut mismatches) else {
             if let Some(meta) = kustomization_without_kind(root, file) {
                 let view = view(&meta, root, &mut mismatches);
-                found.push(Object { meta: Arc::new(meta), view, mismatches, istio: None });
+                found.push(Object { meta: Arc::new(meta), view, mismatches, tree: None });
                 (known, kubernetes) = (true, true);
             }
             continue;
@@ -326,18 +331,26 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             _ => {}
         }
-        let istio = ISTIO_GROUPS.contains(&meta.group()).then(|| {
+        let is_istio = ISTIO_GROUPS.iter().chain(RETIRED_GROUPS).any(|it| *it == meta.group());
+        let tree = (is_istio || holds_mesh_config(&meta, root)).then(|| {
             let copy = copy.get_or_init(|| Arc::new(document.clone()));
             Subtree::new(Arc::clone(copy), root)
         });
-        known |= !matches!(view, View::Other) || istio.is_some();
-        found.push(Object { meta: Arc::new(meta), view, mismatches, istio });
+        known |= !matches!(view, View::Other) || is_istio;
+        found.push(Object { meta: Arc::new(meta), view, mismatches, tree });
     }
     match (kubernetes, known) {
         (false, _) => Err(Unread::NotKubernetes),
         (true, false) => Err(Unread::UnknownKind),
         (true, true) => Ok(found),
     }
+}
+
+/// Whether istiod reads a ConfigMap: `istio`, and `istio-REVISION` of a revision.
+fn holds_mesh_config(meta: &Meta, root: Value<'_>) -> bool {
+    meta.kind.as_str() == "ConfigMap"
+        && (meta.name.as_str() == "istio" || meta.name.starts_with("istio-"))
+        && ["mesh", "meshNetworks"].into_iter().any(|key| root.at(&["data", key]).is_some())
 }
 
 /// kustomize takes a `kustomization.yaml` without `apiVersion` and `kind`.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Mesh, PemFile, by_namespace, policy, service};
+use super::{Duplicate, Faulty, Mesh, PemFile, by_namespace, policy, service};
 use crate::clusters::{Fleet, Member, Origin};
 use crate::config::Config;
 use crate::kinds::file::{Manifests, is_pem};
-use crate::kinds::{Meta, is_placeholder};
+use crate::kinds::{ISTIO_GROUPS, Meta, Object, View, is_placeholder};
 use crate::source::{Sources, Span};
 use crate::yaml::Mismatch;
 
@@ -19,6 +19,8 @@ pub struct Input<'i> {
     pub files: Vec<Manifests>,
     /// Which cluster has what.
     pub fleet: Fleet,
+    /// What Istio's API refuses or passes over.
+    pub faults: Vec<Faulty>,
     /// What the run is told.
     pub config: &'i Config,
 }
@@ -26,7 +28,7 @@ pub struct Input<'i> {
 impl Mesh {
     /// Builds the model and its indexes.
     pub fn build(input: Input<'_>) -> Self {
-        let Input { sources, files, fleet, config } = input;
+        let Input { sources, files, fleet, faults, config } = input;
         let mut mesh = Self {
             clusters: fleet.clusters,
             configured: !config.clusters.is_empty(),
@@ -36,12 +38,14 @@ impl Mesh {
             ..Self::default()
         };
         mesh.take_problems(files, sources);
+        mesh.problems.faults = faults;
         let guessed =
             fleet.placed.iter().filter(|p| p.origin == Origin::Shared && p.clusters.len() > 1);
         mesh.assumed = guessed.map(|p| p.file).chain(fleet.patched.iter().copied()).collect();
         let mut members = fleet.members;
         members.sort_by_key(|m| (m.cluster, m.object.meta.span));
         mesh.alternatives = alternatives(&members);
+        mesh.problems.duplicates = duplicates(&members);
         for member in members {
             mesh.note_seen(&member);
             mesh.objects.take(member);
@@ -68,8 +72,10 @@ impl Mesh {
             self.problems.syntax.extend(file.errors);
             self.problems.duplicate_keys.extend(file.duplicates);
             let refused = file.objects.iter().filter(|o| is_checked(o.meta.group()));
-            let wrong =
-                refused.flat_map(|o| o.mismatches.iter().map(|m| without_value(&o.meta, m)));
+            let wrong = refused.flat_map(|o| {
+                let own = o.mismatches.iter().filter(|m| !is_of_istio(o, m));
+                own.map(|m| without_value(&o.meta, m))
+            });
             let wrong = wrong.filter(|m| {
                 let text = sources.slice(m.span);
                 // The API server takes null for nothing in most places, so it is left alone.
@@ -151,6 +157,36 @@ fn alternatives(members: &[Member]) -> BTreeSet<Span> {
         }
     }
     texts.into_values().filter(|spans| spans.len() > 1).flatten().collect()
+}
+
+/// Resources that stand twice in one file, in the same cluster and namespace: the second is applied over
+/// the first.
+fn duplicates(members: &[Member]) -> Vec<Duplicate> {
+    let mut first = BTreeMap::new();
+    let mut found = Vec::new();
+    for member in members {
+        let meta = &member.object.meta;
+        // What is a prefix for names that the cluster makes (`generateName`) ends in a hyphen.
+        let nameless =
+            meta.name.is_empty() || meta.name.ends_with('-') || is_placeholder(&meta.name);
+        if nameless || matches!(member.object.view, View::Kustomization(_)) {
+            continue;
+        }
+        let name =
+            (meta.file, meta.group(), meta.kind.as_str(), &member.namespace, meta.name.as_str());
+        let there = *first.entry((member.cluster, name)).or_insert(meta.name.span);
+        if there != meta.name.span {
+            let (kind, name) = (meta.kind.value.clone(), meta.name.value.clone());
+            found.push(Duplicate { kind, name, first: there, again: meta.name.span });
+        }
+    }
+    found
+}
+
+/// Whether a field is one of those that `api` looks at.
+fn is_of_istio(object: &Object, wrong: &Mismatch) -> bool {
+    let is_istio = ISTIO_GROUPS.contains(&object.meta.group());
+    (is_istio && wrong.path.starts_with("spec")) || wrong.path.starts_with("data.mesh")
 }
 
 /// Whether the views of an API group are those of its API. What installs and delivers is read with the

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::config::RuleConfig;
 use crate::kinds::{Meta, Resource, core, machines, networking, security, workloads};
@@ -98,7 +99,8 @@ macro_rules! collections {
         impl Objects {
             fn take(&mut self, member: crate::clusters::Member) {
                 let crate::clusters::Member { cluster, namespace, object } = member;
-                if let Some(text) = &object.istio {
+                let is_istio = crate::kinds::ISTIO_GROUPS.contains(&object.meta.group());
+                if let Some(text) = object.tree.as_ref().filter(|_| is_istio) {
                     let (meta, text) = (Arc::clone(&object.meta), text.clone());
                     self.istio_objects.push(IstioObject { cluster, namespace: namespace.clone(), meta, text });
                 }
@@ -186,6 +188,32 @@ pub struct Problems {
     pub duplicate_keys: Vec<DuplicateKey>,
     /// Fields with a value of the wrong shape.
     pub mismatches: Vec<Mismatch>,
+    /// What Istio's API refuses or passes over.
+    pub faults: Vec<Faulty>,
+    /// Resources that stand twice in a file.
+    pub duplicates: Vec<Duplicate>,
+}
+
+/// A fault of a resource, and the clusters that have the resource.
+#[derive(Debug)]
+pub struct Faulty {
+    /// The clusters.
+    pub clusters: Vec<ClusterId>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// A resource that stands twice in a file.
+#[derive(Debug)]
+pub struct Duplicate {
+    /// What it is.
+    pub kind: String,
+    /// What it is called.
+    pub name: String,
+    /// Where it is called so first.
+    pub first: Span,
+    /// Where it is called so again: this one wins.
+    pub again: Span,
 }
 
 type Key = (ClusterId, String, String);

@@ -1,15 +1,100 @@
-//! Fields: what the API server would refuse, among the fields that the model reads.
+//! Fields: what the API server or Istio's webhook refuses, and what Istio passes over.
 
 use super::{Rule, rule};
-use crate::finding::Findings;
-use crate::mesh::Mesh;
+use crate::api::Cause;
+use crate::finding::{Findings, Fix, Severity};
+use crate::mesh::{Faulty, Mesh};
 
-pub(super) const RULES: &[Rule] = &[rule!("fields/wrong-type", wrong_type)];
+pub(super) const RULES: &[Rule] = &[
+    rule!("fields/deprecated", deprecated),
+    rule!("fields/duplicate-resource", duplicate_resource),
+    rule!("fields/ignored", ignored),
+    rule!("fields/invalid", invalid),
+    rule!("fields/missing", missing),
+    rule!("fields/newer-than-istio", newer_than_istio),
+    rule!("fields/removed-version", removed_version),
+    rule!("fields/unknown", unknown),
+    rule!("fields/unknown-value", unknown_value),
+    rule!("fields/wrong-type", wrong_type),
+];
+
+fn deprecated(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::Deprecated, found);
+}
+
+fn ignored(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::Ignored, found);
+}
+
+fn invalid(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::Invalid, found);
+}
+
+fn missing(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::Missing, found);
+}
+
+fn newer_than_istio(mesh: &Mesh, found: &mut Findings) {
+    for faulty in of(mesh, Cause::Newer) {
+        let fault = &faulty.fault;
+        let finding = found.say(&fault.message, fault.span, &fault.label).help(&fault.help);
+        let runs = faulty.clusters.iter().filter_map(|id| mesh.cluster(*id).runs()).min();
+        if let Some(((major, minor), span)) = runs {
+            finding.also(span, format!("the mesh runs {major}.{minor}"));
+        }
+    }
+}
+
+fn removed_version(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::NotServed, found);
+}
+
+fn unknown(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::Unknown, found);
+}
+
+fn unknown_value(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::UnknownValue, found);
+}
 
 fn wrong_type(mesh: &Mesh, found: &mut Findings) {
     for wrong in &mesh.problems().mismatches {
         found
             .say(format!("`{}` has the wrong type: {}", wrong.path, wrong.message), wrong.span, wrong.message.clone())
             .help("correct the value: the API server refuses the resource; here the field counts as absent");
+    }
+    say(mesh, Cause::WrongType, found);
+}
+
+fn of(mesh: &Mesh, cause: Cause) -> impl Iterator<Item = &Faulty> {
+    mesh.problems().faults.iter().filter(move |faulty| faulty.fault.cause == cause)
+}
+
+/// Says what is wrong in one of the ways.
+fn say(mesh: &Mesh, cause: Cause, found: &mut Findings) {
+    for Faulty { fault, .. } in of(mesh, cause) {
+        let finding = found.say(&fault.message, fault.span, &fault.label).help(&fault.help);
+        if let Some((span, text)) = fault.also {
+            finding.also(span, text);
+        }
+        if let Some(instead) = &fault.instead {
+            finding.fix([Fix::unsafe_replace(format!("write `{instead}`"), fault.span, instead)]);
+        }
+        if fault.is_mild {
+            finding.lower(Severity::Warning);
+        }
+    }
+}
+
+fn duplicate_resource(mesh: &Mesh, found: &mut Findings) {
+    for twice in &mesh.problems().duplicates {
+        found
+            .say(
+                format!("the {} `{}` stands twice in this file", twice.kind, twice.name),
+                twice.again,
+                "this one is applied over the other",
+            )
+            .also(twice.first, "this one is lost")
+            .help("keep one of them, or give them different names");
     }
 }

@@ -217,9 +217,26 @@ impl<'s> Builder<'s> {
         let node = self.tape.node_mut(index);
         node.next = next;
         node.end = end.max(node.start);
-        if node.kind() == Kind::Mapping {
+        if node.kind() == Kind::Mapping && !self.ends_in_a_colon(index) {
             look_at_keys(&mut self.tape, index);
         }
+    }
+
+    /// `[::1, 2001:db8::]`: a colon before `,` or `]` ends a key for YAML 1.2, and is the last character
+    /// of a string for go-yaml, hence for kubectl. Such a mapping is made into that string.
+    fn ends_in_a_colon(&mut self, mapping: u32) -> bool {
+        let [key, value] = self.tape.nodes[mapping as usize + 1..] else { return false };
+        let is_pair = key.kind() == Kind::Scalar
+            && key.style() == Style::Plain
+            && key.start == self.tape.node(mapping).start
+            && value.is(Flag::Empty);
+        let rest = &self.text[(key.end - self.base) as usize..];
+        if !is_pair || !rest.starts_with(":,") && !rest.starts_with(":]") {
+            return false;
+        }
+        self.tape.nodes.truncate(mapping as usize);
+        self.tape.push(Node::scalar(Span::new(key.start, key.end + 1), Style::Plain, Tag::None));
+        true
     }
 
     /// Ends a document; one without content is left out.

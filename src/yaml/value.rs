@@ -135,6 +135,42 @@ impl<'t> Value<'t> {
         path.iter().try_fold(self, |value, key| value.get(key))
     }
 
+    /// Where a value or key stands below this one, as `spec.hosts[0]`, and the nearest key on the way.
+    /// What stands behind an alias is found where it is written.
+    pub fn path_to(self, inner: Value<'_>) -> (String, Option<Value<'t>>) {
+        let (mut at, mut path, mut nearest) = (self.target(), String::new(), None);
+        while at != inner.index {
+            let holds = |from: u32, to: u32| (from..self.tape.after(to)).contains(&inner.index);
+            let step = match self.tape.node(at).kind() {
+                Kind::Mapping => {
+                    self.tape.keys(at).find(|&key| holds(key, self.tape.after(key))).map(|key| {
+                        let name = self.tape.text(key).unwrap_or_default();
+                        let is_plain =
+                            name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+                        path.push_str(&if is_plain {
+                            format!(".{name}")
+                        } else {
+                            format!("[{name}]")
+                        });
+                        nearest = Some(self.sibling(key));
+                        if key == inner.index { key } else { self.tape.after(key) }
+                    })
+                }
+                Kind::Sequence => {
+                    let mut items = self.tape.children(at).enumerate();
+                    items.find(|&(_, item)| holds(item, item)).map(|(position, item)| {
+                        path.push_str(&format!("[{position}]"));
+                        item
+                    })
+                }
+                Kind::Scalar | Kind::Alias => None,
+            };
+            let Some(step) = step else { break };
+            at = step;
+        }
+        (path.strip_prefix('.').map(str::to_owned).unwrap_or(path), nearest)
+    }
+
     /// Keys and values of a mapping, merge keys expanded, own keys first; of a key that stands twice
     /// the last value. Empty for other shapes.
     pub fn entries(self) -> impl Iterator<Item = (Value<'t>, Value<'t>)> {

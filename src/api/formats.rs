@@ -1,0 +1,198 @@
+//! Formats of strings, by the names that the table of fields calls them.
+
+use super::{cel, hosts, http, re2, urls};
+
+/// A format: what it is called, when it holds, what people call it.
+#[derive(Debug)]
+pub(super) struct Format {
+    pub name: &'static str,
+    pub holds: fn(&str) -> bool,
+    /// What the value is not.
+    pub what: &'static str,
+    /// What would be right.
+    pub help: &'static str,
+}
+
+/// The format of that name.
+pub(super) fn named(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+macro_rules! formats {
+    ($($name:literal: $holds:expr, $what:literal, $help:literal;)*) => {
+        const FORMATS: &[Format] = &[$(Format { name: $name, holds: $holds, what: $what, help: $help },)*];
+    };
+}
+
+formats! {
+    "address": hosts::is_address, "an address with a port", "write a host and a port, such as `zipkin.istio-system:9411`";
+    "cel": cel::is_expression, "an expression in CEL", "write one such as `response.code >= 400`";
+    "destination-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
+    "dns-label": hosts::is_dns_label, "a DNS label", "write 1 to 63 letters, digits and inner `-`";
+    "fqdn": hosts::is_fqdn, "a DNS name", "write labels of letters, digits and inner `-`, with dots between";
+    "group": is_group, "an API group", "write a DNS name in lower case, or leave it out for the core group";
+    "header-or-star": |it| it == "*" || http::is_token(it), "the name of a header", "write the name of a header, or `*`";
+    "header-value": http::is_header_value, "a value that Envoy can format", "write `%%` for a `%`, and close commands, such as `%PROTOCOL%` and `%REQ(x-id)%`";
+    "header-word": is_header_word, "the name of a header here", "write letters, digits, `-` and `_`";
+    "host": hosts::is_host, "a DNS name or an IP address", "write one of both";
+    "ip": hosts::is_ip, "an IP address", "write one such as `10.0.0.1`";
+    "jwks-uri": urls::is_jwks_uri, "a URL that keys can be fetched from", "write one that begins with `https://` or `http://`";
+    "kind": is_kind, "a kind", "write letters, digits and inner `-`, a letter first";
+    "label-key": is_label_key, "the key of a label", "write a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
+    "label-value": is_label_value, "the value of a label", "write letters, digits, `-`, `_` and `.`, a letter or digit first and last";
+    "match-header": http::is_match_header, "the name of a header", "write a header, `:authority` and the like, or `@request.auth.claims.NAME`";
+    "no-wildcard": |it| !it.contains('*'), "free of `*`", "write labels in full: selectors do not expand `*`";
+    "path-template": is_path_template, "a path", "let `{*}` or `{**}` fill a whole segment, with plain ones around and no template after `{**}`";
+    "port": |it| it.parse::<u16>().is_ok_and(|port| port > 0), "a port", "write 1 to 65535";
+    "port-name": |it| it.len() < 63 && hosts::is_dns_label(it), "the name of a port", "write 1 to 62 letters, digits and inner `-`";
+    "port-number": is_port_number, "the number of a port", "write 0 to 65535 in quotes";
+    "protocol": is_protocol, "a protocol that Istio knows", "write one of `HTTP`, `HTTPS`, `HTTP2`, `GRPC`, `GRPC-Web`, `TCP`, `TLS`, `UDP`, `Mongo`, `Redis`, `MySQL`";
+    "regex": re2::is_pattern, "a regular expression of RE2", "write one of at most 1024 bytes; RE2 has no look-around and no back references";
+    "regex-or-star": |it| it == "*" || re2::is_pattern(it), "a regular expression of RE2", "write one of at most 1024 bytes; RE2 has no look-around and no back references";
+    "request-header": |it| it == ":authority" || !it.starts_with(':'), "a header that a route may set", "leave it out: of those with a `:` only `:authority` can be set";
+    "response-header": |it| !it.starts_with(':') && !it.eq_ignore_ascii_case("host"), "a header that may be changed here", "leave it out: `host` and those with a `:` cannot be changed";
+    "retry-on": http::is_retry_on, "a list of retry conditions", "write known ones with commas and without spaces, such as `5xx,reset,503`";
+    "service-account": is_service_account, "a service account", "write `name` or `namespace/name`, without `*`";
+    "service-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
+    "sha256": is_sha256, "a SHA-256 sum", "write 64 hexadecimal digits in lower case";
+    "subnet": hosts::is_subnet, "an IP address or a range", "write one such as `10.0.0.1` or `10.0.0.0/8`";
+    "trust-domain": hosts::is_trust_domain, "a trust domain", "write DNS labels with dots between";
+    "trust-domain-pattern": is_trust_domain_pattern, "a trust domain", "write a name with at most one `*`, at its begin or end";
+    "wasm-url": urls::is_wasm_url, "a URL that a plugin can be fetched from", "write `oci://`, `https://`, `http://` or `file://` and a path";
+    "wildcard-domain": hosts::is_wildcard_domain, "a host", "write DNS labels with dots between, the first one perhaps `*`";
+}
+
+/// `namespace/name`, or the older `name`, which may have dots.
+pub(super) fn is_gateway_name(name: &str) -> bool {
+    match name.split_once('/') {
+        Some((namespace, name)) => hosts::is_dns_label(namespace) && hosts::is_dns_label(name),
+        None => hosts::is_fqdn(name),
+    }
+}
+
+fn is_group(group: &str) -> bool {
+    let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    group.split('.').all(|part| is_word(part, lower, b"-"))
+}
+
+fn is_kind(kind: &str) -> bool {
+    kind.starts_with(|c: char| c.is_ascii_alphabetic())
+        && is_word(kind, |b| b.is_ascii_alphanumeric(), b"-")
+}
+
+/// Not empty, the given bytes first and last, and these or further ones between.
+fn is_word(text: &str, outer: impl Fn(u8) -> bool, inner: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|b| outer(*b))
+        && bytes.last().is_some_and(|b| outer(*b))
+        && bytes.iter().all(|b| outer(*b) || inner.contains(b))
+}
+
+fn is_header_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// What Istio takes for the key of a label.
+pub(super) fn is_label_key(key: &str) -> bool {
+    let name = match key.split_once('/') {
+        Some((prefix, name)) => {
+            let is_prefix = prefix.len() <= 253 && prefix.split('.').all(hosts::is_dns_label);
+            if !is_prefix {
+                return false;
+            }
+            name
+        }
+        None => key,
+    };
+    name.len() <= 63 && is_word(name, |b| b.is_ascii_alphanumeric(), b"-_.")
+}
+
+fn is_label_value(value: &str) -> bool {
+    value.is_empty() || is_word(value, |b| b.is_ascii_alphanumeric(), b"-_.")
+}
+
+fn is_port_number(port: &str) -> bool {
+    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u32>().is_ok_and(|it| it <= 65535)
+}
+
+/// Protocols as Istio compares them: in whatever case.
+pub(super) fn is_protocol(name: &str) -> bool {
+    let known = [
+        "tcp",
+        "udp",
+        "grpc",
+        "grpc-web",
+        "http",
+        "http_proxy",
+        "http2",
+        "https",
+        "tls",
+        "mongo",
+        "redis",
+        "mysql",
+    ];
+    known.iter().any(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Each part of the path stands between slashes. With a template in it, the others are literal.
+fn is_path_template(path: &str) -> bool {
+    let is_template = |part: &str| matches!(part, "{*}" | "{**}");
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let templates = parts.iter().filter(|part| is_template(part)).count();
+    let last = parts.iter().position(|part| *part == "{**}");
+    let follows = last.is_some_and(|at| parts[at + 1..].iter().any(|part| is_template(part)));
+    let literal = |b: u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@=".contains(&b);
+    !follows
+        && parts.iter().filter(|part| !is_template(part)).all(|part| {
+            !part.contains(['{', '}'])
+                && (templates == 0 || (!part.is_empty() && part.bytes().all(literal)))
+        })
+}
+
+/// Not checked for its characters: Istio does not either.
+pub(super) fn is_service_account(name: &str) -> bool {
+    let mut parts = name.split('/');
+    let (first, second, more) = (parts.next(), parts.next(), parts.next());
+    !name.contains('*')
+        && name.len() <= 320
+        && more.is_none()
+        && first.is_some_and(|it| !it.is_empty())
+        && second.is_none_or(|it| !it.is_empty())
+}
+
+fn is_trust_domain_pattern(name: &str) -> bool {
+    is_wildcard_at_an_end(name) && !name.contains('/')
+}
+
+/// At most one `*`, and that first or last.
+pub(super) fn is_wildcard_at_an_end(text: &str) -> bool {
+    match text.matches('*').count() {
+        0 => true,
+        1 => text.starts_with('*') || text.ends_with('*'),
+        _ => false,
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_istio_takes_for_them() {
+        let holds = |name: &str, text: &str| (named(name).expect("a format").holds)(text);
+        assert!(is_gateway_name("istio-system/public"));
+        assert!(!is_gateway_name("istio-system/public.example.com"));
+        assert!(holds("label-key", "topology.istio.io/cluster"));
+        assert!(!holds("label-key", "@cluster"));
+        assert!(holds("path-template", "/shop/{*}/item/{**}"));
+        assert!(!holds("path-template", "/shop/{**}/{*}"));
+        assert!(!holds("path-template", "/shop/{*}/it*m"));
+        assert!(holds("path-template", "/shop/*"));
+        assert!(holds("service-account", "shop/cart"));
+        assert!(!holds("service-account", "shop/"));
+    }
+}

@@ -1,0 +1,143 @@
+//! What Istio's API accepts: one table of fields, a walk along it, the checks of Istio's webhook.
+
+mod authorization;
+mod cel;
+mod destination_rule;
+mod duration;
+mod envoy_filter;
+mod extensions;
+mod fault;
+mod formats;
+mod gateway;
+mod hosts;
+mod http;
+mod look;
+mod mesh_config;
+mod metadata;
+mod nearest;
+mod policies;
+mod re2;
+mod service_entry;
+mod sidecar;
+mod table;
+mod urls;
+mod virtual_service;
+mod visibility;
+mod walk;
+mod workloads;
+
+use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};
+use crate::yaml::{Shape, Value};
+
+use fault::Faults;
+pub use fault::{Cause, Fault};
+pub use table::Version;
+use walk::{Reader, walk};
+
+/// `1.24` or `1.24.3-distroless` as major and minor.
+pub fn version(text: &str) -> Option<Version> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-', '_']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// A kind of Istio's API.
+struct Kind {
+    group: &'static str,
+    name: &'static str,
+    /// Versions that are served, with the version of Istio that came with each.
+    served: &'static [(&'static str, Version)],
+    /// The fields of its `spec`.
+    block: &'static str,
+    /// Whether Istio refuses one without `spec`.
+    needs_spec: bool,
+    /// What the table does not say: how fields go together.
+    check: fn(&Subject<'_>, &mut Faults<'_>),
+}
+
+/// A resource that is checked.
+struct Subject<'t> {
+    meta: &'t Meta,
+    /// The namespace it has in its cluster.
+    namespace: &'t str,
+    root: Value<'t>,
+    spec: Value<'t>,
+}
+
+const NETWORKING: &str = "networking.istio.io";
+const SECURITY: &str = "security.istio.io";
+const EXTENSIONS: &str = "extensions.istio.io";
+/// Versions of the API that are older than any Istio that is looked at here.
+const ALWAYS: Version = (1, 0);
+const NETWORKING_VERSIONS: &[(&str, Version)] =
+    &[("v1", (1, 22)), ("v1beta1", ALWAYS), ("v1alpha3", ALWAYS)];
+
+macro_rules! kinds {
+    ($($group:expr, $name:literal, $served:expr, $needs_spec:literal, $check:expr;)*) => {
+        const KINDS: &[Kind] = &[$(Kind {
+            group: $group,
+            name: $name,
+            served: $served,
+            block: $name,
+            needs_spec: $needs_spec,
+            check: $check,
+        },)*];
+    };
+}
+
+kinds! {
+    NETWORKING, "Gateway", NETWORKING_VERSIONS, true, gateway::check;
+    NETWORKING, "VirtualService", NETWORKING_VERSIONS, true, virtual_service::check;
+    NETWORKING, "DestinationRule", NETWORKING_VERSIONS, true, destination_rule::check;
+    NETWORKING, "ServiceEntry", NETWORKING_VERSIONS, true, service_entry::check;
+    NETWORKING, "Sidecar", NETWORKING_VERSIONS, true, sidecar::check;
+    NETWORKING, "WorkloadEntry", NETWORKING_VERSIONS, true, workloads::check_entry;
+    NETWORKING, "WorkloadGroup", NETWORKING_VERSIONS, true, workloads::check_group;
+    NETWORKING, "EnvoyFilter", &[("v1alpha3", ALWAYS)], false, envoy_filter::check;
+    NETWORKING, "ProxyConfig", &[("v1beta1", (1, 13))], false, policies::check_proxy_config;
+    SECURITY, "AuthorizationPolicy", &[("v1", (1, 17)), ("v1beta1", ALWAYS)], false, authorization::check;
+    SECURITY, "PeerAuthentication", &[("v1", (1, 22)), ("v1beta1", ALWAYS)], false,
+        policies::check_peer_authentication;
+    SECURITY, "RequestAuthentication", &[("v1", (1, 17)), ("v1beta1", ALWAYS)], false,
+        policies::check_request_authentication;
+    "telemetry.istio.io", "Telemetry", &[("v1", (1, 22)), ("v1alpha1", ALWAYS)], false,
+        policies::check_telemetry;
+    EXTENSIONS, "WasmPlugin", &[("v1alpha1", (1, 12))], true, extensions::check_wasm_plugin;
+    EXTENSIONS, "TrafficExtension", &[("v1alpha1", (1, 31))], true, extensions::check_traffic_extension;
+}
+
+/// What is wrong with a resource; nothing where it is none of Istio's API.
+///
+/// `runs` is the version of Istio that reads it, where that is known.
+pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version>) -> Vec<Fault> {
+    let mut faults = Faults::within(root, "", runs);
+    if meta.group().is_empty() && meta.kind.as_str() == "ConfigMap" {
+        return mesh_config::check(root, runs);
+    }
+    if RETIRED_GROUPS.contains(&meta.group()) {
+        metadata::retired(root, meta, &mut faults);
+        return faults.into_vec();
+    }
+    if !ISTIO_GROUPS.contains(&meta.group()) {
+        return Vec::new();
+    }
+    let Some(kind) = KINDS.iter().find(|k| k.group == meta.group() && k.name == meta.kind.as_str())
+    else {
+        metadata::unknown_kind(root, meta, &mut faults);
+        return faults.into_vec();
+    };
+    metadata::check(root, meta, kind, &mut faults);
+    match root.get("spec") {
+        Some(spec) if !spec.is_null() => {
+            walk(spec, kind.block, Reader::ApiServer, &mut faults);
+            if spec.shape() == Shape::Mapping {
+                (kind.check)(&Subject { meta, namespace, root, spec }, &mut faults);
+            }
+        }
+        _ if kind.needs_spec => {
+            let help = format!("add `spec`: {} without one is refused", nearest::an(kind.name));
+            faults.missing(root, "spec", help);
+        }
+        _ => {}
+    }
+    faults.into_vec()
+}

@@ -1,0 +1,436 @@
+//! The walk: holds a spanned tree against the table of fields, and never stops at a fault.
+
+use std::collections::BTreeMap;
+
+use super::duration::{self, MILLISECOND, SECOND};
+use super::fault::{Cause, Fault, Faults};
+use super::nearest::{an, nearest};
+use super::table::{self, Block, Bounds, Field, Kind, Version, Wanted};
+use crate::kinds::is_placeholder;
+use crate::yaml::{Scalar, Shape, Value};
+
+/// Aliases of aliases multiply nodes; no manifest has so many.
+const MAX_VISITS: usize = 200_000;
+
+/// Nobody reads more than so many about one resource, and each has to be found its path.
+const MAX_FAULTS: usize = 1000;
+
+/// Who reads a tree, and so what is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// The API server: by the CRD's schema.
+    ApiServer,
+    /// istiod, which decodes leniently: numbers in quotes and names of Protobuf will do, fields that it
+    /// does not know are passed over, and none is required.
+    Istiod,
+}
+
+/// Holds a tree against a block of the table.
+pub(super) fn walk(root: Value<'_>, block: &'static str, reader: Reader, faults: &mut Faults<'_>) {
+    let mut walk = Walk { faults, reader, visits: 0, since: (0, 0), around: Vec::new() };
+    walk.block(root, block);
+}
+
+struct Walk<'w, 't> {
+    faults: &'w mut Faults<'t>,
+    reader: Reader,
+    visits: usize,
+    /// The version that the fields around are said to need.
+    since: Version,
+    /// The blocks around.
+    around: Vec<&'static Block>,
+}
+
+impl Walk<'_, '_> {
+    fn value(&mut self, value: Value<'_>, wanted: &'static Wanted) {
+        self.visits += 1;
+        let text = value.text();
+        let is_enough = self.visits > MAX_VISITS || self.faults.len() > MAX_FAULTS;
+        if is_enough || text.as_deref().is_some_and(is_placeholder) {
+            return;
+        }
+        match &wanted.kind {
+            Kind::Any => {}
+            Kind::Block(name) => self.block(value, name),
+            Kind::List(items) => self.list(value, wanted, items),
+            Kind::Map { keys, values } => self.map(value, wanted, keys, values),
+            Kind::Word(words) => self.word(value, words),
+            Kind::String => {
+                if self.string(value, "a string").is_some() {
+                    self.form(value, wanted);
+                }
+            }
+            Kind::Bool => {
+                if !matches!(value.scalar(), Some(Scalar::Bool(_))) {
+                    self.wrong_type(value, "`true` or `false`");
+                }
+            }
+            Kind::Int(least, most) => self.number(value, wanted, Some((*least, *most))),
+            Kind::Double => self.number(value, wanted, None),
+            Kind::Duration { at_least_1ms, whole_seconds } => {
+                self.duration(value, *at_least_1ms, *whole_seconds);
+            }
+        }
+    }
+
+    fn block(&mut self, value: Value<'_>, name: &str) {
+        let Some(block) = table::block(name) else { return };
+        if value.shape() != Shape::Mapping {
+            return self.wrong_type(value, "a mapping");
+        }
+        let mut is_known = true;
+        let mut seen: Vec<(&'static Field, Value<'_>)> = Vec::new();
+        for (key, value) in value.entries() {
+            let Some(name) = key.text() else { continue };
+            if is_placeholder(&name) {
+                is_known = false;
+            } else if let Some(field) = self.field(block, &name) {
+                if value.is_null() {
+                    continue;
+                }
+                self.note(field, key);
+                seen.push((field, key));
+                let before = self.since;
+                self.since = before.max(field.since.unwrap_or_default());
+                self.around.push(block);
+                self.value(value, &field.value);
+                self.around.pop();
+                self.since = before;
+            } else {
+                self.unknown(block, key, &name);
+            }
+        }
+        self.exclusive(&seen);
+        if is_known && self.reader == Reader::ApiServer {
+            for field in block.fields.iter().filter(|field| field.required) {
+                if !seen.iter().any(|(there, _)| there.name == field.name) {
+                    let help = format!("add `{}`: {} has to have it", field.name, an(block.name));
+                    self.faults.missing(value, field.name, help);
+                }
+            }
+        }
+    }
+
+    fn field(&self, block: &'static Block, name: &str) -> Option<&'static Field> {
+        let twin = || (self.reader == Reader::Istiod && name.contains('_')).then(|| camel(name));
+        block.field(name).or_else(|| block.field(&twin()?))
+    }
+
+    /// What is to be said of a field that is there, whatever its value.
+    fn note(&mut self, field: &Field, key: Value<'_>) {
+        if let Some(instead) = field.deprecated {
+            let help = match instead {
+                "" => "leave it out: a later Istio will not read it".to_owned(),
+                instead => format!("{instead} instead"),
+            };
+            self.faults.say(Cause::Deprecated, key, "is deprecated", help);
+        }
+        if let Some(since) = field.since.filter(|since| *since > self.since) {
+            self.faults.since(since, key, "came with");
+        }
+    }
+
+    fn unknown(&mut self, block: &'static Block, key: Value<'_>, name: &str) {
+        let known: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
+        let twin = camel(name);
+        let similar = if twin != name && known.contains(&twin.as_str()) {
+            Some(twin.as_str())
+        } else {
+            nearest(name, known.iter().copied())
+        };
+        let inner = || {
+            block
+                .fields
+                .iter()
+                .find(|field| inner_block(&field.value).is_some_and(|b| b.field(name).is_some()))
+        };
+        let outer = || self.around.iter().rev().find(|around| around.field(name).is_some());
+        let (label, help) = if let Some(similar) = similar {
+            (format!("unknown: did you mean `{similar}`?"), format!("write `{similar}`"))
+        } else if let Some(field) = inner() {
+            (
+                format!("unknown here: it belongs into `{}`", field.name),
+                format!("move it into `{}`", field.name),
+            )
+        } else if let Some(outer) = outer() {
+            (
+                format!("unknown here: it belongs to the {} around", outer.name),
+                "move it further out".to_owned(),
+            )
+        } else if known.is_empty() {
+            ("unknown".to_owned(), format!("leave it out: {} has no fields", an(block.name)))
+        } else {
+            let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            (
+                "unknown".to_owned(),
+                format!("leave it out; {} has {}", an(block.name), list.join(", ")),
+            )
+        };
+        let is_mild = self.reader == Reader::Istiod;
+        let ignored = if is_mild { ", and istiod passes over it" } else { "" };
+        let message =
+            format!("`{}` is not a field of {}{ignored}", self.faults.path(key), an(block.name));
+        let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
+        let fault = Fault { cause, span, message, label, help, also, instead, is_mild };
+        self.faults.push(fault).meant(name, similar);
+        if let Some(similar) = similar {
+            self.faults.is_meant(key, similar);
+        }
+    }
+
+    /// Of the fields that share a letter only one may be there.
+    fn exclusive(&mut self, seen: &[(&'static Field, Value<'_>)]) {
+        let mut first: BTreeMap<&str, (&str, Value<'_>)> = BTreeMap::new();
+        for (field, key) in seen {
+            let Some(group) = field.group else { continue };
+            match first.get(group) {
+                None => drop(first.insert(group, (field.name, *key))),
+                Some((name, there)) => {
+                    let what = format!("stands beside `{name}`, which excludes it");
+                    let help = format!("keep either `{name}` or `{}`", field.name);
+                    let cause =
+                        if self.reader == Reader::Istiod { Cause::Ignored } else { Cause::Invalid };
+                    self.faults.say(cause, *key, what, help).also =
+                        Some((there.span(), "this excludes it"));
+                }
+            }
+        }
+    }
+
+    fn list(&mut self, value: Value<'_>, wanted: &Wanted, items: &'static Wanted) {
+        if value.shape() != Shape::Sequence {
+            return self.wrong_type(value, "a list");
+        }
+        self.size(value, wanted, value.items().count(), "items");
+        for item in value.items() {
+            if item.is_null() {
+                self.is_null(item, "an item");
+            } else {
+                self.value(item, items);
+            }
+        }
+        for key in &wanted.unique {
+            self.unique(value, key);
+        }
+    }
+
+    fn map(
+        &mut self,
+        value: Value<'_>,
+        wanted: &Wanted,
+        keys: &'static Wanted,
+        values: &'static Wanted,
+    ) {
+        if value.shape() != Shape::Mapping {
+            return self.wrong_type(value, "a mapping");
+        }
+        self.size(value, wanted, value.entries().count(), "entries");
+        for (key, value) in value.entries() {
+            let Some(name) = key.text() else { continue };
+            if !is_placeholder(&name) {
+                self.form(key, keys);
+            }
+            if value.is_null() {
+                self.is_null(value, "a value");
+            } else {
+                self.value(value, values);
+            }
+        }
+    }
+
+    fn is_null(&mut self, value: Value<'_>, what: &str) {
+        if self.reader == Reader::ApiServer {
+            let help = "write a value, or leave it out";
+            self.faults.say(
+                Cause::WrongType,
+                value,
+                format!("is null, and {what} cannot be"),
+                help,
+            );
+        }
+    }
+
+    fn unique(&mut self, list: Value<'_>, by: &str) {
+        let mut first = BTreeMap::new();
+        for value in list.items().filter_map(|item| item.get(by)) {
+            let Some(text) = value.text().filter(|text| !is_placeholder(text)) else { continue };
+            match first.get(&text) {
+                None => drop(first.insert(text, value.span())),
+                Some(&there) => {
+                    let what = format!("stands in the list twice: `{text}`");
+                    let help = format!("give each its own `{by}`");
+                    self.faults.invalid(value, what, help).also = Some((there, "first here"));
+                }
+            }
+        }
+    }
+
+    fn size(&mut self, value: Value<'_>, wanted: &Wanted, len: usize, unit: &str) {
+        #[expect(clippy::cast_precision_loss, reason = "no document has 2^52 items")]
+        if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(len as f64)) {
+            let wanted = bounds.in_words();
+            let what = if len == 0 { "is empty".to_owned() } else { format!("has {len} {unit}") };
+            self.faults.invalid(value, what, format!("it has to have {wanted}"));
+        }
+    }
+
+    fn word(&mut self, value: Value<'_>, words: &[&'static str]) {
+        if self.reader == Reader::Istiod && matches!(value.scalar(), Some(Scalar::Int(_))) {
+            return;
+        }
+        let Some(text) = self.string(value, "a word") else { return };
+        if words.contains(&&*text) {
+            return;
+        }
+        let list = words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`"));
+        let help = format!("it takes {}", list.collect::<Vec<_>>().join(", "));
+        let similar = nearest(&text, words.iter().copied());
+        let what = match similar {
+            Some(similar) => format!("does not know `{text}`: did you mean `{similar}`?"),
+            None => format!("does not know `{text}`"),
+        };
+        let fault = self.faults.say(Cause::UnknownValue, value, what, help);
+        fault.meant(&text, similar);
+    }
+
+    /// The text of a string, said to be wrong where it is none.
+    fn string<'v>(&mut self, value: Value<'v>, wanted: &str) -> Option<std::borrow::Cow<'v, str>> {
+        let text = value.as_str();
+        if text.is_none() {
+            self.wrong_type(value, wanted);
+        }
+        text
+    }
+
+    /// Length and format of a string or key.
+    fn form(&mut self, value: Value<'_>, wanted: &Wanted) {
+        let Some(text) = value.text() else { return };
+        let len = text.chars().count();
+        #[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
+        let is_short = wanted.bounds.is_none_or(|bounds| bounds.hold(len as f64));
+        if !is_short {
+            let bounds = wanted.bounds.map(Bounds::in_words).unwrap_or_default();
+            let what =
+                if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
+            self.faults.invalid(value, what, format!("it has to have {bounds} characters"));
+        } else if let Some(format) = wanted.format
+            && (wanted.is_part || !text.is_empty())
+            && !(format.holds)(&text)
+        {
+            self.faults.invalid(value, format!("is not {}", format.what), format.help);
+        }
+    }
+
+    fn number(&mut self, value: Value<'_>, wanted: &Wanted, width: Option<(i64, i64)>) {
+        let kind = if width.is_some() { "a whole number" } else { "a number" };
+        let number = match value.scalar() {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "compared with 32 bits and small bounds"
+            )]
+            Some(Scalar::Int(number)) => number as f64,
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "compared with 32 bits and small bounds"
+            )]
+            Some(Scalar::UInt(number)) => number as f64,
+            Some(Scalar::Float(number)) if width.is_none() || number.fract() == 0.0 => number,
+            Some(Scalar::Str(text)) if self.reader == Reader::Istiod => match text.parse() {
+                Ok(number) => number,
+                Err(_) => return self.wrong_type(value, kind),
+            },
+            _ => return self.wrong_type(value, kind),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "the bounds of 32 bits are exact")]
+        let fits =
+            width.is_none_or(|(least, most)| number >= least as f64 && number <= most as f64);
+        if !fits {
+            let (least, most) = width.unwrap_or_default();
+            self.faults.invalid(
+                value,
+                "does not fit",
+                format!("it has to be from {least} to {most}"),
+            );
+        } else if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(number)) {
+            let what = match (bounds.least, bounds.most) {
+                (Some(least), None) => format!("is below {least}"),
+                (None, Some(most)) => format!("is above {most}"),
+                _ => format!("is not {}", bounds.in_words()),
+            };
+            self.faults.invalid(value, what, format!("it has to be {}", bounds.in_words()));
+        }
+    }
+
+    fn duration(&mut self, value: Value<'_>, at_least_1ms: bool, whole_seconds: bool) {
+        let Some(text) = self.string(value, "a duration such as `1.5s`") else { return };
+        let help = "write a number with a unit, such as `500ms`, `1.5s` or `1h30m`";
+        match duration::parse(&text) {
+            None => drop(self.faults.invalid(value, "is not a duration", help)),
+            Some(it) if at_least_1ms && it < MILLISECOND => {
+                self.faults.invalid(value, "is shorter than 1ms", "it has to be at least 1ms");
+            }
+            Some(it) if at_least_1ms && it % MILLISECOND != 0 => {
+                let what = "is no whole number of milliseconds";
+                self.faults.invalid(value, what, "Istio counts in milliseconds: round it");
+            }
+            Some(it) if whole_seconds && it % SECOND != 0 => {
+                let what = "is no whole number of seconds";
+                self.faults.invalid(value, what, "round it to seconds");
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn wrong_type(&mut self, value: Value<'_>, wanted: &str) {
+        let found = match (value.shape(), value.scalar()) {
+            (Shape::Mapping, _) => "a mapping".to_owned(),
+            (Shape::Sequence, _) => "a list".to_owned(),
+            (_, Some(Scalar::Null) | None) => "null".to_owned(),
+            (_, Some(Scalar::Bool(value))) => format!("`{value}`"),
+            (_, Some(Scalar::Int(number))) => format!("the number {number}"),
+            (_, Some(Scalar::UInt(number))) => format!("the number {number}"),
+            (_, Some(Scalar::Float(number))) => format!("the number {number:?}"),
+            (_, Some(Scalar::Str(_))) => "a string".to_owned(),
+        };
+        let label = format!("expected {wanted}, found {found}");
+        let message = format!("`{}` has the wrong type: {label}", self.faults.path(value));
+        let is_word = value.shape() == Shape::Scalar && matches!(wanted, "a string" | "a word");
+        let help = if is_word {
+            "put it in quotes"
+        } else {
+            "correct the value: the API server refuses the resource"
+        };
+        let (cause, span) = (Cause::WrongType, value.span());
+        let (also, instead, help) = (None, None, help.to_owned());
+        self.faults.push(Fault {
+            cause,
+            span,
+            message,
+            label,
+            help,
+            also,
+            instead,
+            is_mild: false,
+        });
+    }
+}
+
+/// The block that a field leads to, itself or by its items or values.
+fn inner_block(wanted: &Wanted) -> Option<&'static Block> {
+    match &wanted.kind {
+        Kind::Block(name) => table::block(name),
+        Kind::List(inner) | Kind::Map { values: inner, .. } => inner_block(inner),
+        _ => None,
+    }
+}
+
+/// `tls_certificates` as `tlsCertificates`.
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let mut chars = part.chars();
+        let head = chars.next().map(|c| c.to_ascii_uppercase());
+        name + &head.into_iter().chain(chars).collect::<String>()
+    })
+}

@@ -1,0 +1,228 @@
+//! What Istio's own tests accept and refuse, mesh-lint accepts and refuses.
+//!
+//! The cases stand beside the project where they are there at all; they are found through
+//! `MESH_LINT_SHARED` (`../shared` where unset). Each document is linted by itself.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mesh_lint::config::Config;
+use mesh_lint::finding::Severity;
+use mesh_lint::lint::lint;
+use mesh_lint::source::Sources;
+
+/// Cases on which mesh-lint and Istio do not agree: kind, part of the case's place, and why.
+const KNOWN: &[(&str, &str, &str)] = &[
+    // Go tells a list that is empty from one that is not there; decoded from YAML both are not there.
+    ("AuthorizationPolicy", "from-empty", "cannot be written in YAML"),
+    ("AuthorizationPolicy", "to-empty", "cannot be written in YAML"),
+    // The rows stand for labels without quotes, which their fixtures took for a part of the key.
+    ("DestinationRule", "good tag", "the fixture has quotes within the key"),
+    // The webhook takes them, and the API server has refused them before by the CRD's schema.
+    ("Gateway", "more than 2 certs", "refused by the CRD"),
+    ("RequestAuthentication", "empty issuer and set jwksUri", "refused by the CRD"),
+    // istioctl looks at Services and IstioOperators too, which are not of this API.
+    ("(istioctl)", "invalid service list", "about names of ports of a Service"),
+    ("(istioctl)", "invalid Istio Operator config", "about the installer's own API"),
+];
+
+fn cases() -> Option<PathBuf> {
+    let root = std::env::var_os("MESH_LINT_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join("cases/validation");
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is not there (see MESH_LINT_SHARED)", path.display());
+    None
+}
+
+/// A document, what it is called, and whether Istio refuses it.
+struct Case {
+    kind: String,
+    place: String,
+    text: String,
+    is_refused: bool,
+}
+
+/// The value of a key at this indentation.
+fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line[key.len()..].trim().trim_matches(['\'', '"']))
+}
+
+/// A top-level key taken out, and what was taken.
+fn without<'t>(text: &'t str, key: &str) -> (String, Vec<&'t str>) {
+    let (mut rest, mut taken, mut inside) = (String::new(), Vec::new(), false);
+    for line in text.lines() {
+        if !line.starts_with([' ', '#', '-']) && !line.is_empty() {
+            inside = line.starts_with(key);
+        }
+        if inside {
+            taken.push(line);
+        } else {
+            rest.push_str(line);
+            rest.push('\n');
+        }
+    }
+    (rest, taken)
+}
+
+fn documents(path: &Path) -> Vec<String> {
+    let text = format!("\n{}", std::fs::read_to_string(path).unwrap());
+    text.split("\n---").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|it| it == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// The tables of Istio's Go tests.
+fn of_go(folder: &Path) -> Vec<Case> {
+    let mut all = Vec::new();
+    for file in files(&folder.join("go")) {
+        let documents = documents(&file);
+        for document in documents.iter().filter(|it| it.contains("_case:")) {
+            let (rest, about) = without(document, "_case:");
+            let about = about.join("\n");
+            let told = value(&about, "  expect:").unwrap();
+            let kind = value(&rest, "kind:").unwrap_or_default().to_owned();
+            let place = format!(
+                "{} {}",
+                value(&about, "  source:").unwrap_or_default(),
+                value(&about, "  name:").unwrap_or_default()
+            );
+            // Go's rows have nothing where YAML has null, which the CRD refuses.
+            let has_null = about.contains("- 'null'")
+                || about.contains("- \"null\"")
+                || about.contains("- null");
+            let is_refused = told.starts_with("error") || has_null;
+            let text = if kind.starts_with("Mesh") { config_map(&rest, &kind) } else { rest };
+            all.push(Case { kind, place, text, is_refused });
+        }
+    }
+    all
+}
+
+/// MeshConfig and MeshNetworks stand in a ConfigMap.
+fn config_map(text: &str, kind: &str) -> String {
+    let (_, payload) = without(text, "mesh:");
+    let key = if kind == "MeshConfig" { "mesh" } else { "meshNetworks" };
+    let lines: Vec<String> = payload
+        .iter()
+        .skip(1)
+        .map(|line| {
+            format!(
+                "  {line}
+"
+            )
+        })
+        .collect();
+    let lines = lines.concat();
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  {key}: |\n{lines}"
+    )
+}
+
+/// Inputs of `istioctl validate`: a line of JSON each.
+fn of_istioctl(folder: &Path) -> Vec<Case> {
+    let text = std::fs::read_to_string(folder.join("go/istioctl-validate.yaml")).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with('{'));
+    let read = |line| -> Case {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        let told = |path: &str| {
+            json.pointer(path).and_then(|it| it.as_str()).unwrap_or_default().to_owned()
+        };
+        Case {
+            kind: "(istioctl)".to_owned(),
+            place: told("/_case/name"),
+            text: told("/input"),
+            is_refused: told("/_case/expect").starts_with("error"),
+        }
+    };
+    lines.map(read).collect()
+}
+
+/// Documents for the CRDs: `_err` says what is wrong.
+fn of_crd(folder: &Path) -> Vec<Case> {
+    let mut all = Vec::new();
+    for file in files(&folder.join("crd")) {
+        for (i, document) in documents(&file).iter().enumerate() {
+            let (text, wrong) = without(document, "_err:");
+            let kind = value(&text, "kind:").unwrap_or_default();
+            if kind.is_empty() {
+                continue;
+            }
+            let name = file.file_name().unwrap().to_string_lossy();
+            let place = format!("crd/{name}#{i} {}", wrong.join(" "));
+            let kind = format!("{kind} (CRD)");
+            all.push(Case { kind, place, is_refused: !wrong.is_empty(), text });
+        }
+    }
+    all
+}
+
+/// What mesh-lint says at error.
+fn refusals(text: &str) -> Vec<String> {
+    let mut sources = Sources::default();
+    sources.add("case.yaml", text).unwrap();
+    let config = Config {
+        select: vec!["fields".to_owned(), "yaml".to_owned()],
+        now: 1_795_478_400,
+        ..Config::default()
+    };
+    let report = lint(&sources, &config);
+    let errors = report.findings.iter().filter(|f| f.severity == Severity::Error);
+    errors.map(|f| format!("{}: {}", f.rule, f.finding.message)).collect()
+}
+
+#[test]
+fn istio_and_mesh_lint_refuse_the_same_documents() {
+    let Some(folder) = cases() else { return };
+    let mut table: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut odd = Vec::new();
+    for case in of_go(&folder).into_iter().chain(of_istioctl(&folder)).chain(of_crd(&folder)) {
+        let said = refusals(&case.text);
+        let row = table.entry(case.kind.clone()).or_default();
+        row.1 += 1;
+        if said.is_empty() == case.is_refused {
+            odd.push((case, said));
+        } else {
+            row.0 += 1;
+        }
+    }
+    println!("{:<30} agree  of", "kind");
+    let (mut agree, mut all) = (0, 0);
+    for (kind, (same, of)) in &table {
+        println!("{kind:<30} {same:>5} {of:>4}");
+        (agree, all) = (agree + same, all + of);
+    }
+    println!("{:<30} {agree:>5} {all:>4}", "all");
+    let is_known = |case: &Case| {
+        KNOWN.iter().any(|(kind, part, _)| case.kind == *kind && case.place.contains(part))
+    };
+    let unknown: Vec<_> = odd.iter().filter(|(case, _)| !is_known(case)).collect();
+    for (case, said) in &unknown {
+        let wanted = if case.is_refused { "refuses" } else { "takes" };
+        println!("\n{} {}: Istio {wanted} it, mesh-lint says {said:#?}", case.kind, case.place);
+        println!(
+            "{}",
+            case.text
+                .lines()
+                .take(40)
+                .map(|l| l.chars().take(120).collect())
+                .collect::<Vec<String>>()
+                .join("\n")
+        );
+    }
+    assert!(unknown.is_empty(), "{} cases, see above", unknown.len());
+    assert_eq!(all - agree, odd.len());
+    assert!(agree * 100 >= all * 98, "{agree} of {all}");
+}

@@ -17,7 +17,7 @@ use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
 use crate::rules::{Evidence, Rule};
-use crate::source::{FileId, Skipped, Sources, Text};
+use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
 
@@ -175,6 +175,7 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
         key(a).cmp(&key(b)).then_with(|| a.finding.message.cmp(&b.finding.message))
     });
     findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
+    drop_told_better(&mut findings);
     let all = findings.len();
     findings.retain(|found| {
         let names = || std::iter::once(found.rule).chain(found.aliases.iter().map(String::as_str));
@@ -205,11 +206,7 @@ fn run(
     if outcome.is_err() {
         let mut failed = Findings::default();
         failed
-            .say(
-                format!("the rule `{}` failed in itself", rule.name),
-                crate::source::Span::default(),
-                "",
-            )
+            .say(format!("the rule `{}` failed in itself", rule.name), Span::default(), "")
             .help("this is a fault of mesh-lint, not of the manifests: please report it")
             .lower(Severity::Warning);
         said.extend(failed.into_vec());
@@ -235,6 +232,21 @@ fn run(
             Reported { rule: rule.name, aliases, severity, finding, fingerprint, cluster, resource }
         })
         .collect()
+}
+
+/// Drops what the API's own check says of a text of which another rule says more, as an error too.
+fn drop_told_better(findings: &mut Vec<Reported>) {
+    const OF_THE_API: &str = "fields/invalid";
+    let room = |rule: &str| rule.split('/').next().is_some_and(|room| room == "fields");
+    let more: Vec<Span> = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error && !room(f.rule))
+        .flat_map(|f| f.finding.labels.iter().map(|label| label.span))
+        .collect();
+    let told = |span: Span| more.iter().any(|other| span.contains(*other));
+    findings.retain(|found| {
+        found.rule != OF_THE_API || !found.finding.labels.iter().any(|label| told(label.span))
+    });
 }
 
 /// Whether a rule runs: selected (or nothing is), not ignored, not switched off.

@@ -115,7 +115,11 @@ const FAULTS: &[Fault] = &[
         "base/checkout.yaml",
         "        distribute:\n        - from: us-east-1/us-east-1a/*",
         "        distribute:\n        - from: us-east-1/us-east-1c/*",
-        &["locality/distribute-from-shadowed", "locality/distribute-source-missing"],
+        &[
+            "fields/invalid",
+            "locality/distribute-from-shadowed",
+            "locality/distribute-source-missing",
+        ],
     ),
     (
         "base/checkout.yaml",
@@ -128,7 +132,7 @@ const FAULTS: &[Fault] = &[
         "base/checkout.yaml",
         "us-east-1/us-east-1c/*: 10",
         "us-east-1/*: 10",
-        &["locality/distribute-overlapping"],
+        &["fields/invalid", "locality/distribute-overlapping"],
     ),
     (
         "base/cart.yaml",
@@ -139,7 +143,7 @@ const FAULTS: &[Fault] = &[
     (
         "base/cart.yaml",
         "        - from: us-west-2\n          to: us-east-1",
-        "        - from: us-east-1\n          to: us-east-1",
+        "        - from: us-east-1\n          to: us-west-2",
         &["locality/failover-duplicate-from"],
     ),
     (

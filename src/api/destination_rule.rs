@@ -237,7 +237,9 @@ fn shares(distribute: Value<'_>, faults: &mut Faults<'_>) {
     if let (Some(to), Some(sum)) = (distribute.field("to"), sum)
         && sum != 100
     {
-        faults.invalid(to, format!("adds up to {sum}"), "make the shares add up to 100");
+        let fault =
+            faults.invalid(to, format!("adds up to {sum}"), "make the shares add up to 100");
+        fault.also = distribute.field("from").map(|from| (from.span(), "for clients from here"));
     }
 }
 

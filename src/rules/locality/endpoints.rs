@@ -1,0 +1,193 @@
+//! How many endpoints a host or subset has in each zone, as the clients of one network count them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::levels::Level;
+use crate::clusters::{Cluster, ClusterId, Origin};
+use crate::kinds::core::Service;
+use crate::kinds::workloads::Workload;
+use crate::mesh::{CLUSTER_LABEL, Host, In, Locality, Mesh, NETWORK_LABEL, Subset};
+use crate::placement::{Bounds, Placements};
+use crate::source::Span;
+
+/// As many addresses as the gateways of another network may have.
+const GATEWAYS: u32 = 8;
+
+/// The endpoints of a host or subset, for clients of one network.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints<'m> {
+    /// Pods of the clients' own network by zone.
+    pub(super) zones: BTreeMap<Locality, Bounds>,
+    /// Whether the zones of all these pods are known.
+    pub(super) zoned: bool,
+    /// All pods of the own network.
+    pub(super) total: Bounds,
+    /// Hosts of other networks at most: their pods, or the gateways in front of them.
+    pub(super) remote_most: u32,
+    /// Zones of pods in other networks.
+    pub(super) remote_zones: BTreeSet<Locality>,
+    /// Workloads of the own network.
+    pub(super) workloads: Vec<&'m In<Workload>>,
+}
+
+impl<'m> Endpoints<'m> {
+    /// At most so many hosts count as endpoints.
+    pub(super) fn most(&self) -> u32 {
+        self.total.most.saturating_add(self.remote_most)
+    }
+
+    /// A workload with a certain replica in a zone.
+    pub(super) fn why(&self, placements: &Placements<'m>, zone: &Locality) -> Option<Span> {
+        let here = |w: &&&'m In<Workload>| placements.of(w).in_zone(zone).least > 0;
+        self.workloads.iter().find(here).map(|w| w.named_at())
+    }
+
+    fn take(&mut self, part: &Here<'m>) {
+        self.zoned &= part.zoned;
+        self.total = self.total.plus(part.total);
+        self.workloads.extend(&part.workloads);
+        for (zone, bounds) in &part.zones {
+            let sum = self.zones.entry(zone.clone()).or_default();
+            *sum = sum.plus(*bounds);
+        }
+    }
+}
+
+/// What one cluster has of a host or subset.
+struct Here<'m> {
+    cluster: &'m Cluster,
+    zones: BTreeMap<Locality, Bounds>,
+    zoned: bool,
+    total: Bounds,
+    workloads: Vec<&'m In<Workload>>,
+}
+
+/// The endpoints of a host or subset for the clients of each network; nothing where some of them cannot
+/// be seen.
+pub(super) fn endpoints<'m>(
+    mesh: &'m Mesh,
+    placements: &Placements<'m>,
+    host: Host<'m>,
+    control_plane: ClusterId,
+    subset: Option<Subset<'m>>,
+) -> Vec<Endpoints<'m>> {
+    let Some(parts) = parts(mesh, placements, host, control_plane, subset) else {
+        return Vec::new();
+    };
+    let local = mesh.is_cluster_local(host.name, control_plane);
+    let networks: BTreeSet<Option<&str>> = parts.iter().map(|p| network(p.cluster)).collect();
+    if networks.len() > 1 && networks.contains(&None) {
+        return Vec::new();
+    }
+    let near = |a: &Here<'_>, b: &Here<'_>| match local {
+        true => a.cluster.id == b.cluster.id,
+        false => network(a.cluster) == network(b.cluster),
+    };
+    let mut found = Vec::new();
+    for (i, part) in parts.iter().enumerate() {
+        if parts[..i].iter().any(|earlier| near(earlier, part)) {
+            continue;
+        }
+        let mut sum = Endpoints { zoned: true, ..Endpoints::default() };
+        for other in &parts {
+            if near(part, other) {
+                sum.take(other);
+            } else if !local {
+                sum.remote_most = sum.remote_most.saturating_add(other.total.most.max(GATEWAYS));
+                sum.remote_zones.extend(other.zones.keys().cloned());
+            }
+        }
+        found.push(sum);
+    }
+    found
+}
+
+fn network(cluster: &Cluster) -> Option<&str> {
+    cluster.network().map(|n| n.as_str())
+}
+
+/// The endpoints of a level.
+pub(super) fn of_level<'m>(
+    mesh: &'m Mesh,
+    placements: &Placements<'m>,
+    level: &Level<'m>,
+) -> Vec<Endpoints<'m>> {
+    let Some(host) = level.host(mesh) else { return Vec::new() };
+    endpoints(mesh, placements, host, level.control_plane(), level.subset)
+}
+
+/// What each cluster of the mesh has; `None` where that of some cluster cannot be seen.
+fn parts<'m>(
+    mesh: &'m Mesh,
+    placements: &Placements<'m>,
+    host: Host<'m>,
+    control_plane: ClusterId,
+    subset: Option<Subset<'m>>,
+) -> Option<Vec<Here<'m>>> {
+    let namespace = host.namespace()?;
+    let peers: Vec<_> = mesh.peers(control_plane).collect();
+    let alone = |c: &Cluster| c.config.is_some() || c.origin == Origin::Alone;
+    if host.entries().next().is_some() || peers.len() == 1 && !alone(peers[0]) {
+        return None;
+    }
+    let mut found = Vec::new();
+    for cluster in peers {
+        let Some(service) = host.services().find(|s| s.cluster == cluster.id) else {
+            let name = host.name.split('.').next()?;
+            if mesh.service(cluster.id, namespace, name).is_absent() {
+                continue;
+            }
+            return None;
+        };
+        found.push(here(mesh, placements, service, subset)?);
+    }
+    Some(found)
+}
+
+fn here<'m>(
+    mesh: &'m Mesh,
+    placements: &Placements<'m>,
+    service: &'m In<Service>,
+    subset: Option<Subset<'m>>,
+) -> Option<Here<'m>> {
+    let cluster = mesh.cluster(service.cluster);
+    let placed = placements.of_service(service);
+    let nothing = placed.workloads.is_empty() && placed.pods.is_empty();
+    let assumed = |w: &In<Workload>| mesh.is_assumed(&w.meta);
+    if mesh.is_assumed(&service.meta)
+        || nothing && !cluster.is_complete()
+        || placed.workloads.iter().any(|(w, _)| assumed(w))
+    {
+        return None;
+    }
+    let places = mesh.places(cluster.id);
+    let by_nodes = places.iter().any(|p| p.nodes.is_some());
+    let whole = places.iter().all(|p| p.locality.subzone.is_empty());
+    let told = by_nodes || placed.zones.keys().all(|zone| !zone.region.is_empty());
+    let zoned = placed.known && whole && told;
+    let Some(subset) = subset else {
+        let workloads = placed.workloads.iter().map(|(w, _)| *w).collect();
+        return Some(Here { cluster, zones: placed.zones, zoned, total: placed.total, workloads });
+    };
+    let by_place = |key: &str| {
+        key.contains("topology.") && key != CLUSTER_LABEL && key != NETWORK_LABEL
+            || key == "kubernetes.io/hostname"
+    };
+    if !placed.pods.is_empty() || subset.subset.labels.iter().any(|(key, _)| by_place(key)) {
+        return None;
+    }
+    let (mut zones, mut total) = (BTreeMap::<Locality, Bounds>::new(), Bounds::default());
+    let mut workloads = Vec::new();
+    for (workload, placement) in &placed.workloads {
+        if !subset.may_select(mesh, workload) {
+            continue;
+        }
+        workloads.push(*workload);
+        total = total.plus(placement.total);
+        for (zone, bounds) in &placement.zones {
+            let sum = zones.entry(zone.clone()).or_default();
+            *sum = sum.plus(bounds.bounds);
+        }
+    }
+    Some(Here { cluster, zones, zoned, total, workloads })
+}

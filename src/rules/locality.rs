@@ -9,6 +9,7 @@ mod levels;
 pub(super) mod outliers;
 mod reach;
 pub(super) mod settings;
+mod zone_aware;
 
 use super::Rule;
 

@@ -31,7 +31,10 @@ impl Preference<'_> {
     }
 }
 
-/// What a value of the Service's field means; `None` where Istio does not know it.
+/// The values that Istio knows.
+pub(super) const VALUES: [&str; 3] = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+
+/// Whether a value of the Service's field is for the node and not just for the zone; `None` where Istio does not know it.
 pub(super) fn of_field(value: &str) -> Option<bool> {
     match value {
         "PreferClose" | "PreferSameZone" => Some(false),
@@ -40,14 +43,15 @@ pub(super) fn of_field(value: &str) -> Option<bool> {
     }
 }
 
-/// What a value of the annotation means: `Some(None)` for no preference, `None` where Istio does not
-/// know it. Its case does not count.
-pub(super) fn of_annotation(value: &str) -> Option<Option<bool>> {
-    let words = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-    if value.eq_ignore_ascii_case("any") || value.is_empty() {
-        return Some(None);
-    }
-    words.into_iter().find(|w| w.eq_ignore_ascii_case(value)).map(of_field)
+/// The same for a value of the annotation, whose case does not count.
+pub(super) fn of_annotation(value: &str) -> Option<bool> {
+    let known = VALUES.into_iter().find(|known| known.eq_ignore_ascii_case(value));
+    known.and_then(of_field)
+}
+
+/// Whether Istio knows a value of the annotation; it may also ask for nothing.
+pub(super) fn is_known_annotation(value: &str) -> bool {
+    value.is_empty() || value.eq_ignore_ascii_case("any") || of_annotation(value).is_some()
 }
 
 /// What a Service asks for: by its field, else by its annotation, else by its namespace's. A namespace
@@ -63,7 +67,7 @@ pub(super) fn preference<'m>(mesh: &'m Mesh, service: &'m In<Service>) -> Lookup
     }
     let by_field = field.and_then(|at| Some(Preference { node: of_field(at)?, at }));
     let by_annotation =
-        || annotation.and_then(|at| Some(Preference { node: of_annotation(at)??, at }));
+        || annotation.and_then(|at| Some(Preference { node: of_annotation(at)?, at }));
     match by_field.or_else(by_annotation) {
         Some(asked) => Lookup::Found(asked),
         None => Lookup::Absent { nearest: None },
@@ -72,7 +76,7 @@ pub(super) fn preference<'m>(mesh: &'m Mesh, service: &'m In<Service>) -> Lookup
 
 /// The Service whose fields a control plane goes by: that of its own cluster, or else the only one.
 /// Source: `aggregate/controller.go`, `mergeService`.
-pub(super) fn deciding<'m>(host: Host<'m>, control_plane: ClusterId) -> Option<&'m In<Service>> {
+pub(super) fn deciding(host: Host<'_>, control_plane: ClusterId) -> Option<&In<Service>> {
     let own = host.services_of_mesh(control_plane).find(|s| s.cluster == control_plane);
     let mut all = host.services_of_mesh(control_plane);
     match (own, all.next(), all.next()) {
@@ -107,8 +111,8 @@ pub(super) fn mesh_zone_aware(
     mesh: &Mesh,
     control_plane: ClusterId,
 ) -> Option<&Spanned<ZoneAwareLb>> {
-    let configs = mesh_configs(mesh, control_plane).iter();
-    configs.filter_map(|c| c.zone_aware_lb_setting.as_ref()).next()
+    let mut configs = mesh_configs(mesh, control_plane).iter();
+    configs.find_map(|c| c.zone_aware_lb_setting.as_ref())
 }
 
 /// Whether the MeshConfig of a control plane is in the input, or what installs it without one.
@@ -126,8 +130,8 @@ pub(super) fn mesh_wide(mesh: &Mesh, control_plane: ClusterId) -> MeshWide<'_> {
     if mesh_zone_aware(mesh, control_plane).is_some() {
         return MeshWide::ZoneAware;
     }
-    let configs = mesh_configs(mesh, control_plane).iter();
-    match configs.filter_map(|c| c.locality_lb_setting.as_ref()).next() {
+    let mut configs = mesh_configs(mesh, control_plane).iter();
+    match configs.find_map(|c| c.locality_lb_setting.as_ref()) {
         Some(told) if told.enabled.as_ref().is_some_and(|e| !e.value) => MeshWide::Off,
         Some(told) => MeshWide::Locality(told),
         None => MeshWide::BuiltIn,
@@ -166,10 +170,9 @@ pub(super) fn layout<'m>(mesh: &'m Mesh, level: &Level<'m>) -> Layout<'m> {
     }
     match mesh_wide(mesh, level.control_plane()) {
         MeshWide::Unseen => Layout::Unknown,
-        MeshWide::Off | MeshWide::ZoneAware => Layout::Other,
         MeshWide::Locality(setting) => laid_out_by(setting, level),
         MeshWide::BuiltIn if level.outliers.is_some() => Layout::OwnZoneFirst(None),
-        MeshWide::BuiltIn => Layout::Other,
+        MeshWide::BuiltIn | MeshWide::Off | MeshWide::ZoneAware => Layout::Other,
     }
 }
 

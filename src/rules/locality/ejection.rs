@@ -23,7 +23,7 @@ pub(super) fn percent(outliers: &OutlierDetection) -> u32 {
 
 /// A zone that keeps getting requests while all of its endpoints fail.
 #[derive(Debug)]
-pub(super) struct Stuck<'m> {
+pub(super) struct Stuck {
     /// The zone.
     pub(super) zone: Locality,
     /// Its endpoints.
@@ -37,11 +37,11 @@ pub(super) struct Stuck<'m> {
     pub(super) wanted: u32,
     /// What says that replicas are there.
     pub(super) at: Option<Span>,
-    /// The weights that give the zone its share, where weights do.
-    weighted: Option<&'m LocalityLb>,
+    /// Whether weights give the zone its share.
+    by_weight: bool,
 }
 
-impl Stuck<'_> {
+impl Stuck {
     /// How many can be ejected.
     pub(super) fn ejected(&self) -> String {
         let Self { most_ejected, all, zone, here, .. } = self;
@@ -52,8 +52,8 @@ impl Stuck<'_> {
 
     /// What clients see.
     pub(super) fn effect(&self) -> String {
-        let Self { failing, zone, weighted, .. } = self;
-        let how = if weighted.is_some() { ", by its weight" } else { "" };
+        let Self { failing, zone, by_weight, .. } = self;
+        let how = if *by_weight { ", by its weight" } else { "" };
         let least = if *failing == 100 { "" } else { "at least " };
         format!("{least}{failing} % of the requests from `{zone}` keep failing{how}")
     }
@@ -70,43 +70,54 @@ pub(super) fn stuck<'m>(
     mesh: &'m Mesh,
     placements: &Placements<'m>,
     level: &Level<'m>,
-) -> Vec<Stuck<'m>> {
+) -> Vec<Stuck> {
     let Some(outliers) = level.outliers else { return Vec::new() };
     let layout = layout(mesh, level);
     if !matches!(layout, Layout::OwnZoneFirst(_) | Layout::Weights(_)) || percent(outliers) >= 100 {
         return Vec::new();
     }
-    let mut found: Vec<Stuck<'m>> = Vec::new();
+    let mut found: Vec<Stuck> = Vec::new();
     for part in of_level(mesh, placements, level).iter().filter(|part| part.zoned) {
-        for (zone, here) in part.zones.iter().filter(|(zone, _)| !zone.zone.is_empty()) {
+        for zone in part.zones.keys().filter(|zone| !zone.zone.is_empty()) {
             let weighted = match layout {
                 Layout::Weights(setting) => match own_weight(&setting.value, zone) {
-                    Some(weight) => Some((&setting.value, weight)),
+                    Some(weight) => Some(weight),
                     None => continue,
                 },
                 _ => None,
             };
-            // A gateway of the other network may stand in the same priority.
-            if part.remote_zones.contains(zone) || here.most > MANY {
-                continue;
-            }
-            let failing = failing(part, zone, percent(outliers), weighted.map(|(_, w)| w));
-            if failing > 0 && found.iter().all(|s| s.zone != *zone) {
-                let all = part.most();
-                found.push(Stuck {
-                    zone: zone.clone(),
-                    here: *here,
-                    all,
-                    most_ejected: ejectable(all, percent(outliers)),
-                    failing,
-                    wanted: wanted(*here, others(part, zone)),
-                    at: part.why(placements, zone),
-                    weighted: weighted.map(|(setting, _)| setting),
-                });
+            if found.iter().all(|s| s.zone != *zone) {
+                found.extend(stuck_in(part, placements, zone, percent(outliers), weighted));
             }
         }
     }
     found
+}
+
+fn stuck_in<'m>(
+    part: &Endpoints<'m>,
+    placements: &Placements<'m>,
+    zone: &Locality,
+    percent: u32,
+    weight: Option<u32>,
+) -> Option<Stuck> {
+    let (here, all) = (part.zones[zone], part.most());
+    // A gateway of the other network may stand in the same priority.
+    let shared = part.remote_zones.contains(zone);
+    if shared || !part.client_zones.contains(zone) || here.most > MANY {
+        return None;
+    }
+    let failing = failing(part, zone, percent, weight);
+    (failing > 0).then(|| Stuck {
+        zone: zone.clone(),
+        here,
+        all,
+        most_ejected: ejectable(all, percent),
+        failing,
+        wanted: wanted(here, others(part, zone)),
+        at: part.why(placements, zone),
+        by_weight: weight.is_some(),
+    })
 }
 
 /// What `distribute` gives to a zone of its own clients, in per cent, where it names just that zone.
@@ -126,9 +137,15 @@ fn ejectable(all: u32, percent: u32) -> u32 {
     u32::try_from(ejectable).unwrap_or(u32::MAX)
 }
 
+/// What a priority of so many endpoints, all failing, keeps of its requests, in per cent.
+/// Source: Envoy, `load_balancer_impl.cc`, `recalculatePerPriorityState`.
+fn kept(pods: u32, all: u32, percent: u32) -> u64 {
+    let left = pods - ejectable(all, percent).min(pods);
+    (u64::from(left) * 140 / u64::from(pods.max(1))).min(100)
+}
+
 /// The part of its clients' requests that certainly keeps failing while a zone fails, in per cent; 0
 /// where there may be no other endpoint, or where the zone may be left.
-/// Source: Envoy, `load_balancer_impl.cc`: a priority keeps 140 % of its healthy share.
 fn failing(part: &Endpoints<'_>, zone: &Locality, percent: u32, weight: Option<u32>) -> u32 {
     let others = others(part, zone);
     let here = part.zones[zone];
@@ -137,8 +154,7 @@ fn failing(part: &Endpoints<'_>, zone: &Locality, percent: u32, weight: Option<u
     }
     let shares = (here.least..=here.most).map(|pods| {
         let all = pods.saturating_add(others.most).min(part.most());
-        let left = pods - ejectable(all, percent).min(pods);
-        let healthy = (u64::from(left) * 140 / u64::from(pods)).min(100);
+        let healthy = kept(pods, all, percent);
         match weight {
             None => healthy,
             Some(weight) => {
@@ -181,5 +197,47 @@ pub(super) fn uneven(part: &Endpoints<'_>, factor: f64) -> Option<Uneven> {
     let large = zones.by_ref().max_by_key(|(_, b)| b.least)?;
     let ratio = f64::from(large.1.least) / f64::from(small.1.most);
     let copy = |(zone, bounds): (&Locality, &Bounds)| (zone.clone(), *bounds);
-    (part.zoned && ratio > factor).then(|| Uneven { small: copy(small), large: copy(large), ratio })
+    (part.zoned && part.client_zones.contains(small.0) && ratio > factor).then(|| Uneven {
+        small: copy(small),
+        large: copy(large),
+        ratio,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Endpoints, `maxEjectionPercent`, and how many Envoy 1.38 was seen to eject.
+    #[test]
+    fn ejects_as_many_as_envoy_does() {
+        let seen = [(5, 10, 0), (5, 19, 0), (5, 20, 1), (9, 33, 2), (9, 34, 3), (10, 10, 1)];
+        for (all, percent, ejected) in seen {
+            assert_eq!(ejectable(all, percent), ejected, "{percent} % of {all}");
+        }
+    }
+
+    /// Three failing endpoints of nine: the share of requests that Envoy 1.38 was seen to fail.
+    #[test]
+    fn keeps_the_share_that_envoy_keeps() {
+        for (percent, failing) in [(10, 100), (25, 46), (30, 46), (34, 0)] {
+            assert_eq!(kept(3, 9, percent), failing, "{percent} %");
+        }
+    }
+
+    #[test]
+    fn a_zone_fails_only_where_every_number_of_replicas_makes_it() {
+        let zone = |name: &str| Locality::parse(&format!("r/{name}"));
+        let part = |a: (u32, u32), b: (u32, u32)| {
+            let bounds = |(least, most)| Bounds { least, most };
+            let zones = [(zone("a"), bounds(a)), (zone("b"), bounds(b))].into();
+            Endpoints { zones, total: bounds(a).plus(bounds(b)), ..Endpoints::default() }
+        };
+        assert_eq!(failing(&part((3, 3), (6, 6)), &zone("a"), 10, None), 100);
+        assert_eq!(failing(&part((3, 3), (2, 2)), &zone("a"), 10, Some(80)), 80);
+        // One replica here and nine or more there: it may be ejected.
+        assert_eq!(failing(&part((1, 3), (6, 9)), &zone("a"), 10, None), 0);
+        assert_eq!(failing(&part((0, 3), (6, 6)), &zone("a"), 10, None), 0);
+        assert_eq!(failing(&part((3, 3), (0, 6)), &zone("a"), 10, None), 0);
+    }
 }

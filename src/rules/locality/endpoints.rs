@@ -7,7 +7,7 @@ use crate::clusters::{Cluster, ClusterId, Origin};
 use crate::kinds::core::Service;
 use crate::kinds::workloads::Workload;
 use crate::mesh::{CLUSTER_LABEL, Host, In, Locality, Mesh, NETWORK_LABEL, Subset};
-use crate::placement::{Bounds, Placements};
+use crate::placement::{Bounds, Placements, ServicePlacement};
 use crate::source::Span;
 
 /// As many addresses as the gateways of another network may have.
@@ -26,6 +26,8 @@ pub(super) struct Endpoints<'m> {
     pub(super) remote_most: u32,
     /// Zones of pods in other networks.
     pub(super) remote_zones: BTreeSet<Locality>,
+    /// Zones in which the control plane's clients can run.
+    pub(super) client_zones: BTreeSet<Locality>,
     /// Workloads of the own network.
     pub(super) workloads: Vec<&'m In<Workload>>,
 }
@@ -79,23 +81,27 @@ pub(super) fn endpoints<'m>(
     if networks.len() > 1 && networks.contains(&None) {
         return Vec::new();
     }
-    let near = |a: &Here<'_>, b: &Here<'_>| match local {
-        true => a.cluster.id == b.cluster.id,
-        false => network(a.cluster) == network(b.cluster),
+    let near = |a: &Here<'_>, b: &Here<'_>| {
+        a.cluster.id == b.cluster.id || !local && network(a.cluster) == network(b.cluster)
     };
     let mut found = Vec::new();
     for (i, part) in parts.iter().enumerate() {
-        if parts[..i].iter().any(|earlier| near(earlier, part)) {
+        let served =
+            |p: &&Here<'_>| mesh.config_cluster(p.cluster.id).found() == Some(control_plane);
+        let (own, others): (Vec<_>, Vec<_>) = parts.iter().partition(|other| near(part, other));
+        let known = parts[..i].iter().any(|earlier| near(earlier, part));
+        if known || !own.iter().copied().any(|p| served(&p)) {
             continue;
         }
         let mut sum = Endpoints { zoned: true, ..Endpoints::default() };
-        for other in &parts {
-            if near(part, other) {
-                sum.take(other);
-            } else if !local {
-                sum.remote_most = sum.remote_most.saturating_add(other.total.most.max(GATEWAYS));
-                sum.remote_zones.extend(other.zones.keys().cloned());
-            }
+        own.iter().for_each(|part| sum.take(part));
+        for part in own.into_iter().filter(served) {
+            sum.client_zones.extend(mesh.zones(part.cluster.id));
+            sum.client_zones.extend(part.zones.keys().cloned());
+        }
+        for part in others.into_iter().filter(|_| !local) {
+            sum.remote_most = sum.remote_most.saturating_add(part.total.most.max(GATEWAYS));
+            sum.remote_zones.extend(part.zones.keys().cloned());
         }
         found.push(sum);
     }
@@ -160,15 +166,28 @@ fn here<'m>(
     {
         return None;
     }
-    let places = mesh.places(cluster.id);
-    let by_nodes = places.iter().any(|p| p.nodes.is_some());
-    let whole = places.iter().all(|p| p.locality.subzone.is_empty());
+    let known_places = mesh.places(cluster.id);
+    let by_nodes = known_places.iter().any(|p| p.nodes.is_some());
+    let whole = known_places.iter().all(|p| p.locality.subzone.is_empty());
     let told = by_nodes || placed.zones.keys().all(|zone| !zone.region.is_empty());
     let zoned = placed.known && whole && told;
-    let Some(subset) = subset else {
-        let workloads = placed.workloads.iter().map(|(w, _)| *w).collect();
-        return Some(Here { cluster, zones: placed.zones, zoned, total: placed.total, workloads });
-    };
+    match subset {
+        Some(subset) => part_of(mesh, &placed, subset, cluster, zoned),
+        None => {
+            let workloads = placed.workloads.iter().map(|(w, _)| *w).collect();
+            Some(Here { cluster, zones: placed.zones, zoned, total: placed.total, workloads })
+        }
+    }
+}
+
+/// What a subset selects of a cluster's endpoints; `None` where pods or places decide.
+fn part_of<'m>(
+    mesh: &'m Mesh,
+    placed: &ServicePlacement<'m>,
+    subset: Subset<'m>,
+    cluster: &'m Cluster,
+    zoned: bool,
+) -> Option<Here<'m>> {
     let by_place = |key: &str| {
         key.contains("topology.") && key != CLUSTER_LABEL && key != NETWORK_LABEL
             || key == "kubernetes.io/hostname"
@@ -176,18 +195,23 @@ fn here<'m>(
     if !placed.pods.is_empty() || subset.subset.labels.iter().any(|(key, _)| by_place(key)) {
         return None;
     }
-    let (mut zones, mut total) = (BTreeMap::<Locality, Bounds>::new(), Bounds::default());
-    let mut workloads = Vec::new();
+    let mut here = Here {
+        cluster,
+        zones: BTreeMap::new(),
+        zoned,
+        total: Bounds::default(),
+        workloads: Vec::new(),
+    };
     for (workload, placement) in &placed.workloads {
         if !subset.may_select(mesh, workload) {
             continue;
         }
-        workloads.push(*workload);
-        total = total.plus(placement.total);
+        here.workloads.push(*workload);
+        here.total = here.total.plus(placement.total);
         for (zone, bounds) in &placement.zones {
-            let sum = zones.entry(zone.clone()).or_default();
+            let sum = here.zones.entry(zone.clone()).or_default();
             *sum = sum.plus(bounds.bounds);
         }
     }
-    Some(Here { cluster, zones, zoned, total, workloads })
+    Some(here)
 }

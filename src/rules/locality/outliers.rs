@@ -1,5 +1,6 @@
 //! Outlier detection: what makes failover work, and what keeps it from working.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::choice::{
@@ -48,8 +49,8 @@ fn asks_for_failover(setting: &LocalityLb) -> bool {
 /// Outlier detection of the mesh's `defaultTrafficPolicy`.
 fn of_mesh(mesh: &Mesh, control_plane: ClusterId) -> Option<&Spanned<OutlierDetection>> {
     let policies = mesh_configs(mesh, control_plane).iter();
-    let policies = policies.filter_map(|c| c.default_traffic_policy.as_ref());
-    policies.filter_map(|p| p.outlier_detection.as_ref()).next()
+    let mut policies = policies.filter_map(|c| c.default_traffic_policy.as_ref());
+    policies.find_map(|p| p.outlier_detection.as_ref())
 }
 
 /// The locality setting of a level that waits for outlier detection in vain.
@@ -62,10 +63,9 @@ fn idle_failover<'m>(mesh: &'m Mesh, level: &Level<'m>) -> Option<&'m Spanned<Lo
     let brings = |l: &crate::mesh::In<crate::kinds::networking::DestinationRule>| {
         l.traffic_policy.iter().any(|p| p.outlier_detection.is_some())
     };
-    let merged = siblings(mesh, level.rule).any(brings);
-    let idle = waits && level.outliers.is_none() && level.dropped.is_none() && !merged;
-    let sure = is_sure(mesh, level) && why_without_effect(mesh, level).is_none();
-    Some(setting).filter(|_| idle && sure)
+    let idle = waits && level.outliers.is_none() && level.dropped.is_none();
+    let works = || is_sure(mesh, level) && why_without_effect(mesh, level).is_none();
+    Some(setting).filter(|_| idle && works() && !siblings(mesh, level.rule).any(brings))
 }
 
 fn failover_without_outlier_detection(mesh: &Mesh, found: &mut Findings) {
@@ -90,8 +90,8 @@ fn failover_without_outlier_detection(mesh: &Mesh, found: &mut Findings) {
             span,
             "without effect: requests spread over all zones and regions by the number of pods",
         );
-        let others = levels.iter().filter(|l| l.rule.is_same_text(level.rule));
-        if let Some(elsewhere) = others.filter_map(|l| l.outliers).next() {
+        let mut others = levels.iter().filter(|l| l.rule.is_same_text(level.rule));
+        if let Some(elsewhere) = others.find_map(|l| l.outliers) {
             finding.also(elsewhere.span, "not for these requests: another subset or port has it");
         }
         let service = level.host(mesh).and_then(|h| deciding(h, level.control_plane()));
@@ -198,7 +198,7 @@ fn stuck<'l, 'm>(
     mesh: &'m Mesh,
     placements: &Placements<'m>,
     levels: &'l [Level<'m>],
-) -> Vec<(&'l Level<'m>, &'m Spanned<OutlierDetection>, Vec<Stuck<'m>>)> {
+) -> Vec<(&'l Level<'m>, &'m Spanned<OutlierDetection>, Vec<Stuck>)> {
     let mut found = Vec::new();
     for all in with_outliers(mesh, levels).into_values() {
         let first = all.into_iter().find_map(|(level, outliers)| {
@@ -216,20 +216,19 @@ fn ejection_below_zone_share(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
     let levels = levels(mesh);
     for (level, outliers, zones) in stuck(mesh, &placements, &levels) {
-        let Some(worst) = zones.iter().max_by_key(|z| z.failing) else { continue };
+        let Some(worst) = zones.iter().min_by_key(|z| Reverse(z.failing)) else { continue };
         let at = outliers.max_ejection_percent.as_ref().filter(|p| p.value > 0);
-        let (percent, unset) =
-            (percent(outliers), if at.is_none() { ", as is where not set" } else { "" });
+        let unset = if at.is_none() { " (not set)" } else { "" };
         let names: Vec<String> = zones.iter().map(|z| z.zone.to_string()).collect();
         let finding = found.say(
             format!(
-                "{}{} is not left where a zone answers 5xx: {}",
+                "clients of {}{} do not leave a zone that answers 5xx: {}",
                 level.target(),
                 level.on_port(),
                 worst.ejected()
             ),
             at.map_or(outliers.span, |p| p.span),
-            format!("at most {percent} % are ejected{unset}: {}", worst.effect()),
+            format!("`maxEjectionPercent` is {}{unset}: {}", percent(outliers), worst.effect()),
         );
         if names.len() > 1 {
             let text = format!("the same in {}", list(names.iter().map(String::as_str)));

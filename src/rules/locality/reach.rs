@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::{Layout, deciding, layout, preference};
+use super::choice::{deciding, preference};
 use super::endpoints::endpoints;
-use super::levels::{Level, levels, number};
-use super::settings::mesh_weights;
+use super::levels::{host_of, levels, number};
+use super::settings::{mesh_weights, why_without_effect};
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
-use crate::kinds::networking::{Distribute, HttpRoute, LoadBalancer, ServiceEntry, TrafficPolicy};
-use crate::mesh::{Host, In, Locality, LocalityPattern, Mesh, Route, list, value};
+use crate::kinds::networking::{
+    DestinationRule, Distribute, HttpMatch, HttpRoute, LoadBalancer, ServiceEntry, Subset,
+    TrafficPolicy, WorkloadEntry,
+};
+use crate::mesh::{Host, In, Locality, LocalityPattern, Mesh, Route, list, short, value};
 use crate::placement::Placements;
 use crate::source::{Span, Spanned};
 
@@ -24,12 +27,14 @@ struct Left<'m> {
 pub(super) fn mesh_distribute_too_wide(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
     let levels = levels(mesh);
+    let own = levels.iter().filter(|l| l.locality().is_some() || l.zone_aware().is_some());
+    let own: BTreeSet<Span> = own.map(|l| l.rule.meta.span).collect();
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let Some(setting) = mesh_weights(mesh, cluster.id) else { continue };
         for entry in setting.distribute.iter().filter(|e| is_used(mesh, cluster.id, e)) {
             let Some(from) = &entry.from else { continue };
-            let hosts = mesh.hosts().filter(|h| !has_own_setting(mesh, *h, cluster.id, &levels));
+            let hosts = mesh.hosts().filter(|h| !has_own_setting(mesh, *h, cluster.id, &own));
             let left: Vec<Left<'_>> =
                 hosts.filter_map(|h| left_out(mesh, &placements, h, cluster.id, entry)).collect();
             let Some(first) = left.first().filter(|_| told.insert(from.span)) else { continue };
@@ -64,14 +69,11 @@ fn is_used(mesh: &Mesh, control_plane: ClusterId, entry: &Distribute) -> bool {
 }
 
 /// Whether a DestinationRule or the Service may have a setting that goes before the mesh's.
-fn has_own_setting(mesh: &Mesh, host: Host<'_>, plane: ClusterId, levels: &[Level<'_>]) -> bool {
+fn has_own_setting(mesh: &Mesh, host: Host<'_>, plane: ClusterId, own: &BTreeSet<Span>) -> bool {
     let rules = mesh.rules_for(host.name, plane);
-    let by_rule = |l: &Level<'_>| {
-        rules.iter().any(|r| std::ptr::eq(*r, l.rule))
-            && (l.locality().is_some() || l.zone_aware().is_some())
-    };
     let service = deciding(host, plane);
-    levels.iter().any(by_rule) || service.is_some_and(|s| !preference(mesh, s).is_absent())
+    rules.iter().any(|r| own.contains(&r.meta.span))
+        || service.is_some_and(|s| !preference(mesh, s).is_absent())
 }
 
 /// Whether a host certainly has no endpoint in any locality that an entry names.
@@ -104,7 +106,7 @@ fn left_out<'m>(
 fn is_outside(entry: &In<ServiceEntry>, named: &impl Fn(&Locality) -> bool) -> bool {
     let laid_out = matches!(value(entry.resolution.as_ref()), Some("STATIC" | "DNS"));
     let outside = |text: Option<&str>| !named(&Locality::parse(text.unwrap_or_default()));
-    let labelled = |e: &crate::kinds::networking::WorkloadEntry| {
+    let labelled = |e: &WorkloadEntry| {
         ["topology.istio.io/locality", "istio-locality"]
             .iter()
             .any(|key| e.labels.get(key).is_some())
@@ -127,31 +129,36 @@ fn port_hashes(policy: Option<&TrafficPolicy>) -> Vec<(u32, Span)> {
     entries.filter_map(|e| Some((number(e)?.value, hash_of(e.load_balancer.as_ref())?))).collect()
 }
 
+/// The hashes of ports that a route to a rule's host cannot find, since it names no port.
+/// Source: `route.go`, `HashForHTTPDestination`.
+fn lost_hashes(mesh: &Mesh, rule: &In<DestinationRule>, route: &Route<'_>) -> Vec<(u32, Span)> {
+    let Some(http) = route.rule.filter(|_| route.service.cluster == rule.cluster) else {
+        return Vec::new();
+    };
+    let named = |s: &&Subset| s.name.is_some() && s.name.as_ref() == route.subset();
+    let subset = rule.subsets.iter().find(named);
+    let own = subset.and_then(|s| s.traffic_policy.as_ref()).map(|p| &p.value);
+    let whole = rule.traffic_policy.as_ref().map(|p| &p.value);
+    let general = |p: &TrafficPolicy| hash_of(p.load_balancer.as_ref()).is_some();
+    let unsure = mesh.is_assumed(&route.service.meta) || mesh.is_assumed(&rule.meta);
+    if unsure || route.destination.port.is_some() || own.into_iter().chain(whole).any(general) {
+        return Vec::new();
+    }
+    let mut hashes = port_hashes(own);
+    hashes.extend(port_hashes(whole));
+    hashes.retain(|(port, _)| may_be_called_on(mesh, http, route, *port));
+    hashes
+}
+
 pub(super) fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
     let mut lost: BTreeMap<Span, (String, u32, Vec<Span>)> = BTreeMap::new();
     let routes = mesh.routes_by_host();
-    for rule in mesh.destination_rules.iter().filter(|r| !mesh.is_assumed(&r.meta)) {
-        let Some(host) = super::levels::host_of(rule) else { continue };
-        let whole = rule.traffic_policy.as_ref().map(|p| &p.value);
+    for rule in &mesh.destination_rules {
+        let Some(host) = host_of(rule) else { continue };
         for route in routes.get(&host).into_iter().flatten() {
-            let Some(http) = route.rule.filter(|_| route.service.cluster == rule.cluster) else {
-                continue;
-            };
-            if route.destination.port.is_some() || mesh.is_assumed(&route.service.meta) {
-                continue;
-            }
-            let named = |s: &&crate::kinds::networking::Subset| s.name.as_ref() == route.subset();
-            let subset = rule.subsets.iter().filter(|s| s.name.is_some()).find(named);
-            let own = subset.and_then(|s| s.traffic_policy.as_ref()).map(|p| &p.value);
-            let general = [own, whole].into_iter().flatten();
-            if general.into_iter().any(|p| hash_of(p.load_balancer.as_ref()).is_some()) {
-                continue;
-            }
-            for (port, span) in port_hashes(own).into_iter().chain(port_hashes(whole)) {
-                if may_be_called_on(mesh, http, route, port) {
-                    let (.., routes) = lost.entry(span).or_insert((host.clone(), port, Vec::new()));
-                    routes.push(route.host_at());
-                }
+            for (port, span) in lost_hashes(mesh, rule, route) {
+                let (.., routes) = lost.entry(span).or_insert((host.clone(), port, Vec::new()));
+                routes.push(route.host_at());
             }
         }
     }
@@ -159,7 +166,7 @@ pub(super) fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
         let finding = found.say(
             format!(
                 "requests to `{}` on port {port} hash nothing: their route names no port",
-                crate::mesh::short(&host)
+                short(&host)
             ),
             span,
             "the ring is there, and each request gets a random place on it",
@@ -176,9 +183,7 @@ pub(super) fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
 
 /// Whether a rule takes requests to a port that its destination has.
 fn may_be_called_on(mesh: &Mesh, rule: &HttpRoute, route: &Route<'_>, port: u32) -> bool {
-    let on = |m: &Spanned<crate::kinds::networking::HttpMatch>| {
-        m.port.as_ref().is_none_or(|p| p.value == port)
-    };
+    let on = |m: &Spanned<HttpMatch>| m.port.as_ref().is_none_or(|p| p.value == port);
     let Some(service) = mesh.host(&route.host).and_then(|h| deciding(h, route.service.cluster))
     else {
         return false;
@@ -188,41 +193,46 @@ fn may_be_called_on(mesh: &Mesh, rule: &HttpRoute, route: &Route<'_>, port: u32)
         && has.into_iter().any(|p| u32::from(p.value) == port)
 }
 
+/// What a route leads to: control plane, host, subset.
+type Target = (ClusterId, String, Option<String>);
+
+/// Where requests have priorities by locality that somebody asked for, and the setting that asks.
+fn prioritised(mesh: &Mesh) -> BTreeMap<Target, Span> {
+    let mut found = BTreeMap::new();
+    for level in levels(mesh).iter().filter(|l| !mesh.is_assumed(&l.rule.meta)) {
+        let Some(setting) = level.enabled_locality().filter(|_| level.outliers.is_some()) else {
+            continue;
+        };
+        let asks = !setting.failover.is_empty() || !setting.failover_priority.is_empty();
+        let works = setting.distribute.is_empty() && why_without_effect(mesh, level).is_none();
+        if asks && works {
+            let subset = level.subset.map(|s| s.name.value.clone());
+            let target = (level.control_plane(), level.host_name(), subset);
+            found.entry(target).or_insert(setting.span);
+        }
+    }
+    found
+}
+
 pub(super) fn retries_stay_in_zone(mesh: &Mesh, found: &mut Findings) {
-    let levels = levels(mesh);
-    let mut failing: BTreeMap<(ClusterId, String), Span> = BTreeMap::new();
-    for level in levels.iter().filter(|l| !mesh.is_assumed(&l.rule.meta)) {
-        let setting = level
-            .enabled_locality()
-            .filter(|s| !s.failover.is_empty() || !s.failover_priority.is_empty());
-        let prioritised = setting.filter(|s| level.outliers.is_some() && s.distribute.is_empty());
-        let by_weight = matches!(layout(mesh, level), Layout::Weights(_));
-        let off = super::settings::why_without_effect(mesh, level).is_some() || by_weight;
-        if let Some(setting) = prioritised.filter(|_| !off) {
-            failing.entry((level.control_plane(), level.host_name())).or_insert(setting.span);
-        }
-    }
+    let prioritised = prioritised(mesh);
     let mut by_rule: BTreeMap<Span, Vec<(Span, Route<'_>, Span)>> = BTreeMap::new();
-    for route in mesh.routes().into_iter().filter(|r| !mesh.is_assumed(&r.service.meta)) {
-        let retries = route.rule.and_then(|rule| rule.retries.as_ref());
-        let Some(retries) = retries else { continue };
-        let some = retries.attempts.as_ref().is_none_or(|n| n.value > 0);
-        let key = (route.service.cluster, route.host.clone());
-        let setting =
-            failing.get(&key).filter(|_| some && retries.retry_remote_localities.is_none());
-        if let Some(setting) = setting {
-            let at = route.service.meta.span;
-            by_rule.entry(at).or_default().push((retries.span, route, *setting));
+    for route in mesh.routes() {
+        let meta = &route.service.meta;
+        let unsure = mesh.is_assumed(meta) || meta.unread.iter().any(|p| p.contains("retries"));
+        let Some(retries) = route.rule.and_then(|rule| rule.retries.as_ref()) else { continue };
+        let subset = route.subset().map(|s| s.value.clone());
+        let target = (route.service.cluster, route.host.clone(), subset);
+        let some = retries.attempts.as_ref().is_some_and(|n| n.value > 0);
+        let stay = !unsure && some && retries.retry_remote_localities.is_none();
+        if let Some(setting) = prioritised.get(&target).filter(|_| stay) {
+            by_rule.entry(meta.span).or_default().push((retries.span, route, *setting));
         }
     }
-    for mut all in by_rule.into_values() {
-        all.dedup_by_key(|(span, ..)| *span);
+    for all in by_rule.into_values() {
         let (span, route, setting) = &all[0];
         let finding = found.say(
-            format!(
-                "retries to `{}` stay in the zone that failed",
-                crate::mesh::short(&route.host)
-            ),
+            format!("retries to `{}` stay in the zone that failed", short(&route.host)),
             *span,
             "tries other endpoints of the same priority only, even where all of them fail",
         );
@@ -230,6 +240,8 @@ pub(super) fn retries_stay_in_zone(mesh: &Mesh, found: &mut Findings) {
         for (span, ..) in &all[1..] {
             finding.also(*span, "and so do these");
         }
-        finding.help("add `retryRemoteLocalities: true` to `retries`, so that a retry may leave the zone at once");
+        finding.help(
+            "add `retryRemoteLocalities: true` to `retries`, so that a retry may leave the zone at once",
+        );
     }
 }

@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::choice::{
-    ANNOTATION, Layout, MeshWide, Preference, deciding, knows_mesh_config, layout, mesh_configs,
-    mesh_wide, mesh_zone_aware, of_annotation, of_field, preference,
+    ANNOTATION, Layout, MeshWide, Preference, VALUES, deciding, is_known_annotation, layout,
+    mesh_wide, of_field, preference,
 };
-use super::endpoints::{Endpoints, of_level};
-use super::levels::{Level, host_of, levels};
-use super::reach;
+use super::levels::{Level, levels};
+use super::{reach, zone_aware};
 use crate::clusters::ClusterId;
-use crate::finding::{Findings, Fix, Severity};
+use crate::finding::{Findings, Fix};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::LoadBalancer;
 use crate::mesh::{HostPattern, In, Lookup, Mesh, short, value};
-use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Spanned, Text};
 
@@ -27,15 +25,9 @@ pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/traffic-distribution-differs", traffic_distribution_differs),
     rule!("locality/traffic-distribution-ignored", traffic_distribution_ignored),
     rule!("locality/traffic-distribution-unknown-value", traffic_distribution_unknown_value),
-    rule!("locality/zone-aware-and-locality", zone_aware_and_locality),
-    rule!("locality/zone-aware-needs-discovery", zone_aware_needs_discovery),
+    rule!("locality/zone-aware-and-locality", zone_aware::zone_aware_and_locality),
+    rule!("locality/zone-aware-needs-discovery", zone_aware::zone_aware_needs_discovery),
 ];
-
-/// Makes proxies tell Envoy the zones of their own workload.
-const DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
-
-/// Where the default of `minClusterSize` is not told otherwise. Source: Envoy, `ZoneAwareLbConfig`.
-const MIN_CLUSTER_SIZE: u64 = 6;
 
 /// Why sidecars do not look at locality for a level at all, and what says so.
 /// Source: `cluster.go`, `convertResolution`; `cluster_traffic_policy.go`, `applyLoadBalancer`.
@@ -106,23 +98,24 @@ fn locality_setting_has_no_effect(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// The DestinationRules that clients in the host's own namespace can get for it.
-fn rules_of<'m>(
-    levels: &'m [Level<'m>],
+/// Levels by control plane and namespace, with their hosts.
+type ByNamespace<'l, 'm> = BTreeMap<(ClusterId, &'m str), Vec<(String, &'l Level<'m>)>>;
+
+/// The levels that clients in the host's own namespace can meet for it.
+/// Source: `push_context.go`, `destinationRule`.
+fn levels_for<'l, 'm>(
+    levels: &ByNamespace<'l, 'm>,
     host: &str,
     control_plane: ClusterId,
-    namespaces: [&str; 2],
-) -> Vec<&'m Level<'m>> {
+    namespaces: [&'m str; 2],
+) -> Vec<&'l Level<'m>> {
+    let rank = |pattern: &str| HostPattern(pattern).specificity();
     for namespace in namespaces {
-        let here = levels.iter().filter(|l| {
-            l.control_plane() == control_plane
-                && l.rule.namespace == namespace
-                && l.rule.workload_selector.is_none()
-        });
-        let matching: Vec<_> = here.filter(|l| HostPattern(&l.host_name()).matches(host)).collect();
-        let rank = |l: &Level<'_>| HostPattern(&l.host_name()).specificity();
-        if let Some(best) = matching.iter().map(|l| rank(l)).max() {
-            return matching.into_iter().filter(|l| rank(l) == best).collect();
+        let here = levels.get(&(control_plane, namespace)).into_iter().flatten();
+        let matching: Vec<_> = here.filter(|(p, _)| HostPattern(p).matches(host)).collect();
+        if let Some(best) = matching.iter().map(|(p, _)| rank(p)).max() {
+            let best = matching.into_iter().filter(|(p, _)| rank(p) == best);
+            return best.map(|(_, level)| *level).collect();
         }
     }
     Vec::new()
@@ -130,6 +123,11 @@ fn rules_of<'m>(
 
 fn traffic_distribution_ignored(mesh: &Mesh, found: &mut Findings) {
     let levels = levels(mesh);
+    let mut by_namespace = ByNamespace::new();
+    for level in levels.iter().filter(|l| l.rule.workload_selector.is_none()) {
+        let key = (level.control_plane(), level.rule.namespace.as_str());
+        by_namespace.entry(key).or_default().push((level.host_name(), level));
+    }
     let mut told = BTreeSet::new();
     for service in &mesh.services {
         let Lookup::Found(asked) = preference(mesh, service) else { continue };
@@ -141,7 +139,7 @@ fn traffic_distribution_ignored(mesh: &Mesh, found: &mut Findings) {
         if !decides || is_ambient(mesh, service) {
             continue;
         }
-        let here = rules_of(&levels, &name, plane, namespaces);
+        let here = levels_for(&by_namespace, &name, plane, namespaces);
         let Some((level, at, what)) = here.iter().find_map(|level| replacing(level)) else {
             continue;
         };
@@ -165,7 +163,7 @@ fn traffic_distribution_ignored(mesh: &Mesh, found: &mut Findings) {
 
 /// The setting of a level that goes before the Service's preference. A setting that is itself idle for
 /// want of outlier detection is said elsewhere.
-fn replacing<'m>(level: &'m Level<'m>) -> Option<(&'m Level<'m>, Span, &'static str)> {
+fn replacing<'l, 'm>(level: &'l Level<'m>) -> Option<(&'l Level<'m>, Span, &'static str)> {
     if let Some(zone_aware) = level.zone_aware() {
         return Some((level, zone_aware.span, "`zoneAwareLbSetting`"));
     }
@@ -188,9 +186,8 @@ fn traffic_distribution_unknown_value(mesh: &Mesh, found: &mut Findings) {
         if !told.insert(value.span) {
             return;
         }
-        let known = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-        let same = known.into_iter().find(|k| k.eq_ignore_ascii_case(value));
-        let nearest = match Lookup::<()>::absent(value, known) {
+        let same = VALUES.into_iter().find(|k| k.eq_ignore_ascii_case(value));
+        let nearest = match Lookup::<()>::absent(value, VALUES) {
             Lookup::Absent { nearest } => nearest,
             _ => None,
         };
@@ -208,7 +205,7 @@ fn traffic_distribution_unknown_value(mesh: &Mesh, found: &mut Findings) {
             say(format!("`trafficDistribution` of {name}:"), value, "ignored: no zone goes first");
         }
         let annotation = service.meta.annotation(ANNOTATION).filter(unknown);
-        if let Some(value) = annotation.filter(|v| of_annotation(v).is_none()) {
+        if let Some(value) = annotation.filter(|v| !is_known_annotation(v)) {
             say(
                 format!("traffic distribution of {name}:"),
                 value,
@@ -218,7 +215,7 @@ fn traffic_distribution_unknown_value(mesh: &Mesh, found: &mut Findings) {
     }
     for namespace in &mesh.namespaces {
         let annotation = namespace.meta.annotation(ANNOTATION).filter(unknown);
-        if let Some(value) = annotation.filter(|v| of_annotation(v).is_none()) {
+        if let Some(value) = annotation.filter(|v| !is_known_annotation(v)) {
             let what = format!("traffic distribution of namespace `{}`:", namespace.name());
             say(what, value, "no preference for any of its Services");
         }
@@ -292,153 +289,6 @@ fn say_differs(
         .help("give the Service the same `trafficDistribution` in all clusters");
 }
 
-fn zone_aware_and_locality(mesh: &Mesh, found: &mut Findings) {
-    let mut told = BTreeSet::new();
-    for rule in &mesh.destination_rules {
-        let whole = rule.traffic_policy.iter();
-        let policies = whole.chain(rule.subsets.iter().filter_map(|s| s.traffic_policy.as_ref()));
-        let balancers = policies.flat_map(|p| {
-            let ports = p.port_level_settings.iter().filter_map(|p| p.load_balancer.as_ref());
-            p.load_balancer.iter().chain(ports)
-        });
-        for lb in balancers {
-            let both = lb.locality_lb_setting.as_ref().zip(lb.zone_aware_lb_setting.as_ref());
-            let Some((locality, zone_aware)) = both else { continue };
-            if !told.insert(lb.span) {
-                continue;
-            }
-            let host = host_of(rule).unwrap_or_default();
-            found
-                .say(
-                    format!(
-                        "`{}` has `localityLbSetting` and `zoneAwareLbSetting` at once",
-                        short(&host)
-                    ),
-                    zone_aware.span,
-                    "refused by Istio's webhook; without it, this one counts",
-                )
-                .also(locality.span, "never counts beside the other")
-                .help("keep one of the two");
-        }
-    }
-    for cluster in mesh.clusters() {
-        let configs = mesh_configs(mesh, cluster.id).iter();
-        let locality = configs.filter_map(|c| c.locality_lb_setting.as_ref()).find(|l| {
-            let asks =
-                [l.distribute.is_empty(), l.failover.is_empty(), l.failover_priority.is_empty()];
-            asks.contains(&false)
-        });
-        let zone_aware = mesh_zone_aware(mesh, cluster.id);
-        let Some((locality, zone_aware)) = locality.zip(zone_aware) else { continue };
-        if told.insert(zone_aware.span) {
-            found
-                .say(
-                    "the mesh's `localityLbSetting` never counts beside its `zoneAwareLbSetting`, which Istio accepts",
-                    zone_aware.span,
-                    "goes first, even where it is switched off",
-                )
-                .also(locality.span, "never counts")
-                .help("keep one of the two")
-                .lower(Severity::Warning);
-        }
-    }
-}
-
-fn zone_aware_needs_discovery(mesh: &Mesh, found: &mut Findings) {
-    let levels = levels(mesh);
-    let mut told = BTreeSet::new();
-    for cluster in mesh.clusters() {
-        let known = knows_mesh_config(mesh, cluster.id) && !overrides_proxies(mesh, cluster.id);
-        let configs = mesh_configs(mesh, cluster.id).iter();
-        let variable =
-            configs.filter_map(|c| c.default_config.proxy_metadata.get(DISCOVERY)).next();
-        let on = variable.filter(|v| v.as_str() == "true");
-        let here = levels.iter().filter(|l| l.control_plane() == cluster.id);
-        let of_rules = here.filter_map(Level::zone_aware);
-        let wanted: Vec<_> =
-            mesh_zone_aware(mesh, cluster.id).into_iter().chain(of_rules).collect();
-        let first = wanted.iter().find(|z| z.enabled.as_ref().is_none_or(|e| e.value));
-        match (first, on) {
-            (Some(setting), None) if known && told.insert(setting.span) => {
-                let finding = found.say(
-                    format!("zone-aware routing balances no zones: proxies lack `{DISCOVERY}`"),
-                    setting.span,
-                    "requests stay in their region, and spread over its zones by the number of pods",
-                );
-                if let Some(off) = variable {
-                    finding.also(off.span, "only `true` switches it on");
-                }
-                finding.help(format!(
-                    "set `meshConfig: {{defaultConfig: {{proxyMetadata: {{{DISCOVERY}: \"true\"}}}}}}`, and \
-                     restart the clients"
-                ));
-            }
-            (None, Some(on)) if wanted.is_empty() && told.insert(on.span) => {
-                found
-                    .say(
-                        format!("`{DISCOVERY}` keeps requests of every host in their zone, without any `zoneAwareLbSetting`"),
-                        on.span,
-                        "Envoy routes by zone wherever nothing else is said of locality",
-                    )
-                    .help("say it for the whole mesh by `zoneAwareLbSetting`, or take the variable away");
-            }
-            _ => {}
-        }
-    }
-    too_small_for_zones(mesh, &levels, found);
-}
-
-/// Whether something else than the MeshConfig may set the environment of proxies.
-fn overrides_proxies(mesh: &Mesh, control_plane: ClusterId) -> bool {
-    let by_pod = |w: &In<crate::kinds::workloads::Workload>| {
-        let template = &w.template.metadata.annotations;
-        template.iter().any(|(key, text)| {
-            key.as_str() == "proxy.istio.io/config"
-                && (text.contains(DISCOVERY) || is_placeholder(text))
-        })
-    };
-    let objects = mesh.istio_objects.iter();
-    objects.filter(|o| o.cluster == control_plane).any(|o| o.meta.kind.as_str() == "ProxyConfig")
-        || mesh.workloads.iter().any(by_pod)
-}
-
-/// Zone-aware routing of hosts that never have enough endpoints for it.
-fn too_small_for_zones(mesh: &Mesh, levels: &[Level<'_>], found: &mut Findings) {
-    let placements = Placements::new(mesh);
-    let mut by_setting: BTreeMap<Span, Vec<_>> = BTreeMap::new();
-    for level in levels {
-        let on = level.zone_aware().filter(|z| z.enabled.as_ref().is_none_or(|e| e.value));
-        if let Some(setting) = on.filter(|_| !mesh.is_assumed(&level.rule.meta)) {
-            by_setting.entry(setting.span).or_default().push((level, setting));
-        }
-    }
-    for (span, all) in by_setting {
-        let (level, setting) = all[0];
-        let least = setting.min_cluster_size.as_ref().map_or(MIN_CLUSTER_SIZE, |n| n.value);
-        let most = all.iter().map(|(level, _)| {
-            let parts = of_level(mesh, &placements, level);
-            parts.iter().map(Endpoints::most).max().map(u64::from)
-        });
-        let most: Option<Vec<u64>> = most.collect();
-        let Some(most) = most.and_then(|all| all.into_iter().max()) else { continue };
-        if most >= least || most == 0 {
-            continue;
-        }
-        let at = setting.min_cluster_size.as_ref().map_or(span, |n| n.span);
-        let unset = if setting.min_cluster_size.is_none() { " (6 where not set)" } else { "" };
-        found
-            .say(
-                format!(
-                    "zone-aware routing of {} balances no zones: it has {most} endpoints at most, and needs {least}",
-                    level.target()
-                ),
-                at,
-                format!("`minClusterSize`{unset}: with fewer, requests spread over all zones of the region"),
-            )
-            .help(format!("set `minClusterSize` to {most} or less, or run more replicas"));
-    }
-}
-
 fn hash_and_locality(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for level in levels(mesh).iter().filter(|l| !mesh.is_assumed(&l.rule.meta)) {
@@ -464,7 +314,13 @@ fn hash_and_locality(mesh: &Mesh, found: &mut Findings) {
             (None, Some(outliers)) => {
                 finding.also(outliers.span, "switches the built-in locality setting on")
             }
-            (None, None) => finding,
+            (None, None) => {
+                let service = level.host(mesh).and_then(|h| deciding(h, level.control_plane()));
+                match service.and_then(|s| preference(mesh, s).found()) {
+                    Some(asked) => finding.also(asked.at.span, "puts zones before keys"),
+                    None => finding,
+                }
+            }
         };
         finding.help(
             "where a key has to have one pod for all clients, spread over all zones: \

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::levels::Level;
-use crate::clusters::{Cluster, ClusterId, Origin};
+use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::core::Service;
 use crate::kinds::workloads::Workload;
 use crate::mesh::{CLUSTER_LABEL, Host, In, Locality, Mesh, NETWORK_LABEL, Subset};
@@ -122,6 +122,15 @@ pub(super) fn of_level<'m>(
     endpoints(mesh, placements, host, level.control_plane(), level.subset)
 }
 
+/// Whether the only cluster of a mesh may have peers outside the input: nobody configured the mesh, no
+/// other cluster is there to be told apart from it, and its control plane has a name among others.
+fn may_have_peers(mesh: &Mesh, cluster: &Cluster) -> bool {
+    let facts = &cluster.facts;
+    let named = facts.name.iter().any(|f| f.value.as_str() != "Kubernetes");
+    let signs = named || !facts.network.is_empty() || !facts.mesh_id.is_empty();
+    cluster.config.is_none() && mesh.clusters().len() == 1 && signs
+}
+
 /// What each cluster of the mesh has; `None` where that of some cluster cannot be seen.
 fn parts<'m>(
     mesh: &'m Mesh,
@@ -132,8 +141,7 @@ fn parts<'m>(
 ) -> Option<Vec<Here<'m>>> {
     let namespace = host.namespace()?;
     let peers: Vec<_> = mesh.peers(control_plane).collect();
-    let alone = |c: &Cluster| c.config.is_some() || c.origin == Origin::Alone;
-    if host.entries().next().is_some() || peers.len() == 1 && !alone(peers[0]) {
+    if host.entries().next().is_some() || peers.len() == 1 && may_have_peers(mesh, peers[0]) {
         return None;
     }
     let mut found = Vec::new();

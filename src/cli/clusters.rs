@@ -111,7 +111,11 @@ impl Shown<'_> {
         let homeless = placed.iter().filter(|p| p.clusters.is_empty()).count();
         writeln!(out, "{} files: {shared} of several clusters, {homeless} of none", placed.len())?;
         for path in &self.model.missing {
-            writeln!(out, "{}: `{path}` leads nowhere within the input", self.place(path.span))?;
+            writeln!(
+                out,
+                "{}: `{path}` cannot be followed within the input",
+                self.place(path.span)
+            )?;
         }
         if !all {
             return Ok(());

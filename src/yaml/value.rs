@@ -62,8 +62,8 @@ impl<'t> Value<'t> {
         Self { tape: self.tape, index }
     }
 
-    /// The index of the node itself, aliases followed.
-    pub(super) fn target(self) -> u32 {
+    /// The number of the node itself within its document: all aliases of a node have the same.
+    pub fn target(self) -> u32 {
         self.tape.target(self.index)
     }
 

@@ -16,7 +16,7 @@ use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
 use crate::rules::{Evidence, Rule};
-use crate::source::{FileId, Skipped, Sources, Text};
+use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
 
@@ -35,6 +35,8 @@ pub struct Report {
     pub files: usize,
     /// How many resources they hold.
     pub resources: usize,
+    /// What must not be shown of the texts, in order: values of Secrets, keys, passwords.
+    pub hidden: Vec<Span>,
 }
 
 /// A cluster in the summary.
@@ -102,6 +104,7 @@ pub struct Model {
     pub missing: Vec<Text>,
     resources: Resources,
     suppressions: Vec<Suppression>,
+    hidden: Vec<Span>,
 }
 
 /// Reads all texts, in parallel.
@@ -130,8 +133,9 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     let files_read = files.len() - skipped.len();
     skipped.retain(|s| !is_config(&s.file));
     let (placed, missing) = (fleet.placed.clone(), fleet.missing.clone());
+    let hidden = files.iter().flat_map(|f| f.hidden.iter().copied()).collect();
     let mesh = Mesh::build(Input { sources, files, fleet, config });
-    Model { mesh, skipped, files: files_read, placed, missing, resources, suppressions }
+    Model { mesh, skipped, files: files_read, placed, missing, resources, suppressions, hidden }
 }
 
 fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
@@ -154,6 +158,13 @@ impl Model {
     /// The clusters with their numbers of files and resources.
     pub fn summary(&self) -> Vec<ClusterSummary> {
         self.resources.summary(&self.mesh)
+    }
+
+    /// The text of a span; nothing where a report may not show it, since a hash tells short values too.
+    fn visible<'s>(&self, span: Span, sources: &'s Sources) -> &'s str {
+        let next = self.hidden.partition_point(|hidden| hidden.end <= span.start);
+        let is_hidden = self.hidden.get(next).is_some_and(|hidden| hidden.start < span.end);
+        if is_hidden { "" } else { sources.slice(span) }
     }
 }
 
@@ -183,6 +194,7 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
         skipped: model.skipped.clone(),
         files: model.files,
         resources: model.resources.count(),
+        hidden: model.hidden.clone(),
     }
 }
 
@@ -199,11 +211,7 @@ fn run(
     if outcome.is_err() {
         let mut failed = Findings::default();
         failed
-            .say(
-                format!("the rule `{}` failed in itself", rule.name),
-                crate::source::Span::default(),
-                "",
-            )
+            .say(format!("the rule `{}` failed in itself", rule.name), Span::default(), "")
             .help("this is a fault of mesh-lint, not of the manifests: please report it")
             .lower(Severity::Warning);
         said.extend(failed.into_vec());
@@ -224,7 +232,9 @@ fn run(
             let severity = told
                 .unwrap_or_else(|| finding.lowered.map_or(page.severity, |l| l.min(page.severity)));
             let (resource, cluster) = model.resources.at(finding.span(), &model.mesh);
-            let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, sources);
+            let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, |span| {
+                model.visible(span, sources)
+            });
             let aliases = aliases.clone();
             Reported { rule: rule.name, aliases, severity, finding, fingerprint, cluster, resource }
         })

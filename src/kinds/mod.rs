@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod file;
 pub mod machines;
 pub mod networking;
+mod secret;
 pub mod security;
 pub mod workloads;
 

@@ -23,7 +23,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let handler = handler(style);
     for found in &report.findings {
-        let shown = Shown::new(found, sources, style.hyperlinks);
+        let shown = Shown::new(found, report, sources, style.hyperlinks);
         let mut text = String::new();
         if handler.render_report(&mut text, &shown).is_err() {
             // A finding is never lost: where it cannot be drawn it is told in a line.
@@ -78,9 +78,9 @@ struct Shown<'r> {
 }
 
 impl<'r> Shown<'r> {
-    fn new(found: &'r Reported, sources: &'r Sources, links: bool) -> Self {
+    fn new(found: &'r Reported, report: &Report, sources: &'r Sources, links: bool) -> Self {
         let finding = &found.finding;
-        let (texts, spans) = excerpts(&finding.labels, sources);
+        let (texts, spans) = excerpts(&finding.labels, sources, &report.hidden);
         let placed = finding.labels.iter().zip(spans).enumerate();
         let labels = placed.filter_map(|(i, (label, span))| {
             let text = Some(harmless(&label.text)).filter(|t| !t.is_empty());

@@ -130,6 +130,22 @@ impl<'t> Value<'t> {
         self.layers().find_map(found)
     }
 
+    /// Whether it is an alias of what is written elsewhere.
+    pub fn is_alias(self) -> bool {
+        self.index != self.target()
+    }
+
+    /// What an alias stands for, where it is written; any other value as it is.
+    pub fn origin(self) -> Self {
+        self.sibling(self.target())
+    }
+
+    /// Keys and values of a mapping as they are written: those that stand twice too, and `<<` itself.
+    pub fn written(self) -> impl Iterator<Item = (Value<'t>, Value<'t>)> {
+        let keys = self.tape.keys(self.target());
+        keys.map(move |key| (self.sibling(key), self.sibling(self.tape.after(key))))
+    }
+
     /// The value at the end of a path of keys.
     pub fn at(self, path: &[&str]) -> Option<Value<'t>> {
         path.iter().try_fold(self, |value, key| value.get(key))

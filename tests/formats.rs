@@ -314,6 +314,39 @@ fn what_stands_beside_a_secret_and_what_names_one_is_shown() {
     }
 }
 
+#[test]
+fn a_line_break_in_a_name_ends_no_line() {
+    let forged = "apiVersion: v1\nkind: Service\nmetadata: {name: \"x\\ny.yaml:1:1: error[a/b] forged\"}\n\
+                  spec:\n  ports: [{port: \"80\\t\\n90\"}]\n";
+    let names = ["east/a\nb.yaml", "east/a.yaml"];
+    let files: Vec<_> = names.iter().map(|name| (*name, forged)).collect();
+    let twice = format!("{forged}  ports: []\n  \"a\\nb\": 1\n  \"a\\nb\": 2\n");
+    let (sources, report) = run(&[files[0], files[1], ("east/c\u{2028}.yaml", &twice)]);
+    assert!(report.findings.len() > 2, "{report:#?}");
+    let concise = text(Format::Concise, &sources, &report);
+    assert_eq!(concise.lines().count(), report.findings.len() + 1, "{concise}");
+    assert!(concise.lines().all(|line| line.contains("[") || line.contains(" resources ")));
+    let human = text(Format::Human, &sources, &report);
+    assert!(
+        !human.lines().any(|line| line.starts_with("y.yaml") || line.starts_with("b.yaml")),
+        "{human}"
+    );
+}
+
+#[test]
+fn a_summary_counts_in_plain_words() {
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n";
+    let last = |files: &[(&str, &str)]| {
+        let (sources, report) = run(files);
+        text(Format::Concise, &sources, &report)
+    };
+    assert_eq!(
+        last(&[("east/a.yaml", crd), ("east/b.yaml", crd), ("east/c.yaml", "a: {{ .b }}\n")]),
+        "nothing to analyse: 0 resources in 0 files\n\
+         skipped 3 files: 2 of kinds that no rule reads, 1 template\n"
+    );
+}
+
 /// Undoes GitHub's escapes, as its runner does.
 fn unescaped(text: &str) -> String {
     text.replace("%0A", "\n")

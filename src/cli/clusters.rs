@@ -8,6 +8,7 @@ use super::args::Clusters;
 use super::{CLEAN, Failed, NOTHING, input};
 use crate::clusters::{Cluster, Fact, Role};
 use crate::lint::{self, Model};
+use crate::report::harmless;
 use crate::source::{Sources, Span};
 
 /// Prints what is known of each cluster.
@@ -20,7 +21,9 @@ pub(super) fn run(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
             serde_json::to_string_pretty(&shown.json()).map_err(|e| Failed(e.to_string()))?;
         writeln!(out, "{text}")?;
     } else {
-        shown.table(args.files, out)?;
+        let mut table = Vec::new();
+        shown.table(args.files, &mut table)?;
+        out.write_all(harmless(&String::from_utf8_lossy(&table)).as_bytes())?;
     }
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Failed;
 use super::args::Reading;
-use crate::config::{ClusterConfig, Config};
+use crate::config::{ClusterConfig, Config, Mistake};
+use crate::lint;
 use crate::source::{self, Sources};
 
 /// What is analysed.
@@ -22,13 +23,13 @@ pub(super) struct Read {
 /// Reads the paths and the configuration.
 pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
     let paths = if args.paths.is_empty() { vec![PathBuf::from(".")] } else { args.paths.clone() };
-    let mut config = configuration(args, &paths)?;
-    if paths.iter().all(|path| path == Path::new("-")) && args.told().next().is_none() {
+    let mut told = configuration(args, &paths)?;
+    if paths.iter().all(|path| path == Path::new("-")) && args.cluster.is_empty() {
         // What comes through a pipe has no name that a glob could know.
-        config.clusters.clear();
+        told.config.clusters.clear();
     }
     if args.namespace.is_some() {
-        config.namespace.clone_from(&args.namespace);
+        told.config.namespace.clone_from(&args.namespace);
     }
     let source::Reading { sources, skipped, failures } = source::read(&paths)?;
     if sources.files().len() == 0 && skipped.is_empty() && !failures.is_empty() {
@@ -36,37 +37,75 @@ pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
             failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
         return Err(Failed(said.join("\n")));
     }
-    Ok(Read { sources, config, skipped, failures })
+    let names = sources.files().map(|(_, file)| file.name.as_str());
+    let names: Vec<&str> = names.chain(skipped.iter().map(|s| s.file.as_str())).collect();
+    told.check(args, &names)?;
+    Ok(Read { sources, config: told.config, skipped, failures })
 }
 
-fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Config, Failed> {
-    if args.told().next().is_some() {
-        let clusters = args.told().map(|(name, path)| ClusterConfig::below(name, path));
-        let clusters: Result<_, _> = clusters.collect();
-        return Ok(Config { clusters: clusters.map_err(Failed)?, ..Config::default() });
-    }
-    let found = args.config.clone().or_else(|| paths.first().and_then(|path| find_upward(path)));
-    let Some(file) = found else { return Ok(Config::default()) };
-    let text =
-        std::fs::read_to_string(&file).map_err(|e| Failed(format!("{}: {e}", file.display())))?;
-    let mut sources = Sources::default();
-    let id = sources.add(source::display_name(&file), text)?;
-    let above = above(&file);
-    let parsed = Config::parse(&sources, id, &above).map(|mut config| {
-        if !covers(paths, &file) {
-            // Whoever checks a part of the repository does not see what is complete in the whole.
-            config.clusters.iter_mut().for_each(|c| c.complete = false);
+/// The configuration, and what is wrong with it.
+#[derive(Default)]
+struct Told {
+    config: Config,
+    mistakes: Vec<Mistake>,
+    /// The text of the configuration.
+    text: Sources,
+    /// Whether the paths hold all that the configuration speaks of.
+    whole: bool,
+}
+
+impl Told {
+    /// Fails with every mistake, in the order of the text; `names` are those of all files.
+    fn check(&mut self, args: &Reading, names: &[&str]) -> Result<(), Failed> {
+        let typed = !args.cluster.is_empty();
+        let idle = if self.whole || typed { self.config.idle_paths(names) } else { Vec::new() };
+        if let Some(idle) = idle.first().filter(|_| typed) {
+            return Err(Failed(format!("--cluster: {idle}")));
         }
-        config
-    });
-    parsed.map_err(|mistakes| {
-        let said = mistakes.iter().map(|m| {
-            let place = sources.place(m.span.start);
+        self.mistakes.extend(idle);
+        self.mistakes.extend(lint::mistakes(&self.config));
+        self.mistakes.sort_by_key(|mistake| mistake.span);
+        if self.mistakes.is_empty() {
+            return Ok(());
+        }
+        let said = self.mistakes.iter().map(|m| {
+            let name = self.text.file_at(m.span.start).map_or("", |(_, file)| &file.name);
+            let place = self.text.place(m.span.start);
             let place = place.map(|p| format!(":{}:{}", p.line, p.column)).unwrap_or_default();
-            format!("{}{place}: {m}", sources.file(id).name)
+            format!("{name}{place}: {m}")
         });
-        Failed(said.collect::<Vec<_>>().join("\n"))
-    })
+        Err(Failed(said.collect::<Vec<_>>().join("\n")))
+    }
+}
+
+fn configuration(args: &Reading, paths: &[PathBuf]) -> Result<Told, Failed> {
+    let found = args.config.clone().or_else(|| paths.first().and_then(|path| find_upward(path)));
+    let mut told = match found {
+        Some(file) => from_file(&file, paths)?,
+        None => Told::default(),
+    };
+    if !args.cluster.is_empty() {
+        let below = |(name, path): &(String, PathBuf)| {
+            ClusterConfig::below(name, &source::display_name(path))
+        };
+        let clusters: Result<_, _> = args.cluster.iter().map(below).collect();
+        told.config.clusters = clusters.map_err(Failed)?;
+    }
+    Ok(told)
+}
+
+fn from_file(file: &Path, paths: &[PathBuf]) -> Result<Told, Failed> {
+    let content =
+        std::fs::read_to_string(file).map_err(|e| Failed(format!("{}: {e}", file.display())))?;
+    let mut text = Sources::default();
+    let id = text.add(source::display_name(file), content)?;
+    let (mut config, mistakes) = Config::read(&text, id, &above(file));
+    let whole = covers(paths, file);
+    if !whole {
+        // Whoever checks a part of the repository does not see what is complete in the whole.
+        config.clusters.iter_mut().for_each(|c| c.complete = false);
+    }
+    Ok(Told { config, mistakes, text, whole })
 }
 
 /// `mesh-lint.yaml` in the folder of a path or above it, up to the root of the repository.
@@ -76,7 +115,8 @@ fn find_upward(path: &Path) -> Option<PathBuf> {
     for folder in full.ancestors().filter(|f| f.is_dir()) {
         for name in ["mesh-lint.yaml", "mesh-lint.yml"] {
             let file = folder.join(name);
-            if file.is_file() {
+            // A folder of that name is told when it cannot be read.
+            if file.exists() {
                 return Some(file);
             }
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use miette::SourceSpan;
 
-use super::{harmless, withhold};
+use super::{harmless, one_line, withhold};
 use crate::finding::Label;
 use crate::source::{SourceFile, Sources, Span};
 
@@ -47,7 +47,7 @@ pub(super) fn excerpts(
         for (j, place) in here.into_iter().zip(moved) {
             spans[j] = Some(SourceSpan::from((base + place.start, place.len())));
         }
-        texts.push(Excerpt { base, name: harmless(&file.name), text });
+        texts.push(Excerpt { base, name: one_line(&file.name), text });
     }
     (texts, spans)
 }

@@ -10,7 +10,7 @@ use miette::{
 };
 
 use super::excerpt::{Excerpt, excerpts};
-use super::{Style, harmless, summary, url};
+use super::{Style, harmless, one_line, summary, url};
 use crate::finding::Severity;
 use crate::lint::{Report, Reported};
 use crate::source::Sources;
@@ -31,7 +31,7 @@ pub(super) fn write(
                 "{}[{}] {}\n",
                 found.severity,
                 found.rule,
-                harmless(&found.finding.message)
+                one_line(&found.finding.message)
             );
         }
         let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
@@ -83,7 +83,7 @@ impl<'r> Shown<'r> {
         let (texts, spans) = excerpts(&finding.labels, sources, &report.hidden);
         let placed = finding.labels.iter().zip(spans).enumerate();
         let labels = placed.filter_map(|(i, (label, span))| {
-            let text = Some(harmless(&label.text)).filter(|t| !t.is_empty());
+            let text = Some(one_line(&label.text)).filter(|t| !t.is_empty());
             let span = span?;
             Some(if i == 0 {
                 LabeledSpan::new_primary_with_span(text, span)
@@ -98,7 +98,7 @@ impl<'r> Shown<'r> {
         }
         Self {
             found,
-            message: harmless(&finding.message),
+            message: one_line(&finding.message),
             help: help.map(|h| harmless(&h)),
             code: format!("{}[{}]", found.severity, found.rule),
             url: links.then(|| url(found.rule)),

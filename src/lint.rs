@@ -3,7 +3,9 @@
 mod faults;
 mod fingerprint;
 mod resources;
+mod settings;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,13 +22,16 @@ use crate::rules::{Evidence, Rule};
 use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
+use settings::Settings;
+
+pub use settings::mistakes;
 
 /// What a run found.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Findings, sorted by place, then by rule.
     pub findings: Vec<Reported>,
-    /// How many findings were suppressed by comments, annotations or the configuration.
+    /// How many findings were suppressed by comments and annotations.
     pub suppressed: usize,
     /// The clusters as understood, by name.
     pub clusters: Vec<ClusterSummary>,
@@ -36,6 +41,8 @@ pub struct Report {
     pub files: usize,
     /// How many resources they hold.
     pub resources: usize,
+    /// What must not be shown of the texts, in order: values of Secrets, keys, passwords.
+    pub hidden: Vec<Span>,
 }
 
 /// A cluster in the summary.
@@ -103,6 +110,8 @@ pub struct Model {
     pub missing: Vec<Text>,
     resources: Resources,
     suppressions: Vec<Suppression>,
+    settings: Settings,
+    hidden: Vec<Span>,
 }
 
 /// Reads all texts, in parallel.
@@ -135,8 +144,27 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     skipped.retain(|s| !is_config(&s.file));
     let (placed, missing) = (fleet.placed.clone(), fleet.missing.clone());
     let faults = faults::of(&fleet);
-    let mesh = Mesh::build(Input { sources, files, fleet, faults, config });
-    Model { mesh, skipped, files: files_read, placed, missing, resources, suppressions }
+    let settings = Settings::of(config);
+    let hidden = files.iter().flat_map(|f| f.hidden.iter().copied()).collect();
+    let mesh = Mesh::build(Input {
+        sources,
+        files,
+        fleet,
+        faults,
+        config,
+        options: settings.options.clone(),
+    });
+    Model {
+        mesh,
+        skipped,
+        files: files_read,
+        placed,
+        missing,
+        resources,
+        suppressions,
+        settings,
+        hidden,
+    }
 }
 
 fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
@@ -160,15 +188,23 @@ impl Model {
     pub fn summary(&self) -> Vec<ClusterSummary> {
         self.resources.summary(&self.mesh)
     }
+
+    /// The text of a span; nothing where a report may not show it, since a hash tells short values too.
+    fn visible<'s>(&self, span: Span, sources: &'s Sources) -> &'s str {
+        let next = self.hidden.partition_point(|hidden| hidden.end <= span.start);
+        let is_hidden = self.hidden.get(next).is_some_and(|hidden| hidden.start < span.end);
+        if is_hidden { "" } else { sources.slice(span) }
+    }
 }
 
 /// Runs the rules over a mesh.
 pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
-    let rules: Vec<Rule> = crate::rules::all().filter(|rule| is_selected(rule, config)).collect();
+    let rules: Vec<Rule> =
+        crate::rules::all().filter(|rule| is_selected(rule, model, config)).collect();
     let evidence = Evidence::of(&model.mesh);
     evidence.prepare(&rules);
     let said: Vec<Vec<Reported>> =
-        rules.par_iter().map(|rule| run(rule, &evidence, model, sources, config)).collect();
+        rules.par_iter().map(|rule| run(rule, &evidence, model, sources)).collect();
     let mut findings: Vec<Reported> = said.into_iter().flatten().collect();
     findings.sort_by(|a, b| {
         let key = |f: &Reported| (f.finding.span(), f.rule);
@@ -177,9 +213,12 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
     drop_told_better(&mut findings);
     let all = findings.len();
+    let silenced: Vec<_> = model.suppressions.iter().map(silenced).collect();
     findings.retain(|found| {
-        let names = || std::iter::once(found.rule).chain(found.aliases.iter().map(String::as_str));
-        !model.suppressions.iter().any(|s| s.covers(found.finding.span(), names()))
+        let silences = |(s, rules): (&Suppression, &Option<BTreeSet<&str>>)| {
+            s.covers(found.finding.span()) && rules.as_ref().is_none_or(|r| r.contains(found.rule))
+        };
+        !model.suppressions.iter().zip(&silenced).any(silences)
     });
     let suppressed = all - findings.len();
     fingerprint::number(&mut findings);
@@ -190,16 +229,11 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
         skipped: model.skipped.clone(),
         files: model.files,
         resources: model.resources.count(),
+        hidden: model.hidden.clone(),
     }
 }
 
-fn run(
-    rule: &Rule,
-    evidence: &Evidence<'_>,
-    model: &Model,
-    sources: &Sources,
-    config: &Config,
-) -> Vec<Reported> {
+fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -> Vec<Reported> {
     let mut found = Findings::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| rule.check.check(evidence, &mut found)));
     let mut said = found.into_vec();
@@ -216,18 +250,16 @@ fn run(
     }
     let page = Page::parse(rule.page).expect("a test holds every page to the format");
     let aliases: Vec<String> = page.aliases().map(str::to_owned).collect();
-    let told = config.rules.iter().find(|(word, _)| {
-        std::iter::once(rule.name)
-            .chain(aliases.iter().map(String::as_str))
-            .any(|name| suppress::names_rule(word, name))
-    });
-    let told = told.and_then(|(_, rule)| rule.severity);
     said.into_iter()
         .map(|finding| {
-            let severity = told
+            let severity = model
+                .settings
+                .severity(rule)
                 .unwrap_or_else(|| finding.lowered.map_or(page.severity, |l| l.min(page.severity)));
             let (resource, cluster) = model.resources.at(finding.span(), &model.mesh);
-            let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, sources);
+            let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, |span| {
+                model.visible(span, sources)
+            });
             let aliases = aliases.clone();
             Reported { rule: rule.name, aliases, severity, finding, fingerprint, cluster, resource }
         })
@@ -249,12 +281,16 @@ fn drop_told_better(findings: &mut Vec<Reported>) {
     });
 }
 
+/// The rules that a suppression names; `None` for all.
+fn silenced(suppression: &Suppression) -> Option<BTreeSet<&'static str>> {
+    let words = &suppression.rules;
+    let named = |rule: &Rule| words.iter().any(|word| rule.is_called(word));
+    (!words.is_empty()).then(|| crate::rules::all().filter(named).map(|rule| rule.name).collect())
+}
+
 /// Whether a rule runs: selected (or nothing is), not ignored, not switched off.
-fn is_selected(rule: &Rule, config: &Config) -> bool {
-    if config.select.is_empty() && config.ignore.is_empty() && config.rules.is_empty() {
-        return true;
-    }
-    let off = config.rules.iter().filter(|(_, r)| r.off).map(|(name, _)| name);
+fn is_selected(rule: &Rule, model: &Model, config: &Config) -> bool {
     (config.select.is_empty() || config.select.iter().any(|word| rule.is_called(word)))
-        && !config.ignore.iter().chain(off).any(|word| rule.is_called(word))
+        && !config.ignore.iter().any(|word| rule.is_called(word))
+        && !model.settings.is_off(rule)
 }

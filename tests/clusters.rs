@@ -148,6 +148,28 @@ fn a_cycle_of_kustomizations_ends() {
 }
 
 #[test]
+fn kustomizations_that_double_at_each_level_end_and_are_told() {
+    let mut files = Vec::new();
+    for level in 0..24 {
+        let next = level + 1;
+        for (side, prefix) in [("l", "a"), ("m", "b")] {
+            let text = format!("resources: [../l{next}, ../m{next}]\nnamePrefix: {prefix}\n");
+            files.push((format!("{side}{level}/kustomization.yaml"), kustomization(&text)));
+        }
+    }
+    for side in ["l24", "m24"] {
+        let text = kustomization("resources: [cart.yaml]\n");
+        files.push((format!("{side}/kustomization.yaml"), text));
+        files.push((format!("{side}/cart.yaml"), CART.to_owned()));
+    }
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let (_, model) = build(&files);
+    assert!(model.mesh.workloads.len() < 100_000, "{}", model.mesh.workloads.len());
+    assert!(model.missing.iter().any(|path| path.as_str() == "../l1"), "{:?}", model.missing);
+}
+
+#[test]
 fn files_side_by_side_can_be_clusters() {
     let (one, two) = (istio("cluster1"), istio("cluster2"));
     let files = [

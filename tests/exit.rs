@@ -89,6 +89,95 @@ fn a_mistake_in_the_configuration_has_a_place() {
 }
 
 #[test]
+fn every_mistake_in_the_configuration_is_told_in_one_run_and_in_order() {
+    let config = "\
+clusters:
+  east: {paths: [east], role: boss, control-plane: nobody, localities: [us/a/b/c, '', r]}
+  '': {paths: ['[']}
+rules:
+  capacity/uneven-zones: {factor: -1, facter: 2}
+  topology: {factor: 2}
+  subsets: offf
+  node-without-zone: note
+  topology/node-without-zone: off
+  IST0101: note
+  subsets/undefined-subset: note
+  nope: off
+  '(': note
+select: [topology/node-without-zones]
+fail-on: often
+";
+    let folder = with(&[("mesh-lint.yaml", &format!("{config}---\nmore: 1\n")), ("a.yaml", NODE)]);
+    let done = run(&["check"], folder.path());
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(2), "{said}");
+    let expected = [
+        "2:18: `east` matches no file",
+        "2:31: `boss` is not a role",
+        "2:52: `nobody` is not a cluster",
+        "2:73: `us/a/b/c` is not region/zone",
+        "2:83: `` is not region/zone",
+        "2:87: `r` is not region/zone",
+        "3:3: a cluster needs a name",
+        "3:16: not a glob",
+        "3:16: `[` matches no file",
+        "5:35: `factor` of `capacity/uneven-zones` is a number above 0, not `-1`",
+        "5:39: `capacity/uneven-zones` has no option `facter`: it has factor",
+        "6:14: `topology` has no options",
+        "7:12: `offf` is not a severity: error, warning or note, or off",
+        "11:3: `IST0101` and `subsets/undefined-subset` are one rule",
+        "12:3: no rule is called `nope`",
+        "13:3: `(` is not a regular expression",
+        "14:10: no rule is called `topology/node-without-zones`: do you mean `topology/node-without-zone`?",
+        "15:10: `often` is not a severity",
+        "17:1: a second document",
+    ];
+    for (line, expected) in said.lines().zip(expected) {
+        let line = line.trim_start_matches("mesh-lint: ");
+        assert!(line.starts_with(&format!("mesh-lint.yaml:{expected}")), "{expected} in\n{said}");
+    }
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+}
+
+#[test]
+fn a_configuration_of_another_shape_is_refused() {
+    let folder = with(&[("mesh-lint.yaml", "[a]\n"), ("a.yaml", NODE)]);
+    let done = run(&["check"], folder.path());
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(said, "mesh-lint: mesh-lint.yaml:1:1: expected a mapping, found a list\n");
+    let folder = with(&[("a.yaml", NODE)]);
+    fs::create_dir(folder.path().join("mesh-lint.yaml")).unwrap();
+    assert_eq!(run(&["check"], folder.path()).status.code(), Some(2));
+}
+
+#[test]
+fn the_most_specific_word_decides() {
+    let told = |rules: &str| {
+        let config = format!("fail-on: note\nrules: {rules}\n");
+        let folder = with(&[("a.yaml", NODE), ("mesh-lint.yaml", &config)]);
+        let done = run(&["check", "--format", "concise"], folder.path());
+        let said = String::from_utf8(done.stdout).unwrap();
+        let severity = said.lines().find(|l| l.contains("[topology/node-without-zone]"));
+        severity.map_or("off".to_owned(), |l| l.split([' ', '[']).nth(1).unwrap().to_owned())
+    };
+    let rows = [
+        ("{topology: note, topology/node-without-zone: warning}", "warning"),
+        ("{topology/node-without-zone: warning, topology: note}", "warning"),
+        ("{topology: off, topology/node-without-zone: warning}", "warning"),
+        ("{topology: off, node-without-zone: on}", "error"),
+        ("{topology: note, topology/node-without-zone: off}", "off"),
+        ("{node-without-zone: note, topology/node-without-zone: warning}", "warning"),
+        ("{'topology/.*': note}", "note"),
+        ("{'topology/.*': note, topology: warning}", "warning"),
+        ("{'topology/.*': note, 'topology/node.*': warning}", "warning"),
+        ("{topology/node-without-zone: {severity: note}}", "note"),
+    ];
+    for (rules, severity) in rows {
+        assert_eq!(told(rules), severity, "{rules}");
+    }
+}
+
+#[test]
 fn files_belong_to_their_clusters_however_they_are_named() {
     let config = "clusters:\n  east: {paths: [clusters/east/**]}\n";
     let folder = with(&[("mesh-lint.yaml", config)]);
@@ -107,6 +196,61 @@ fn files_belong_to_their_clusters_however_they_are_named() {
     }
     let lost = [("a.yaml", NODE), ("mesh-lint.yaml", config)];
     assert_eq!(code(&["check"], &lost), Some(2));
+    for paths in ["clusters/east/", "clusters/east", "./clusters/east/**"] {
+        let config = format!("clusters: {{east: {{paths: [{paths}]}}}}\n");
+        fs::write(folder.path().join("mesh-lint.yaml"), config).unwrap();
+        assert_eq!(run(&["check"], folder.path()).status.code(), Some(1), "{paths}");
+    }
+    // Who checks a part need not have files of every cluster.
+    let config = "clusters: {east: {paths: [clusters/east]}, west: {paths: [clusters/west]}}\n";
+    fs::write(folder.path().join("mesh-lint.yaml"), config).unwrap();
+    assert_eq!(run(&["check"], folder.path()).status.code(), Some(2));
+    assert_eq!(run(&["check", "clusters/east"], folder.path()).status.code(), Some(1));
+}
+
+#[test]
+fn clusters_on_the_command_line_replace_those_of_the_configuration_alone() {
+    let config = "clusters: {south: {paths: [south]}}\nrules: {topology/node-without-zone: note}\n";
+    let folder = with(&[("a.yaml", NODE), ("b.yaml", NODE), ("mesh-lint.yaml", config)]);
+    let absolute =
+        format!("east={}", folder.path().canonicalize().unwrap().join("a.yaml").display());
+    let args = ["check", "--format", "concise", "--cluster", &absolute, "--cluster", "west=b.yaml"];
+    let done = run(&args, folder.path());
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(said.contains("a.yaml:3:18: note[topology/node-without-zone]"), "{said}");
+    assert!(said.contains("2 resources in 2 files of 2 clusters"), "{said}");
+    assert_eq!(done.status.code(), Some(0));
+    let nowhere = ["check", "--cluster", "east=a.yaml", "--cluster", "west=nowhere"];
+    assert_eq!(run(&nowhere, folder.path()).status.code(), Some(2));
+}
+
+#[test]
+fn a_configuration_of_any_name_is_no_manifest() {
+    let folder = with(&[("a.yaml", SERVICE), ("lint.yaml", "fail-on: note\n")]);
+    let done = run(&["check", "--config", "lint.yaml"], folder.path());
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(said, "no findings: 1 resource in 1 file of 1 cluster\n");
+}
+
+#[test]
+fn what_is_mistyped_is_told_before_anything_is_done() {
+    let folder = with(&[("a.yaml", NODE)]);
+    let rows: [(&[&str], &str); 6] = [
+        (&["chek", "a.yaml"], "`chek` is neither a path nor a command: do you mean `check`?"),
+        (&["explain", "subsets/undefinedsubset"], "do you mean `subsets/undefined-subset`?"),
+        (&["explain", "mixed-version"], "do you mean `subsets/mixed-version-and-cluster`?"),
+        (&["check", "--select", "("], "`(` is not a regular expression: unclosed group"),
+        (&["check", "--ignore", "node-without-zne"], "do you mean `node-without-zone`?"),
+        (&["check", "--output", "json=-"], "a second report cannot go to standard output"),
+    ];
+    for (args, expected) in rows {
+        let done = run(args, folder.path());
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(said.contains(expected), "{args:?}: {said}");
+        assert_eq!((done.status.code(), done.stdout.len()), (Some(2), 0), "{args:?}");
+    }
+    let found = run(&["rules", "mixed"], folder.path());
+    assert!(String::from_utf8(found.stdout).unwrap().contains("subsets/mixed-version-and-cluster"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ spec:
   - name: 東-v1
     labels: {version: v1, topology.istio.io/cluster: wset}
 ";
+const NODES: &str = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-x\n  name: node-x\n";
 const WEST: &str = "apiVersion: v1\nkind: Node\nmetadata:\n  name: node-x\n";
 
 fn run(files: &[(&str, &str)]) -> (Sources, Report) {
@@ -178,6 +179,172 @@ fn no_format_shows_a_secret_value() {
             assert!(!shown.contains(hidden), "{format:?} shows {hidden}:\n{shown}");
         }
     }
+}
+
+/// Texts with secrets in places where a reader of lines would not see them.
+const HIDING: &[(&str, &str)] = &[
+    (
+        "a key that Secrets have elsewhere too",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\n\
+        stringData:\n  name: HUNTER2\n  type: HUNTER2\n  namespace: HUNTER2\n  name: HUNTER2\n",
+    ),
+    (
+        "an anchor",
+        "apiVersion: v1\nkind: &k Secret\nmetadata: {name: pw}\ndata:\n  a: HUNTER2\n  a: HUNTER2\n",
+    ),
+    (
+        "a tag",
+        "apiVersion: v1\nkind: !!str Secret\nmetadata: {name: pw}\ndata:\n  a: HUNTER2\n  a: HUNTER2\n",
+    ),
+    (
+        "an escape",
+        "apiVersion: v1\nkind: \"\\x53ecret\"\nmetadata: {name: pw}\ndata:\n  a: HUNTER2\n  a: HUNTER2\n",
+    ),
+    (
+        "an alias of the kind",
+        "apiVersion: v1\nmetadata: {name: pw, labels: {a: &k Secret}}\nkind: *k\n\
+        data:\n  a: HUNTER2\n  a: HUNTER2\n",
+    ),
+    (
+        "a block",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: m}\nstringData:\n  conf: |\n    name: HUNTER2\n    \
+        type: HUNTER2\n  conf: x\n",
+    ),
+    (
+        "a line of hyphens",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: pw}\nstringData:\n  a: b\n  password: |\n\
+        --- HUNTER2 is my: passphrase: x\nHUNTER2 next: line: y\n",
+    ),
+    (
+        "a line of hyphens alone",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: pw}\nstringData:\n  a: b\n  a: |\n\
+        ---\nHUNTER2: line: y\n",
+    ),
+    (
+        "a document of a block",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: pw}\nstringData:\n  a: |\n  a: |\n\
+        --- HUNTER2\n",
+    ),
+    (
+        "braces",
+        "apiVersion: v1\nmetadata: {name: pw}\nkind: Secret\ndata: {password:HUNTER2}\n\
+        stringData: {a: 1,\nname: HUNTER2, password: HUNTER2, labels: x: y}\n",
+    ),
+    (
+        "a list",
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: x, name: y}}\n\
+        - {apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: HUNTER2}}\n",
+    ),
+    (
+        "a generator",
+        "resources: [x.yaml]\nsecretGenerator:\n- name: db\n  literals:\n  - password=HUNTER2\n  name: db\n",
+    ),
+    (
+        "a comment",
+        "apiVersion: v1\nkind: Secret\n# HUNTER2\nmetadata: {name: m, name: m} # HUNTER2\n",
+    ),
+    (
+        "an annotation",
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\n  name: y\n  annotations:\n    \
+        last: '{\"data\":{\"a\":\"HUNTER2\"}}'\n",
+    ),
+    (
+        "a patch",
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches:\n- patch: |\n    \
+        apiVersion: v1\n    kind: Secret\n    data: {a: HUNTER2}\n  patch: x\n",
+    ),
+    (
+        "an environment",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n      \
+        containers:\n      - env:\n        - name: DB_PASSWORD\n          value: HUNTER2\n          value: HUNTER2\n",
+    ),
+    (
+        "a map",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, labels: {a: b, a: c}}\ndata:\n  token: HUNTER2\n",
+    ),
+    (
+        "a key in PEM",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata:\n  a: |\n    -----BEGIN PRIVATE KEY-----\n    \
+        HUNTER2\n    -----END PRIVATE KEY-----\n  a: x\n",
+    ),
+    (
+        "a key in PEM that is indented too little",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\nstringData:\n  \
+        tls.key: |\n-----BEGIN EC PRIVATE KEY-----\nHUNTER2==\n-----END EC PRIVATE KEY-----\n",
+    ),
+];
+
+#[test]
+fn a_secret_stays_hidden_however_it_is_written() {
+    for (how, hiding) in HIDING {
+        let endings = [hiding.to_string(), hiding.replace('\n', "\r\n")];
+        let after = format!("{NODES}---\n{hiding}");
+        let before = format!("{hiding}\n---\n{NODES}");
+        for text in endings.iter().chain([&after, &before]) {
+            let (sources, report) = run(&[("east/kustomization.yaml", text)]);
+            assert!(!report.findings.is_empty(), "{how}: nothing is found in {text}");
+            for format in FORMATS {
+                let shown = self::text(format, &sources, &report);
+                assert!(!shown.contains("HUNTER2"), "{how}, {format:?}:\n{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_beside_a_secret_and_what_names_one_is_shown() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  a: HUNTER2\n  a: HUNTER2\n";
+    let gateway = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec:\n  servers:\n  \
+                   - tls:\n      credentialName: shop\n      refs: [{kind: Secret, name: shop}]\n      mode: SIMPLE\n      \
+                   mode: SIMPLE\n    hosts: [shop.example]\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  automountServiceAccountToken: false\n  \
+               automountServiceAccountToken: false\n  volumes: [{secret: {secretName: tls}}]\n";
+    let all = format!("{secret}---\n{gateway}---\n{pod}---\n{NODES}");
+    let (sources, report) = run(&[("east/all.yaml", &all)]);
+    let shown = text(Format::Human, &sources, &report);
+    for line in [
+        "refs: [{kind: Secret, name: shop}]",
+        "mode: SIMPLE",
+        "automountServiceAccountToken: false",
+        "volumes: [{secret: {secretName: tls}}]",
+        "name: node-x",
+        "a: (value withheld)",
+    ] {
+        assert!(shown.contains(line), "{line} is not in\n{shown}");
+    }
+}
+
+#[test]
+fn a_line_break_in_a_name_ends_no_line() {
+    let forged = "apiVersion: v1\nkind: Service\nmetadata: {name: \"x\\ny.yaml:1:1: error[a/b] forged\"}\n\
+                  spec:\n  ports: [{port: \"80\\t\\n90\"}]\n";
+    let names = ["east/a\nb.yaml", "east/a.yaml"];
+    let files: Vec<_> = names.iter().map(|name| (*name, forged)).collect();
+    let twice = format!("{forged}  ports: []\n  \"a\\nb\": 1\n  \"a\\nb\": 2\n");
+    let (sources, report) = run(&[files[0], files[1], ("east/c\u{2028}.yaml", &twice)]);
+    assert!(report.findings.len() > 2, "{report:#?}");
+    let concise = text(Format::Concise, &sources, &report);
+    assert_eq!(concise.lines().count(), report.findings.len() + 1, "{concise}");
+    assert!(concise.lines().all(|line| line.contains("[") || line.contains(" resources ")));
+    let human = text(Format::Human, &sources, &report);
+    assert!(
+        !human.lines().any(|line| line.starts_with("y.yaml") || line.starts_with("b.yaml")),
+        "{human}"
+    );
+}
+
+#[test]
+fn a_summary_counts_in_plain_words() {
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n";
+    let last = |files: &[(&str, &str)]| {
+        let (sources, report) = run(files);
+        text(Format::Concise, &sources, &report)
+    };
+    assert_eq!(
+        last(&[("east/a.yaml", crd), ("east/b.yaml", crd), ("east/c.yaml", "a: {{ .b }}\n")]),
+        "nothing to analyse: 0 resources in 0 files\n\
+         skipped 3 files: 2 of kinds that no rule reads, 1 template\n"
+    );
 }
 
 /// Undoes GitHub's escapes, as its runner does.

@@ -32,7 +32,7 @@ fn it_is_narrowed_to_a_host_and_a_cluster() {
     assert!(
         host.starts_with("flowchart LR\n") && host.contains("v1-east") && !host.contains("payment")
     );
-    let (_, cluster) = graph(&["--cluster", "west"]);
+    let (_, cluster) = graph(&["--only", "west"]);
     assert!(cluster.contains("us-west-2") && !cluster.contains("us-east-1"));
     let (_, dot) = graph(&["--format", "dot"]);
     assert!(dot.starts_with("digraph {"));
@@ -41,5 +41,5 @@ fn it_is_narrowed_to_a_host_and_a_cluster() {
 #[test]
 fn what_is_not_there_cannot_be_shown() {
     assert_eq!(graph(&["--host", "nobody"]).0, Some(2));
-    assert_eq!(graph(&["--cluster", "south"]).0, Some(2));
+    assert_eq!(graph(&["--only", "south"]).0, Some(2));
 }

@@ -133,3 +133,17 @@ fn lists_are_opened_and_a_broken_document_loses_only_itself() {
     let rules: Vec<_> = report.findings.iter().map(|f| f.rule).collect();
     assert_eq!(rules, ["yaml/syntax"]);
 }
+
+#[test]
+fn lists_of_aliases_of_lists_do_not_multiply() {
+    let mut list = "apiVersion: v1\nkind: List\nitems:\n\
+                    - &l0 {apiVersion: v1, kind: Service, metadata: {name: s, namespace: n}}\n"
+        .to_owned();
+    for level in 1..=9 {
+        let items = vec![format!("*l{}", level - 1); 10].join(", ");
+        list.push_str(&format!("- &l{level} {{apiVersion: v1, kind: List, items: [{items}]}}\n"));
+    }
+    let folder = folder(&[("list.yaml", list.as_bytes())]);
+    let reading = of(folder.path());
+    assert_eq!(lint::lint(&reading.sources, &Config::default()).resources, 1);
+}

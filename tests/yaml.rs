@@ -392,6 +392,18 @@ fn lists_of_custom_resources_are_replaced() {
 }
 
 #[test]
+fn copies_of_copies_are_refused() {
+    let copies: String =
+        (0..40).map(|i| format!("- {{op: copy, from: /spec, path: /spec/x{i}}}\n")).collect();
+    let refused = document("spec: {a: b}\n").patched_by_json(document(&copies).root());
+    assert_eq!(refused.unwrap_err().message, "the document gets too large");
+    let deeper = "- {op: move, from: /a, path: /b/a}\n- {op: add, path: /c, value: {}}\n- {op: move, from: /b, path: /c/a}\n\
+                  - {op: move, from: /c, path: /a}\n- {op: add, path: /b, value: {}}\n";
+    let refused = document("a: {}\nb: {}\n").patched_by_json(document(&deeper.repeat(200)).root());
+    assert_eq!(refused.unwrap_err().message, "the document gets too large");
+}
+
+#[test]
 fn a_json_patch_is_applied_in_order() {
     let apply = |operations: &str| {
         let operations = document(operations);

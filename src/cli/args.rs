@@ -44,7 +44,7 @@ pub enum Verb {
     },
     /// List the rules.
     Rules {
-        /// Only rules that match (name, room, alias or regular expression).
+        /// Only rules that match (name or a part of it, room, alias, regular expression).
         #[arg(value_name = "WORD")]
         only: Vec<String>,
         /// One JSON array instead of a table.
@@ -67,10 +67,9 @@ pub struct Reading {
     /// The configuration; found upward from the first path where not given.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A cluster and its files, instead of the configuration's; repeatable. For `graph`, a name alone
-    /// narrows the graph to that cluster.
+    /// A cluster and its file or folder, instead of the configuration's clusters; repeatable.
     #[arg(long, value_name = "NAME=PATH", value_parser = name_and_path)]
-    pub cluster: Vec<(String, Option<String>)>,
+    pub cluster: Vec<(String, PathBuf)>,
     /// Namespace of objects that name none.
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
@@ -142,6 +141,9 @@ pub struct Graph {
     /// Only what belongs to this host (`cart.shop`, or the full name).
     #[arg(long)]
     pub host: Option<String>,
+    /// Only what belongs to this cluster.
+    #[arg(long, value_name = "CLUSTER")]
+    pub only: Option<String>,
 }
 
 /// What `traffic` takes.
@@ -215,30 +217,16 @@ pub enum GraphFormat {
     Json,
 }
 
-fn name_and_path(text: &str) -> Result<(String, Option<String>), String> {
-    let (name, path) = match text.split_once('=') {
-        Some((name, path)) => (name, Some(path)),
-        None => (text, None),
-    };
-    if name.is_empty() || path.is_some_and(str::is_empty) {
-        return Err("expected NAME=PATH".to_owned());
-    }
-    Ok((name.to_owned(), path.map(str::to_owned)))
-}
-
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-impl Reading {
-    /// The clusters that are told with their files.
-    pub fn told(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.cluster.iter().filter_map(|(name, path)| Some((name.as_str(), path.as_deref()?)))
-    }
-
-    /// The clusters that are named alone.
-    pub fn named(&self) -> impl Iterator<Item = &str> {
-        self.cluster.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| name.as_str())
+fn name_and_path(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), path.into()))
+        }
+        _ => Err("expected NAME=PATH".to_owned()),
     }
 }

@@ -8,19 +8,15 @@ use super::progress::Progress;
 use super::{CLEAN, FAILED, FINDINGS, Failed, NOTHING, input, time};
 use crate::config::Config;
 use crate::lint::{self, Report};
-use crate::page::Page;
 use crate::report::{self, Format, Style};
 use crate::rules;
-use crate::source::Sources;
+use crate::source::{Sources, Span, Text};
 
 /// Reads, checks, reports.
 pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
     let progress = Progress::start();
     progress.step("reading files");
     let mut read = input::read(&args.reading)?;
-    if let Some(name) = args.reading.named().next() {
-        return Err(Failed(format!("cluster `{name}` needs its files: --cluster {name}=PATH")));
-    }
     configure(args, &mut read.config)?;
     progress.step("building the mesh");
     let model = lint::build(&read.sources, &read.config);
@@ -47,8 +43,8 @@ pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
         let _ = writeln!(
             std::io::stderr(),
             "mesh-lint: {}: {}",
-            failure.path.display(),
-            failure.message
+            report::one_line(&failure.path.display().to_string()),
+            report::one_line(&failure.message)
         );
     }
     Ok(code(&report, &read.config, !read.failures.is_empty()))
@@ -68,34 +64,18 @@ fn code(report: &Report, config: &Config, failed: bool) -> u8 {
 
 /// Lays what was typed over what the configuration says.
 fn configure(args: &Check, config: &mut Config) -> Result<(), Failed> {
+    let typed = |words: &[String]| -> Vec<Text> {
+        words.iter().map(|word| Text::new(word.clone(), Span::default())).collect()
+    };
     if !args.select.is_empty() {
-        config.select.clone_from(&args.select);
+        config.select = typed(&args.select);
     }
-    config.ignore.extend(args.ignore.iter().cloned());
+    config.ignore.extend(typed(&args.ignore));
     config.fail_on = args.fail_on.or(config.fail_on);
     config.now = args.now.unwrap_or_else(time::now);
-    let words = config.select.iter().chain(&config.ignore).chain(config.rules.keys());
-    for word in words {
-        if !rules::all().any(|rule| rule.is_called(word)) {
-            return Err(Failed(format!("no rule is called `{word}`: see `mesh-lint rules`")));
-        }
-    }
-    config.rules.iter().try_for_each(|(word, told)| {
-        told.options.iter().try_for_each(|(name, value)| option(word, name, value))
-    })
-}
-
-/// Whether a rule has an option of that name, and the value is of its sort.
-fn option(word: &str, name: &str, value: &str) -> Result<(), Failed> {
-    let called = rules::all().filter(|rule| rule.is_called(word));
-    let pages: Vec<Page<'_>> = called.filter_map(|rule| Page::parse(rule.page).ok()).collect();
-    if !pages.iter().any(|page| page.options.contains_key(name)) {
-        return Err(Failed(format!("`{word}` has no option `{name}`")));
-    }
-    match value.parse::<f64>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Failed(format!("option `{name}` of `{word}` is a number, not `{value}`"))),
-    }
+    let wrong: Vec<String> =
+        args.select.iter().chain(&args.ignore).filter_map(|word| rules::complaint(word)).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Failed(wrong.join("\n"))) }
 }
 
 fn write(

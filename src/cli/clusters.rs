@@ -8,6 +8,7 @@ use super::args::Clusters;
 use super::{CLEAN, Failed, NOTHING, input};
 use crate::clusters::{Cluster, Fact, Role};
 use crate::lint::{self, Model};
+use crate::report::harmless;
 use crate::source::{Sources, Span};
 
 /// Prints what is known of each cluster.
@@ -20,7 +21,9 @@ pub(super) fn run(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
             serde_json::to_string_pretty(&shown.json()).map_err(|e| Failed(e.to_string()))?;
         writeln!(out, "{text}")?;
     } else {
-        shown.table(args.files, out)?;
+        let mut table = Vec::new();
+        shown.table(args.files, &mut table)?;
+        out.write_all(harmless(&String::from_utf8_lossy(&table)).as_bytes())?;
     }
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })
 }
@@ -111,7 +114,11 @@ impl Shown<'_> {
         let homeless = placed.iter().filter(|p| p.clusters.is_empty()).count();
         writeln!(out, "{} files: {shared} of several clusters, {homeless} of none", placed.len())?;
         for path in &self.model.missing {
-            writeln!(out, "{}: `{path}` leads nowhere within the input", self.place(path.span))?;
+            writeln!(
+                out,
+                "{}: `{path}` cannot be followed within the input",
+                self.place(path.span)
+            )?;
         }
         if !all {
             return Ok(());

@@ -13,7 +13,7 @@ pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
     let (Some(rule), true) = (exact.or(called.first()), exact.is_some() || called.len() == 1)
     else {
         return Err(Failed(match called.as_slice() {
-            [] => format!("no rule is called `{word}`: see `mesh-lint rules`"),
+            [] => rules::complaint(word).unwrap_or_default(),
             several => {
                 let names: Vec<_> = several.iter().map(|r| r.name).collect();
                 format!("`{word}` means several rules: {}", names.join(", "))
@@ -32,10 +32,14 @@ pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
 
 /// Lists the rules, or those that some words mean.
 pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u8, Failed> {
-    let wanted = |rule: &Rule| only.is_empty() || only.iter().any(|word| rule.is_called(word));
+    let wanted = |rule: &Rule| {
+        only.is_empty()
+            || only.iter().any(|word| rule.is_called(word) || rule.name.contains(word.as_str()))
+    };
     let rules: Vec<Rule> = rules::all().filter(wanted).collect();
     if rules.is_empty() {
-        return Err(Failed(format!("no rule is called {}", only.join(", "))));
+        let wrong: Vec<String> = only.iter().filter_map(|word| rules::complaint(word)).collect();
+        return Err(Failed(wrong.join("\n")));
     }
     let width = rules.iter().map(|r| r.name.len()).max().unwrap_or_default();
     let mut listed = Vec::new();

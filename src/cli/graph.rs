@@ -12,8 +12,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failed> {
     let read = input::read(&args.reading)?;
     let mesh = lint::build(&read.sources, &read.config).mesh;
     let mut graph = mesh.graph();
-    for cluster in args.reading.named() {
-        if !mesh.clusters().iter().any(|c| c.name == cluster) {
+    if let Some(cluster) = &args.only {
+        if !mesh.clusters().iter().any(|c| c.name == *cluster) {
             let names = crate::mesh::list(mesh.clusters().iter().map(|c| c.name.as_str()));
             return Err(Failed(format!("no cluster is called `{cluster}`: there are {names}")));
         }

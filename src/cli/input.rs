@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Failed;
 use super::args::Reading;
-use crate::config::{ClusterConfig, Config};
+use crate::config::{ClusterConfig, Config, Mistake};
+use crate::lint;
 use crate::source::{self, Sources};
 
 /// What is analysed.
@@ -28,56 +29,88 @@ pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
             failures.iter().map(|f| format!("{}: {}", f.path.display(), f.message)).collect();
         return Err(Failed(said.join("\n")));
     }
-    let mut config = configuration(args, &paths, &mut sources)?;
-    if paths.iter().all(|path| path == Path::new("-")) && args.told().next().is_none() {
+    let mut told = configuration(args, &paths, &mut sources)?;
+    if paths.iter().all(|path| path == Path::new("-")) && args.cluster.is_empty() {
         // What comes through a pipe has no name that a glob could know.
-        config.clusters.clear();
+        told.config.clusters.clear();
     }
     if args.namespace.is_some() {
-        config.namespace.clone_from(&args.namespace);
+        told.config.namespace.clone_from(&args.namespace);
     }
-    Ok(Read { sources, config, skipped, failures })
+    let names = sources.files().map(|(_, file)| file.name.as_str());
+    let names: Vec<&str> = names.chain(skipped.iter().map(|s| s.file.as_str())).collect();
+    told.check(args, &names, &sources)?;
+    Ok(Read { config: told.config, sources, skipped, failures })
 }
 
-/// The configuration. Its text is one of the sources, so that findings can point at it.
-fn configuration(
-    args: &Reading,
-    paths: &[PathBuf],
-    sources: &mut Sources,
-) -> Result<Config, Failed> {
-    if args.told().next().is_some() {
-        let clusters = args.told().map(|(name, path)| ClusterConfig::below(name, path));
-        let clusters: Result<_, _> = clusters.collect();
-        return Ok(Config { clusters: clusters.map_err(Failed)?, ..Config::default() });
+/// The configuration, and what is wrong with it.
+#[derive(Default)]
+struct Told {
+    config: Config,
+    mistakes: Vec<Mistake>,
+    /// Whether the paths hold all that the configuration speaks of.
+    whole: bool,
+}
+
+impl Told {
+    /// Fails with every mistake, in the order of the text; `names` are those of all files.
+    fn check(&mut self, args: &Reading, names: &[&str], sources: &Sources) -> Result<(), Failed> {
+        let typed = !args.cluster.is_empty();
+        let idle = if self.whole || typed { self.config.idle_paths(names) } else { Vec::new() };
+        if let Some(idle) = idle.first().filter(|_| typed) {
+            return Err(Failed(format!("--cluster: {idle}")));
+        }
+        self.mistakes.extend(idle);
+        self.mistakes.extend(lint::mistakes(&self.config));
+        self.mistakes.sort_by_key(|mistake| mistake.span);
+        if self.mistakes.is_empty() {
+            return Ok(());
+        }
+        let said = self.mistakes.iter().map(|m| {
+            let name = sources.file_at(m.span.start).map_or("", |(_, file)| &file.name);
+            let place = sources.place(m.span.start);
+            let place = place.map(|p| format!(":{}:{}", p.line, p.column)).unwrap_or_default();
+            format!("{name}{place}: {m}")
+        });
+        Err(Failed(said.collect::<Vec<_>>().join("\n")))
     }
+}
+
+fn configuration(args: &Reading, paths: &[PathBuf], sources: &mut Sources) -> Result<Told, Failed> {
     let found = args.config.clone().or_else(|| paths.first().and_then(|path| find_upward(path)));
-    let Some(file) = found else { return Ok(Config::default()) };
-    let name = source::display_name(&file);
+    let mut told = match found {
+        Some(file) => from_file(&file, paths, sources)?,
+        None => Told::default(),
+    };
+    if !args.cluster.is_empty() {
+        let below = |(name, path): &(String, PathBuf)| {
+            ClusterConfig::below(name, &source::display_name(path))
+        };
+        let clusters: Result<_, _> = args.cluster.iter().map(below).collect();
+        told.config.clusters = clusters.map_err(Failed)?;
+    }
+    Ok(told)
+}
+
+/// Its text is one of the sources, so that findings can point at it.
+fn from_file(file: &Path, paths: &[PathBuf], sources: &mut Sources) -> Result<Told, Failed> {
+    let name = source::display_name(file);
     let walked = sources.files().find(|(_, source)| source.name == name).map(|(id, _)| id);
     let id = match walked {
         Some(id) => id,
         None => {
-            let text = std::fs::read_to_string(&file);
+            let text = std::fs::read_to_string(file);
             let text = text.map_err(|e| Failed(format!("{}: {e}", file.display())))?;
             sources.add(name, text)?
         }
     };
-    let above = above(&file);
-    let parsed = Config::parse(sources, id, &above).map(|mut config| {
-        if !covers(paths, &file) {
-            // Whoever checks a part of the repository does not see what is complete in the whole.
-            config.clusters.iter_mut().for_each(|c| c.complete = false);
-        }
-        config
-    });
-    parsed.map_err(|mistakes| {
-        let said = mistakes.iter().map(|m| {
-            let place = sources.place(m.span.start);
-            let place = place.map(|p| format!(":{}:{}", p.line, p.column)).unwrap_or_default();
-            format!("{}{place}: {m}", sources.file(id).name)
-        });
-        Failed(said.collect::<Vec<_>>().join("\n"))
-    })
+    let (mut config, mistakes) = Config::read(sources, id, &above(file));
+    let whole = covers(paths, file);
+    if !whole {
+        // Whoever checks a part of the repository does not see what is complete in the whole.
+        config.clusters.iter_mut().for_each(|c| c.complete = false);
+    }
+    Ok(Told { config, mistakes, whole })
 }
 
 /// `mesh-lint.yaml` in the folder of a path or above it, up to the root of the repository.
@@ -87,7 +120,8 @@ fn find_upward(path: &Path) -> Option<PathBuf> {
     for folder in full.ancestors().filter(|f| f.is_dir()) {
         for name in ["mesh-lint.yaml", "mesh-lint.yml"] {
             let file = folder.join(name);
-            if file.is_file() {
+            // A folder of that name is told when it cannot be read.
+            if file.exists() {
                 return Some(file);
             }
         }

@@ -18,6 +18,8 @@ use clap::{CommandFactory, Parser};
 
 use args::{Arguments, Verb};
 
+use crate::mesh::Lookup;
+
 /// Nothing at or above `--fail-on`.
 pub const CLEAN: u8 = 0;
 /// Findings at or above `--fail-on`.
@@ -44,6 +46,22 @@ impl From<crate::source::TooLarge> for Failed {
     }
 }
 
+/// What stands where a verb could stand, and is no path either, is taken for a mistyped verb.
+fn verb_or_path(check: &args::Check) -> Result<(), Failed> {
+    let Some(first) = check.reading.paths.first() else { return Ok(()) };
+    if first.as_os_str() == "-" || first.exists() {
+        return Ok(());
+    }
+    let word = first.display().to_string();
+    let command = Arguments::command();
+    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let hint = match Lookup::<()>::absent(&word, verbs.iter().copied()) {
+        Lookup::Absent { nearest: Some(near) } => format!("do you mean `{near}`?"),
+        _ => format!("there are {}", crate::mesh::list(verbs)),
+    };
+    Err(Failed(format!("`{word}` is neither a path nor a command: {hint}")))
+}
+
 /// Does what was typed; returns the exit code.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -55,7 +73,9 @@ pub fn run() -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = match arguments.verb {
         Some(Verb::Check(check)) => check::run(&check, &mut out),
-        None => check::run(&arguments.check, &mut out),
+        None => {
+            verb_or_path(&arguments.check).and_then(|()| check::run(&arguments.check, &mut out))
+        }
         Some(Verb::Clusters(args)) => clusters::run(&args, &mut out),
         Some(Verb::Graph(args)) => graph::run(&args, &mut out),
         Some(Verb::Traffic(args)) => traffic::run(&args, &mut out),
@@ -74,7 +94,7 @@ pub fn run() -> ExitCode {
         Err(Failed(message)) if message.is_empty() => ExitCode::from(CLEAN),
         Err(Failed(message)) => {
             // Nobody is left to tell when standard error is closed too.
-            let _ = writeln!(io::stderr(), "mesh-lint: {message}");
+            let _ = writeln!(io::stderr(), "mesh-lint: {}", crate::report::harmless(&message));
             ExitCode::from(FAILED)
         }
     }

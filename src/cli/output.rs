@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<Output, String> {
     if let Some((format, file)) = text.split_once('=')
         && let Ok(format) = format.parse()
     {
-        return Ok(Output { format, file: file.into() });
+        return to(format, file);
     }
     let format = match text.rsplit_once('.').map(|(_, ending)| ending) {
         Some("sarif") => Format::Sarif,
@@ -27,5 +27,15 @@ pub(super) fn parse(text: &str) -> Result<Output, String> {
         Some("txt") => Format::Concise,
         _ => return Err(format!("name the format: FORMAT={text}")),
     };
-    Ok(Output { format, file: text.into() })
+    to(format, text)
+}
+
+fn to(format: Format, file: &str) -> Result<Output, String> {
+    match file {
+        "" => Err("a file is missing after `=`".to_owned()),
+        "-" => {
+            Err("a second report cannot go to standard output: choose it by --format".to_owned())
+        }
+        file => Ok(Output { format, file: file.into() }),
+    }
 }

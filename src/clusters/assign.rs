@@ -208,7 +208,9 @@ impl Assembly<'_, '_> {
         let mut built = BTreeSet::new();
         for root in self.graph.roots(|node| own.contains(&node.file)) {
             built.extend(self.graph.files(root));
-            for made in self.graph.build(self.tree, root) {
+            let (all, cut) = self.graph.build(self.tree, root);
+            fleet.missing.extend(cut.cloned());
+            for made in all {
                 fleet.members.push(self.member(id, made.object));
             }
         }

@@ -46,6 +46,20 @@ pub(super) struct Graph<'i> {
     by_folder: BTreeMap<&'i str, usize>,
     /// Paths that lead nowhere.
     pub missing: Vec<Text>,
+    /// How many resources the input has.
+    resources: usize,
+}
+
+/// Kustomizations within each other; more is no layout that anyone has.
+const DEPTH: usize = 64;
+
+/// What a build may still cost.
+///
+/// Kustomizations that each take in two that take in the same two double with every level. Yet no
+/// resource is needed oftener than each kustomization can name it, at each of a few levels.
+struct Allowance {
+    left: usize,
+    exceeded: bool,
 }
 
 /// A resource as a kustomization makes it.
@@ -63,7 +77,9 @@ pub(super) struct Made<'i> {
 
 impl<'i> Graph<'i> {
     pub fn of(tree: &Tree<'i>) -> Self {
-        let mut graph = Self { nodes: Vec::new(), by_folder: BTreeMap::new(), missing: Vec::new() };
+        let resources = tree.files.iter().map(|f| f.objects.len()).sum();
+        let mut graph =
+            Self { nodes: Vec::new(), by_folder: BTreeMap::new(), missing: Vec::new(), resources };
         for (name, file) in tree.in_order().filter(|(name, _)| is_kustomization(name)) {
             let object =
                 tree.files[file].objects.iter().find(|o| matches!(o.view, View::Kustomization(_)));
@@ -207,16 +223,32 @@ impl<'i> Graph<'i> {
         parts.map(|p| p.as_ref().map_or("", |t| t.as_str())).join(" ")
     }
 
-    /// The resources of a kustomization, in the order of its lists, as they are applied.
-    pub fn build(&self, tree: &Tree<'i>, node: usize) -> Vec<Made<'i>> {
+    /// The resources of a kustomization, in the order of its lists, as they are applied; and the path
+    /// at which following it would have taken too long.
+    pub fn build(&self, tree: &Tree<'i>, node: usize) -> (Vec<Made<'i>>, Option<&'i Text>) {
         let mut made = Vec::new();
-        self.add(tree, node, &mut made, &mut Vec::new());
-        made
+        let left = 10_000 + self.resources.saturating_mul(self.nodes.len()).saturating_mul(8);
+        let mut allowance = Allowance { left, exceeded: false };
+        self.add(tree, node, &mut made, &mut Vec::new(), &mut allowance);
+        let spec = &self.nodes[node].spec.spec;
+        let mut paths = spec.resources.iter().chain(&spec.bases).chain(&spec.components);
+        (made, allowance.exceeded.then(|| paths.next()).flatten())
     }
 
-    fn add(&self, tree: &Tree<'i>, at: usize, all: &mut Vec<Made<'i>>, above: &mut Vec<usize>) {
+    fn add(
+        &self,
+        tree: &Tree<'i>,
+        at: usize,
+        all: &mut Vec<Made<'i>>,
+        above: &mut Vec<usize>,
+        allowance: &mut Allowance,
+    ) {
         // A kustomization that takes in itself is refused by kustomize; here it just ends.
         if above.contains(&at) {
+            return;
+        }
+        if above.len() >= DEPTH || allowance.left == 0 {
+            allowance.exceeded = true;
             return;
         }
         above.push(at);
@@ -233,8 +265,9 @@ impl<'i> Graph<'i> {
             }));
         }
         for &node in node.nodes.iter().chain(&node.components) {
-            self.add(tree, node, &mut made, above);
+            self.add(tree, node, &mut made, above, allowance);
         }
+        allowance.left = allowance.left.saturating_sub(1 + made.len());
         transform::apply(tree, node, &mut made);
         above.pop();
         all.extend(made);

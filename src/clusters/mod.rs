@@ -25,17 +25,17 @@ pub use facts::{Contradiction, Fact, Facts, Origin, Role};
 
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(u16);
+pub struct ClusterId(u32);
 
 impl ClusterId {
     /// The cluster at a position of [`Fleet::clusters`].
     pub fn at(index: usize) -> Self {
-        Self(u16::try_from(index).unwrap_or(u16::MAX))
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// Position in [`Fleet::clusters`].
     pub fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 }
 

@@ -1,6 +1,6 @@
 //! Suppression: `# mesh-lint: ignore[rule]` in a comment, `mesh-lint.io/ignore` as an annotation.
 
-use crate::source::{Sources, Span};
+use crate::source::{Sources, Span, Text};
 
 /// Lines on which some rules are not to speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,25 +8,16 @@ pub struct Suppression {
     /// Where a finding's primary label must begin.
     pub scope: Span,
     /// Rules, rooms or aliases; every rule where empty.
-    pub rules: Vec<String>,
+    pub rules: Vec<Text>,
     /// The words that say so.
     pub span: Span,
 }
 
 impl Suppression {
-    /// Whether it covers a place and one of a rule's names.
-    pub fn covers(&self, place: Span, mut names: impl Iterator<Item = impl AsRef<str>>) -> bool {
-        self.scope.start <= place.start
-            && place.start <= self.scope.end
-            && (self.rules.is_empty()
-                || names.any(|name| self.rules.iter().any(|rule| names_rule(rule, name.as_ref()))))
+    /// Whether a finding at this place is silenced, where its rule is.
+    pub fn covers(&self, place: Span) -> bool {
+        self.scope.start <= place.start && place.start <= self.scope.end
     }
-}
-
-/// Whether a word of the user names a rule: its whole name, its room, or the last part of it.
-pub fn names_rule(word: &str, rule: &str) -> bool {
-    let word = word.trim_end_matches("/*").trim_end_matches('/');
-    word == rule || rule.split('/').any(|part| part == word)
 }
 
 /// The suppression that a comment asks for.
@@ -42,8 +33,7 @@ pub fn in_comment(sources: &Sources, comment: Span) -> Option<Suppression> {
         None => (false, words.strip_prefix("ignore")?),
     };
     let rules = rest.trim_start().strip_prefix('[').and_then(|r| r.split_once(']')).map(|(r, _)| r);
-    let rules = rules.unwrap_or_default().split(',').map(|r| r.trim().to_owned());
-    let rules = rules.filter(|r| !r.is_empty()).collect();
+    let rules = listed(rules.unwrap_or_default(), comment);
     let line = sources.place(comment.start)?.line;
     let own = sources.line(file, line)?;
     let alone = sources.slice(Span::new(own.start, comment.start)).trim().is_empty();
@@ -60,7 +50,14 @@ pub const ANNOTATION: &str = "mesh-lint.io/ignore";
 
 /// The suppression that a resource's annotation asks for.
 pub fn in_annotation(value: &str, at: Span, resource: Span) -> Suppression {
-    let rules = value.split(',').map(|r| r.trim().to_owned());
-    let rules = rules.filter(|r| !r.is_empty() && r != "*").collect();
+    let mut rules = listed(value, at);
+    if rules.iter().any(|rule| rule.as_str() == "*") {
+        rules.clear();
+    }
     Suppression { scope: resource, rules, span: at }
+}
+
+fn listed(list: &str, at: Span) -> Vec<Text> {
+    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.map(|word| Text::new(word.to_owned(), at)).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 
 use super::control_plane::Values;
-use super::{Object, Unread, objects};
+use super::{Object, Unread, objects, secret};
 use crate::source::{FileId, Sources, Span};
 use crate::yaml::{self, Document, DuplicateKey, SyntaxError};
 
@@ -26,6 +26,8 @@ pub struct Manifests {
     pub duplicates: Vec<DuplicateKey>,
     /// Comments.
     pub comments: Vec<Span>,
+    /// What no report may show, in order: values of Secrets, keys, passwords.
+    pub hidden: Vec<Span>,
     /// Why nothing of the file is analysed, where that is so.
     pub skipped: Option<&'static str>,
 }
@@ -48,9 +50,11 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
         errors: Vec::new(),
         duplicates: Vec::new(),
         comments: Vec::new(),
+        hidden: Vec::new(),
         skipped: None,
     };
     if is_pem(&source.name) {
+        read.hidden = secret::hidden_in_pem(source);
         return read;
     }
     if is_template(&source.name, &source.text) {
@@ -58,6 +62,7 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
         return read;
     }
     let stream = yaml::parse(&source.text, source.base);
+    read.hidden = secret::hidden(source, &stream);
     let mut reasons = Vec::new();
     for document in stream.documents {
         match objects(&document, Some(file)) {

@@ -7,10 +7,12 @@ pub mod file;
 pub mod machines;
 pub mod networking;
 pub mod policy;
+mod secret;
 pub mod security;
 pub mod workloads;
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -304,7 +306,12 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
     let mut rest = vec![document.root()];
     let mut kubernetes = false;
     let copy = OnceCell::new();
+    // Aliases of one item are one resource, however often lists of lists name it.
+    let mut opened = BTreeSet::new();
     while let Some(root) = rest.pop() {
+        if !opened.insert(root.target()) {
+            continue;
+        }
         let mut mismatches = Vec::new();
         let Some(meta) = head(root, file, &mut mismatches) else {
             if let Some(meta) = kustomization_without_kind(root, file) {

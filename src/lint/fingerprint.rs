@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{Reported, ResourceName};
 use crate::finding::Finding;
-use crate::source::Sources;
+use crate::source::Span;
 
 /// A hash of the rule, the resource and the labelled texts; of no line, column or file name, so that it
 /// survives moved lines and moved files.
-pub(super) fn of(
+pub(super) fn of<'s>(
     rule: &str,
     resource: Option<&ResourceName>,
     finding: &Finding,
-    sources: &Sources,
+    text: impl Fn(Span) -> &'s str,
 ) -> String {
     let mut hash = Fnv::default();
     hash.add(rule);
@@ -22,7 +22,7 @@ pub(super) fn of(
         }
     }
     for label in &finding.labels {
-        hash.add(sources.slice(label.span));
+        hash.add(text(label.span));
     }
     format!("{:016x}", hash.0)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Duplicate, Faulty, Mesh, PemFile, by_namespace, policy, service};
 use crate::clusters::{Fleet, Member, Origin};
-use crate::config::Config;
+use crate::config::{Config, Options};
 use crate::kinds::file::{Manifests, is_pem};
 use crate::kinds::{ISTIO_GROUPS, Meta, Object, View, is_placeholder};
 use crate::source::{Sources, Span};
@@ -23,16 +23,18 @@ pub struct Input<'i> {
     pub faults: Vec<Faulty>,
     /// What the run is told.
     pub config: &'i Config,
+    /// Options by the whole name of their rule.
+    pub options: BTreeMap<String, Options>,
 }
 
 impl Mesh {
     /// Builds the model and its indexes.
     pub fn build(input: Input<'_>) -> Self {
-        let Input { sources, files, fleet, faults, config } = input;
+        let Input { sources, files, fleet, faults, config, options } = input;
         let mut mesh = Self {
             clusters: fleet.clusters,
             configured: !config.clusters.is_empty(),
-            rules: config.rules.clone(),
+            options,
             now: config.now,
             texts: sources.files().map(|(_, f)| (f.base, Arc::clone(&f.text))).collect(),
             ..Self::default()

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, Role};
-use crate::config::RuleConfig;
+use crate::config::Options;
 use crate::kinds::{Meta, Resource, core, machines, networking, security, workloads};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
@@ -249,7 +249,7 @@ pub struct Mesh {
     pem_files: Vec<PemFile>,
     texts: Vec<(u32, Arc<str>)>,
     problems: Problems,
-    rules: BTreeMap<String, RuleConfig>,
+    options: BTreeMap<String, Options>,
     now: i64,
 }
 
@@ -414,7 +414,7 @@ impl Mesh {
 
     /// An option of a rule, as written in the configuration.
     pub fn option(&self, rule: &str, name: &str) -> Option<&str> {
-        self.rules.get(rule)?.options.get(name).map(String::as_str)
+        self.options.get(rule)?.get(name).map(String::as_str)
     }
 
     /// Whether something in the input makes a Secret of that name in the cluster.

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use miette::SourceSpan;
 
-use super::{harmless, withhold};
+use super::{harmless, one_line, withhold};
 use crate::finding::Label;
-use crate::source::{SourceFile, Sources};
+use crate::source::{SourceFile, Sources, Span};
 
 /// Bytes of a line that are shown: minified JSON has lines of megabytes.
 const LINE: usize = 240;
@@ -28,6 +28,7 @@ pub(super) struct Excerpt {
 pub(super) fn excerpts(
     labels: &[Label],
     sources: &Sources,
+    hidden: &[Span],
 ) -> (Vec<Excerpt>, Vec<Option<SourceSpan>>) {
     let mut texts: Vec<Excerpt> = Vec::new();
     let mut spans: Vec<Option<SourceSpan>> = vec![None; labels.len()];
@@ -42,11 +43,11 @@ pub(super) fn excerpts(
             |j: &usize| spans[*j].is_none() && files[*j].is_some_and(|(other, _)| other == *id);
         let here = near(i, &(i..labels.len()).filter(of_file).collect::<Vec<_>>(), labels, sources);
         let places: Vec<Range<usize>> = here.iter().map(|j| within(&labels[*j], file)).collect();
-        let (text, moved) = excerpt(&file.text, &places);
+        let (text, moved) = excerpt(file, &places, hidden);
         for (j, place) in here.into_iter().zip(moved) {
             spans[j] = Some(SourceSpan::from((base + place.start, place.len())));
         }
-        texts.push(Excerpt { base, name: harmless(&file.name), text });
+        texts.push(Excerpt { base, name: one_line(&file.name), text });
     }
     (texts, spans)
 }
@@ -70,20 +71,24 @@ fn within(label: &Label, file: &SourceFile) -> Range<usize> {
     local(label.span.start)..local(label.span.end)
 }
 
-fn excerpt(text: &str, places: &[Range<usize>]) -> (String, Vec<Range<usize>>) {
+fn excerpt(
+    file: &SourceFile,
+    places: &[Range<usize>],
+    hidden: &[Span],
+) -> (String, Vec<Range<usize>>) {
+    let text = &*file.text;
     let lines: Vec<Range<usize>> = lines(text);
     let line_of = |at: usize| lines.partition_point(|l| l.start <= at).saturating_sub(1);
     let mut shown = String::new();
     let mut moved: Vec<Range<usize>> = vec![0..0; places.len()];
     let wanted: Vec<usize> = places.iter().map(|p| line_of(p.start)).collect();
-    let secret = places.iter().any(|p| withhold::is_in_secret(text, p.start));
     for (number, line) in lines.iter().enumerate() {
         let near = wanted.iter().any(|w| w.abs_diff(number) <= AROUND);
         if near {
             let on_line =
                 || places.iter().zip(&wanted).filter(|(_, w)| **w == number).map(|(p, _)| p.start);
             let focus = on_line().min().map_or(0, |at| at - line.start);
-            let content = same_length(&withhold::line(&text[line.clone()], secret));
+            let content = same_length(&withhold::line(file, line.clone(), hidden));
             let cut = window(&content, focus);
             let start = shown.len() + if cut.start > 0 { "…".len() } else { 0 };
             for (i, place) in places.iter().enumerate().filter(|(i, _)| wanted[*i] == number) {

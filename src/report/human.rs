@@ -10,7 +10,7 @@ use miette::{
 };
 
 use super::excerpt::{Excerpt, excerpts};
-use super::{Style, harmless, summary, url};
+use super::{Style, harmless, one_line, summary, url};
 use crate::finding::Severity;
 use crate::lint::{Report, Reported};
 use crate::source::Sources;
@@ -23,7 +23,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let handler = handler(style);
     for found in &report.findings {
-        let shown = Shown::new(found, sources, style.hyperlinks);
+        let shown = Shown::new(found, report, sources, style.hyperlinks);
         let mut text = String::new();
         if handler.render_report(&mut text, &shown).is_err() {
             // A finding is never lost: where it cannot be drawn it is told in a line.
@@ -31,7 +31,7 @@ pub(super) fn write(
                 "{}[{}] {}\n",
                 found.severity,
                 found.rule,
-                harmless(&found.finding.message)
+                one_line(&found.finding.message)
             );
         }
         let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
@@ -78,12 +78,12 @@ struct Shown<'r> {
 }
 
 impl<'r> Shown<'r> {
-    fn new(found: &'r Reported, sources: &'r Sources, links: bool) -> Self {
+    fn new(found: &'r Reported, report: &Report, sources: &'r Sources, links: bool) -> Self {
         let finding = &found.finding;
-        let (texts, spans) = excerpts(&finding.labels, sources);
+        let (texts, spans) = excerpts(&finding.labels, sources, &report.hidden);
         let placed = finding.labels.iter().zip(spans).enumerate();
         let labels = placed.filter_map(|(i, (label, span))| {
-            let text = Some(harmless(&label.text)).filter(|t| !t.is_empty());
+            let text = Some(one_line(&label.text)).filter(|t| !t.is_empty());
             let span = span?;
             Some(if i == 0 {
                 LabeledSpan::new_primary_with_span(text, span)
@@ -98,7 +98,7 @@ impl<'r> Shown<'r> {
         }
         Self {
             found,
-            message: harmless(&finding.message),
+            message: one_line(&finding.message),
             help: help.map(|h| harmless(&h)),
             code: format!("{}[{}]", found.severity, found.rule),
             url: links.then(|| url(found.rule)),

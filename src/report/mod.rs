@@ -121,15 +121,16 @@ fn counts(report: &Report) -> String {
 
 /// `52 resources in 14 files of 2 clusters`, and what was skipped, by reason.
 fn summary(report: &Report) -> (String, Option<String>) {
-    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let nothing = report.resources == 0 && report.findings.is_empty();
     let mut first = format!(
-        "{}: {} in {} of {}",
+        "{}: {} in {}",
         if nothing { "nothing to analyse".to_owned() } else { counts(report) },
         plural(report.resources, "resource"),
-        plural(report.files, "file"),
-        plural(report.clusters.len(), "cluster")
+        plural(report.files, "file")
     );
+    if report.resources > 0 {
+        first.push_str(&format!(" of {}", plural(report.clusters.len(), "cluster")));
+    }
     if report.suppressed > 0 {
         first.push_str(&format!("; {} suppressed", report.suppressed));
     }
@@ -137,18 +138,39 @@ fn summary(report: &Report) -> (String, Option<String>) {
     for skipped in &report.skipped {
         *reasons.entry(skipped.reason).or_default() += 1;
     }
-    let told: Vec<String> = reasons.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+    let told: Vec<String> = reasons.iter().map(|(reason, n)| of_reason(*n, reason)).collect();
     let skipped = (!told.is_empty())
         .then(|| format!("skipped {}: {}", plural(report.skipped.len(), "file"), told.join(", ")));
     (first, skipped)
 }
 
+fn plural(n: usize, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `2 templates`, `1 not UTF-8`: files that were skipped for a reason.
+fn of_reason(n: usize, reason: &str) -> String {
+    match reason {
+        "template" | "link" => plural(n, reason),
+        "kustomize patch" if n > 1 => format!("{n} kustomize patches"),
+        "kind that no rule reads" if n == 1 => format!("{n} of a {reason}"),
+        "kind that no rule reads" => format!("{n} of kinds that no rule reads"),
+        _ => format!("{n} {reason}"),
+    }
+}
+
 /// Text without what could steer a terminal: control characters, and those that turn the direction of
 /// writing.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let bad = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if bad(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Harmless text that stays on its line: what a file or a resource is called may hold line breaks.
+pub fn one_line(text: &str) -> String {
+    let breaks = |c: char| matches!(c, '\n' | '\t' | '\u{2028}' | '\u{2029}');
+    harmless(text).chars().map(|c| if breaks(c) { '\u{fffd}' } else { c }).collect()
 }

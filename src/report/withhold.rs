@@ -1,46 +1,44 @@
 //! What no report may show: values of Secrets, keys, tokens and certificates.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::source::{SourceFile, Span};
+
 /// Put in the place of what is withheld.
-pub(super) const WITHHELD: &str = "(value withheld)";
+const WITHHELD: &str = "(value withheld)";
 
 /// Long runs of base64: keys, tokens, certificates.
 static BODY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("[A-Za-z0-9+/=_.-]{60,}").expect("a fixed pattern"));
 
-/// The kind of a resource whose values are secret, broken YAML and JSON included.
-static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"kind["']?\s*:\s*["']?(?:Sealed)?Secret\b"#).expect("a fixed pattern")
-});
-
-/// Whether a place lies in a document that has to do with a Secret.
-pub(super) fn is_in_secret(text: &str, place: usize) -> bool {
-    let place = text.floor_char_boundary(place.min(text.len()));
-    let start = text[..place].rfind("\n---").unwrap_or(0);
-    let end = text[place..].find("\n---").map_or(text.len(), |at| place + at);
-    SECRET.is_match(&text[start..end])
-}
-
-/// A line of a manifest as it may be shown, of the same length in bytes so that carets stay in place.
-pub(super) fn line(text: &str, secret: bool) -> String {
-    if secret {
-        // In a Secret every value goes, and keys stay.
-        let value = text.find(": ").map(|at| at + 2);
-        let plain = ["apiVersion", "kind", "metadata", "name", "namespace", "type"];
-        let key = text.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default();
-        if plain.contains(&key) {
-            return text.to_owned();
+/// A line of a file as it may be shown: no byte moves, so that carets stay in place, but the line may
+/// get longer.
+pub(super) fn line(file: &SourceFile, line: Range<usize>, hidden: &[Span]) -> String {
+    let text = &file.text[line.clone()];
+    let start = file.span().start as usize + line.start;
+    let first = hidden.partition_point(|h| h.end as usize <= start);
+    let runs = hidden[first..].iter().take_while(|h| (h.start as usize) < start + text.len());
+    let mut shown = String::new();
+    for run in runs {
+        let local = |at: u32| text.floor_char_boundary((at as usize).saturating_sub(start));
+        let (from, to) = (local(run.start).max(shown.len()), local(run.end));
+        if from < to {
+            shown.push_str(&text[shown.len()..from]);
+            shown.push_str(&masked(&text[from..to], to == text.len()));
         }
-        let keep = value.unwrap_or_else(|| text.len() - text.trim_start().len());
-        let is_key = value.is_none() && text.trim_end().ends_with(':');
-        return if is_key { text.to_owned() } else { masked(text, keep) };
     }
-    match BODY.find(text) {
-        Some(body) if !looks_like_a_name(body.as_str()) => masked(text, body.start()),
-        _ => text.to_owned(),
+    if shown.len() < text.len() {
+        shown.push_str(&text[shown.len()..]);
+    }
+    match BODY.find(&shown) {
+        Some(body) if !looks_like_a_name(body.as_str()) => {
+            let (head, tail) = shown.split_at(body.start());
+            format!("{head}{}", masked(tail, true))
+        }
+        _ => shown,
     }
 }
 
@@ -49,36 +47,50 @@ fn looks_like_a_name(text: &str) -> bool {
     text.split(['.', '/', '-', '_', '=']).all(|word| word.len() < 30)
 }
 
-fn masked(text: &str, keep: usize) -> String {
-    let rest = text.len().saturating_sub(keep);
-    if rest == 0 {
+/// A stretch of a line without its content; what only sets apart keys and items stays. At the end of a
+/// line the length is not told either.
+fn masked(text: &str, is_end: bool) -> String {
+    let marks = |c: char| matches!(c, ' ' | '\t' | ':' | ',' | '{' | '}' | '[' | ']' | '"' | '\'');
+    let bare = text.trim_matches(marks).trim_start_matches("- ");
+    if bare.is_empty() || bare == "-" || bare == "---" {
         return text.to_owned();
     }
-    let mut line = text[..keep].to_owned();
-    line.push_str(&WITHHELD[..WITHHELD.len().min(rest)]);
-    line.extend(std::iter::repeat_n(' ', rest.saturating_sub(WITHHELD.len())));
-    line
+    let blank = |c: char| matches!(c, ' ' | '\t' | ':' | ',' | '{');
+    let head = text.len() - text.trim_start_matches(blank).trim_start_matches("- ").len();
+    let apart = |c: char| matches!(c, ' ' | ',' | '{' | '}');
+    let end = if is_end { text.len() } else { text.trim_end_matches(apart).len().max(head) };
+    let rest = end - head;
+    let told = if is_end { WITHHELD } else { &WITHHELD[..WITHHELD.len().min(rest)] };
+    let blanks = " ".repeat(rest.saturating_sub(told.len()));
+    format!("{}{told}{blanks}{}", &text[..head], &text[end..])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{SourceFile, Span, line};
 
-    #[test]
-    fn values_of_secrets_and_keys_are_withheld() {
-        assert_eq!(line("  password: hunter2", true), "  password: (value ");
-        assert_eq!(line("  tls.key: |", true), "  tls.key: (");
-        assert_eq!(line("    c29tZSBrZXk=", true), "    (value withh");
-        assert_eq!(line("  name: cacerts", true), "  name: cacerts");
-        assert_eq!(line("data:", true), "data:");
-        let body = format!("    {}", "MIIBszCCAVmgAwIB".repeat(4));
-        assert!(line(&body, false).starts_with("    (value withheld)"));
+    fn shown(text: &str, hidden: &[(u32, u32)]) -> String {
+        let hidden: Vec<Span> = hidden.iter().map(|(a, b)| Span::new(*a, *b)).collect();
+        line(&SourceFile::new("a.yaml", text.into(), 0), 0..text.len(), &hidden)
     }
 
     #[test]
-    fn names_are_shown() {
+    fn what_is_hidden_is_withheld_and_the_rest_keeps_its_place() {
+        assert_eq!(shown("  password: hunter2", &[(10, 19)]), "  password: (value withheld)");
+        assert_eq!(shown("{a: hunter2, b: hunter3}", &[(2, 13), (14, 24)]).find("b"), Some(13));
+        assert_eq!(shown("{a: hunter2, b: c}", &[(2, 13)]), "{a: (value , b: c}");
+        assert_eq!(shown("data:", &[(4, 5)]), "data:");
+        assert_eq!(shown("  - hunter2", &[(0, 11)]), "  - (value withheld)");
+        assert_eq!(shown("--- hunter2", &[(0, 11)]), "(value withheld)");
+        assert!(!shown("é: hunter2é", &[(1, 12)]).contains("hunter2"));
+    }
+
+    #[test]
+    fn long_runs_of_base64_are_withheld_anywhere_and_names_are_shown() {
+        let body = format!("    {}", "MIIBszCCAVmgAwIB".repeat(4));
+        assert!(shown(&body, &[]).starts_with("    (value withheld)"));
         let host =
             "  host: a-rather-long-service-name.a-rather-long-namespace-name.svc.cluster.local";
-        assert_eq!(line(host, false), host);
+        assert_eq!(shown(host, &[]), host);
     }
 }

@@ -4,6 +4,7 @@ mod capacity;
 mod clusters;
 mod fields;
 mod locality;
+mod names;
 mod services;
 mod subsets;
 mod topology;
@@ -12,11 +13,11 @@ mod yaml;
 
 use std::sync::OnceLock;
 
-use crate::config::suppress::names_rule;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
-use crate::page::Page;
 use crate::traffic::Traffic;
+
+pub use names::{Naming, complaint};
 
 /// What rules may ask: the mesh, and what is worked out from it when the first rule asks for it.
 pub struct Evidence<'m> {
@@ -82,24 +83,6 @@ pub struct Rule {
     pub page: &'static str,
     /// What it does.
     pub check: &'static dyn Check,
-}
-
-impl Rule {
-    /// Whether a word of the user means this rule: its name, its room, the last part of its name, an
-    /// alias (`IST0101`), or a regular expression that matches the whole name.
-    pub fn is_called(&self, word: &str) -> bool {
-        if names_rule(word, self.name) {
-            return true;
-        }
-        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '/'));
-        if !plain {
-            let pattern = regex::Regex::new(&format!("^(?:{word})$"));
-            return pattern.is_ok_and(|p| p.is_match(self.name));
-        }
-        // Only pages that mention the word can have it as an alias; reading one costs more.
-        self.page.contains(word)
-            && Page::parse(self.page).is_ok_and(|page| page.aliases().any(|alias| alias == word))
-    }
 }
 
 macro_rules! rule {

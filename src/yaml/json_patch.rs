@@ -1,7 +1,7 @@
 //! JSON patches (RFC 6902) as `patches:` of kustomize uses them.
 
 use super::tape::Style;
-use super::tree::{Key, Tree};
+use super::tree::{Key, Room, Tree};
 use super::value::{Shape, Value};
 use super::{Document, Mismatch};
 
@@ -21,8 +21,9 @@ impl Document {
             return fail(String::new(), (operations, message));
         }
         let Some(mut tree) = Tree::of(self.root()) else { return Ok(self.clone()) };
+        let mut room = Room::whole();
         for (position, operation) in operations.items().enumerate() {
-            if let Err(refusal) = apply(&mut tree, operation) {
+            if let Err(refusal) = apply(&mut tree, operation, &mut room) {
                 return fail(format!("[{position}]"), refusal);
             }
         }
@@ -30,7 +31,11 @@ impl Document {
     }
 }
 
-fn apply<'t>(tree: &mut Tree<'t>, operation: Value<'t>) -> Result<(), Refusal<'t>> {
+fn apply<'t>(
+    tree: &mut Tree<'t>,
+    operation: Value<'t>,
+    room: &mut Room,
+) -> Result<(), Refusal<'t>> {
     let field =
         |name: &str| operation.get(name).ok_or_else(|| (operation, format!("`{name}` is missing")));
     let value = || {
@@ -38,20 +43,24 @@ fn apply<'t>(tree: &mut Tree<'t>, operation: Value<'t>) -> Result<(), Refusal<'t
         Tree::of(value).ok_or_else(|| (value, "nested too deeply".to_owned()))
     };
     let (name, path) = (field("op")?, Pointer::new(field("path")?)?);
+    let mut fitting = |value: Tree<'t>| {
+        let fits = room.has_for(&value, path.parts.len());
+        if fits { Ok(value) } else { Err((operation, "the document gets too large".to_owned())) }
+    };
     match name.text().as_deref() {
-        Some("add") => path.add(tree, value()?),
+        Some("add") => path.add(tree, fitting(value()?)?),
         Some("remove") => path.remove(tree).map(|_| ()),
         Some("replace") => {
-            *path.find(tree)? = value()?;
+            *path.find(tree)? = fitting(value()?)?;
             Ok(())
         }
         Some("move") => {
             let moved = Pointer::new(field("from")?)?.remove(tree)?;
-            path.add(tree, moved)
+            path.add(tree, fitting(moved)?)
         }
         Some("copy") => {
             let copied = Pointer::new(field("from")?)?.find(tree)?.clone();
-            path.add(tree, copied)
+            path.add(tree, fitting(copied)?)
         }
         Some("test") if *path.find(tree)? == value()? => Ok(()),
         Some("test") => {

@@ -19,6 +19,23 @@ pub(super) struct Key<'t> {
     pub style: Style,
 }
 
+/// What patches may still put into a document: copies of copies double it each time.
+pub(super) struct Room(usize);
+
+impl Room {
+    pub fn whole() -> Self {
+        Self(MAX_VISITS)
+    }
+
+    /// Whether a value still fits in at this depth; then its nodes are taken off.
+    pub fn has_for(&mut self, value: &Tree<'_>, depth: usize) -> bool {
+        let (nodes, levels) = value.measure();
+        let fits = depth + levels <= MAX_DEPTH && nodes <= self.0;
+        self.0 = self.0.saturating_sub(nodes);
+        fits
+    }
+}
+
 /// A value without aliases and merge keys.
 #[derive(Clone)]
 pub(super) enum Tree<'t> {
@@ -54,6 +71,21 @@ impl<'t> Tree<'t> {
                 Self::Sequence(value.span(), items.collect())
             }
         })
+    }
+
+    /// How many nodes it has, and how many levels.
+    fn measure(&self) -> (usize, usize) {
+        let of_children = |children: &mut dyn Iterator<Item = &Self>| {
+            let (nodes, levels) = children
+                .map(Self::measure)
+                .fold((0, 0), |(nodes, levels), (n, l)| (nodes + n, levels.max(l)));
+            (nodes + 1, levels + 1)
+        };
+        match self {
+            Self::Scalar(_) => (1, 1),
+            Self::Mapping(_, entries) => of_children(&mut entries.iter().map(|(_, value)| value)),
+            Self::Sequence(_, items) => of_children(&mut items.iter()),
+        }
     }
 
     /// The value of a mapping's key.

@@ -62,8 +62,8 @@ impl<'t> Value<'t> {
         Self { tape: self.tape, index }
     }
 
-    /// The index of the node itself, aliases followed.
-    pub(super) fn target(self) -> u32 {
+    /// The number of the node itself within its document: all aliases of a node have the same.
+    pub fn target(self) -> u32 {
         self.tape.target(self.index)
     }
 
@@ -128,6 +128,22 @@ impl<'t> Value<'t> {
             self.tape.keys(mapping).find(is_it).map(|at| self.sibling(self.tape.after(at)))
         };
         self.layers().find_map(found)
+    }
+
+    /// Whether it is an alias of what is written elsewhere.
+    pub fn is_alias(self) -> bool {
+        self.index != self.target()
+    }
+
+    /// What an alias stands for, where it is written; any other value as it is.
+    pub fn origin(self) -> Self {
+        self.sibling(self.target())
+    }
+
+    /// Keys and values of a mapping as they are written: those that stand twice too, and `<<` itself.
+    pub fn written(self) -> impl Iterator<Item = (Value<'t>, Value<'t>)> {
+        let keys = self.tape.keys(self.target());
+        keys.map(move |key| (self.sibling(key), self.sibling(self.tape.after(key))))
     }
 
     /// The value at the end of a path of keys.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::Cause;
 use crate::clusters::ClusterId;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Distribute, LocalityLb};
@@ -82,8 +83,15 @@ impl<'m> SettingText<'m> {
     /// Whether all its fields could be read.
     pub(super) fn is_legible(&self, mesh: &Mesh) -> bool {
         let span = self.setting.setting.span;
-        let mut unread = mesh.problems().mismatches.iter();
-        !is_placeholder(mesh.raw(span)) && !unread.any(|wrong| span.contains(wrong.span))
+        let problems = mesh.problems();
+        let mut unread = problems.mismatches.iter().map(|wrong| wrong.span).chain(
+            problems
+                .faults
+                .iter()
+                .filter(|f| f.fault.cause == Cause::WrongType)
+                .map(|f| f.fault.span),
+        );
+        !is_placeholder(mesh.raw(span)) && !unread.any(|wrong| span.contains(wrong))
     }
 }
 

@@ -3,7 +3,7 @@
 mod guards;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
 use crate::finding::Findings;
@@ -32,7 +32,8 @@ const FACTOR: f64 = 2.0;
 fn once<'m>(shares: Vec<Share<'m>>, wanted: impl Fn(&Share<'m>) -> bool) -> Vec<Vec<Share<'m>>> {
     let mut by_zone: BTreeMap<(Span, String), Vec<Share<'m>>> = BTreeMap::new();
     for share in shares.into_iter().filter(|s| s.known && s.weight > 0 && wanted(s)) {
-        let rule = share.setting.rule.map(|r| r.meta.span).unwrap_or_default();
+        let own = share.setting.setting.span;
+        let rule = share.setting.rule.map_or(own, |r| r.meta.span);
         by_zone.entry((rule, share.to.value.clone())).or_default().push(share);
     }
     let mut all: Vec<_> = by_zone.into_values().collect();
@@ -40,23 +41,35 @@ fn once<'m>(shares: Vec<Share<'m>>, wanted: impl Fn(&Share<'m>) -> bool) -> Vec<
     all
 }
 
+/// The hosts of shares that are said in one, and what goes with one of them or several.
+fn hosts(shares: &[Share<'_>]) -> (String, &'static str, &'static str) {
+    let names: BTreeSet<&str> = shares.iter().map(|s| s.host.name).collect();
+    let first = shares[0].host.short();
+    match names.len() {
+        0 | 1 => (format!("`{first}`"), "has", "its"),
+        2 => (format!("`{first}` and another host"), "have", "their"),
+        n => (format!("`{first}` and {} other hosts", n - 1), "have", "their"),
+    }
+}
+
 fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
     let placements = Placements::new(mesh);
     for same in once(shares(mesh, &placements), |s| s.bounds.most == 0) {
         let share = &same[0];
-        let host = share.host.short();
+        let (host, has, its) = hosts(&same);
         let others = share.others_have_replicas;
         let effect =
             if others { "its share moves to the other zones" } else { "nothing is left: 503" };
         let finding = found.say(
             format!(
-                "`{host}` has no replica in `{}`, which gets {} % of its traffic",
+                "{host} {has} no replica in `{}`, which gets {} % of {its} traffic",
                 share.to, share.weight
             ),
             share.to.span,
             format!("no replica here: {effect}"),
         );
-        for again in &same[1..] {
+        let others = same[1..].iter().filter(|again| again.host.name == share.host.name);
+        for again in others {
             finding.also(
                 again.to.span,
                 format!("and {} % of the traffic from `{}`", again.weight, again.from),
@@ -68,7 +81,7 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
         finding.help("deploy replicas into the zone, or take the zone out of `distribute`");
     }
     for (host, zone, subset, route) in pinned_subsets(mesh) {
-        let bounds = in_zone(&placements, host, zone.as_str(), subset.rule.cluster);
+        let bounds = in_zone(mesh, &placements, host, zone.as_str(), subset.rule.cluster);
         if bounds.is_some_and(|b| b.most == 0) {
             found
                 .say(
@@ -107,12 +120,17 @@ fn pinned_subsets(
 
 /// Replicas of a host in a zone of any region; `None` where not all of them can be seen.
 fn in_zone<'m>(
+    mesh: &Mesh,
     placements: &Placements<'m>,
     host: Host<'m>,
     zone: &str,
     of: crate::clusters::ClusterId,
 ) -> Option<Bounds> {
     let place = Locality { zone: zone.to_owned(), ..Locality::default() };
+    let pattern = LocalityPattern::parse(&format!("*/{zone}"));
+    if !mesh.knows_locality(&pattern, of) || host.may_have_more_backends(of) {
+        return None;
+    }
     let mut sum = Bounds::default();
     for service in host.services_of_mesh(of) {
         let here = placements.of_service(service);
@@ -135,15 +153,17 @@ fn replicas_may_miss_zone(mesh: &Mesh, found: &mut Findings) {
             by_rule.entry(share.setting.setting.span).or_default().push(share);
         }
     }
-    for shares in by_rule.into_values() {
+    for mut shares in by_rule.into_values() {
+        let (host, _, its) = hosts(&shares);
+        let first = shares[0].host.name;
+        shares.retain(|s| s.host.name == first);
         let share = &shares[0];
         let mut zones: Vec<&str> = shares.iter().map(|s| s.to.as_str()).collect();
         zones.sort_unstable();
         zones.dedup();
         let finding = found.say(
             format!(
-                "`{}` may have no replica in {}, where `distribute` sends its traffic",
-                share.host.short(),
+                "{host} may have no replica in {}, where `distribute` sends {its} traffic",
                 list(zones)
             ),
             share.to.span,
@@ -177,13 +197,12 @@ fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
     for same in once(shares(mesh, &placements), |s| s.bounds.least == 1) {
         let share = &same[0];
         let only = share.bounds.most == 1;
-        let how = if only { "has a single replica" } else { "may be down to a single replica" };
+        let (host, has, its) = hosts(&same);
+        let how = if only { has } else { "may be down to" };
         let finding = found.say(
             format!(
-                "`{}` {how} in `{}`, which gets {} % of its traffic",
-                share.host.short(),
-                share.to,
-                share.weight
+                "{host} {how} a single replica in `{}`, which gets {} % of {its} traffic",
+                share.to, share.weight
             ),
             share.to.span,
             "when that pod goes, so does the zone's share",
@@ -201,11 +220,17 @@ fn uneven_zones(mesh: &Mesh, found: &mut Findings) {
         .and_then(|f| f.parse().ok())
         .unwrap_or(FACTOR);
     let placements = Placements::new(mesh);
-    let mut settings: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
+    let mut settings: BTreeMap<(Span, &str), Vec<Share<'_>>> = BTreeMap::new();
     for share in shares(mesh, &placements) {
-        settings.entry(share.setting.setting.span).or_default().push(share);
+        settings.entry((share.setting.setting.span, share.host.name)).or_default().push(share);
     }
+    let mut told: Vec<Span> = Vec::new();
     for shares in settings.into_values().filter(|all| all.iter().all(|s| s.known && s.one_zone)) {
+        // Of many hosts of one setting, the first is said.
+        let setting = shares[0].setting.setting.span;
+        if told.contains(&setting) {
+            continue;
+        }
         let loads = loads(mesh, &shares);
         let busiest = loads.iter().max_by(|a, b| a.least.total_cmp(&b.least));
         let idlest = loads.iter().min_by(|a, b| a.most.total_cmp(&b.most));
@@ -214,6 +239,7 @@ fn uneven_zones(mesh: &Mesh, found: &mut Findings) {
         if ratio <= factor {
             continue;
         }
+        told.push(setting);
         let (host, from, to) = (busy.share.host.short(), &busy.share.to, &idle.share.to);
         found
             .say(

@@ -13,6 +13,8 @@ use mesh_lint::source::Sources;
 const CART: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec:\n  replicas: 2\n  \
                     selector: {matchLabels: {app: cart}}\n  template:\n    metadata: {labels: {app: cart}}\n    \
                     spec:\n      containers: [{name: cart, image: cart:1}]\n";
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {selector: {app: cart}, \
+                       ports: [{name: http, port: 80}]}\n";
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n";
 
 fn istio(name: &str) -> String {
@@ -327,4 +329,150 @@ fn variables_tell_nothing() {
     let open = istio("${CLUSTER}");
     let (_, model) = build(&[("istio.yaml", &open)]);
     assert_eq!(model.mesh.clusters()[0].istio_name(), None);
+}
+
+#[test]
+fn what_is_not_in_the_input_may_be_there_all_the_same() {
+    let cart = format!("{SERVICE}---\n{CART}");
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: shop}\n";
+    let elsewhere = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec: \
+                     {path: ./nowhere, targetNamespace: shop}\n";
+    let app = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a, namespace: argocd}\nspec:\n  \
+               destination: {namespace: shop}\n  source: {chart: a}\n";
+    let set = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: a, namespace: argocd}\nspec:\n  \
+               generators: [{clusters: {}}]\n  template:\n    spec:\n      destination: {namespace: shop}\n      \
+               source: {path: \"apps/{{name}}\"}\n";
+    let template = "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n  namespace: shop\n";
+    let broken =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {ports: [\n";
+    let remote = kustomization("resources: [cart.yaml, \"https://example.com/a.yaml\"]\n");
+    let lost = kustomization("resources: [cart.yaml, ../lost]\nnamespace: shop\n");
+    let chart = kustomization("resources: [cart.yaml]\nhelmCharts: [{name: a, namespace: shop}]\n");
+    for (file, text) in [
+        ("clusters/east/more.yaml", release),
+        ("clusters/east/more.yaml", elsewhere),
+        ("clusters/east/more.yaml", app),
+        ("clusters/west/more.yaml", set),
+        ("clusters/east/templates/more.yaml", template),
+        ("clusters/east/more.yaml", broken),
+        ("clusters/east/kustomization.yaml", &remote),
+        ("clusters/east/kustomization.yaml", &lost),
+        ("clusters/east/kustomization.yaml", &chart),
+    ] {
+        let files = [
+            ("clusters/east/cart.yaml", cart.as_str()),
+            ("clusters/west/cart.yaml", &cart),
+            (file, text),
+        ];
+        let (_, model) = build(&files);
+        let east = model.mesh.clusters().iter().find(|c| c.name == "east").unwrap().id;
+        assert!(!model.mesh.has_seen(east, "Service", "shop"), "{file}: {text}");
+        assert!(!model.mesh.service(east, "shop", "other").is_absent(), "{file}: {text}");
+    }
+}
+
+#[test]
+fn what_brings_other_things_leaves_a_namespace_complete() {
+    let cart = format!("{SERVICE}---\n{CART}");
+    let (crds, secrets) = (
+        kustomization("resources: [cart.yaml, \"https://example.com/gateway-api/crds.yaml\"]\n"),
+        kustomization("resources: [cart.yaml]\nsecretGenerator: [{name: a}]\n"),
+    );
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: tools}\n";
+    for (file, text) in [
+        ("kustomization.yaml", crds.as_str()),
+        ("kustomization.yaml", &secrets),
+        ("more.yaml", release),
+        ("more.yaml", &istio("east")),
+    ] {
+        let (_, model) = build(&[("cart.yaml", &cart), (file, text)]);
+        let only = model.mesh.clusters()[0].id;
+        assert!(model.mesh.service(only, "shop", "other").is_absent(), "{file}: {text}");
+    }
+    let told = "clusters:\n  east: {paths: [\"**\"], complete: true}\n";
+    let shop = release.replace("tools", "shop");
+    let (_, model) = build(&[("cart.yaml", &cart), ("more.yaml", &shop), ("mesh-lint.yaml", told)]);
+    let only = model.mesh.clusters()[0].id;
+    assert!(model.mesh.service(only, "shop", "other").is_absent(), "the configuration goes first");
+}
+
+#[test]
+fn an_environment_with_one_cluster_is_no_part_of_another() {
+    let (east, west) = (istio("prod-east"), istio("prod-west"));
+    let files = [
+        ("prod/east/istio.yaml", east.as_str()),
+        ("prod/west/istio.yaml", &west),
+        ("prod/east/cart.yaml", CART),
+        ("prod/west/cart.yaml", CART),
+        ("dev/east/debug.yaml", CART),
+    ];
+    let (_, model) = build(&files);
+    assert_eq!((model.mesh.clusters().len(), model.mesh.meshes().len()), (3, 2));
+}
+
+#[test]
+fn copies_of_one_cluster_and_bare_names_are_no_mesh() {
+    let bare = |name: &str| {
+        format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio}}\nspec: {{values: \
+             {{global: {{multiCluster: {{clusterName: {name}}}}}}}}}\n"
+        )
+    };
+    for (one, other, meshes) in [
+        (istio("main"), istio("main"), 2),
+        (bare("acme"), bare("globex"), 2),
+        (istio("acme"), istio("globex"), 1),
+        (istio("main"), istio("main").replace("net-main", "net-b"), 1),
+    ] {
+        let (_, model) = build(&[
+            ("clusters/a/istio.yaml", one.as_str()),
+            ("clusters/b/istio.yaml", &other),
+            ("clusters/a/cart.yaml", CART),
+            ("clusters/b/cart.yaml", CART),
+        ]);
+        assert_eq!(model.mesh.meshes().len(), meshes, "{one}{other}");
+    }
+}
+
+#[test]
+fn a_cluster_is_missing_only_where_all_names_are_told() {
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: cart}\nspec:\n  host: cart\n  \
+                subsets: [{name: a, labels: {topology.istio.io/cluster: shop-use1}}]\n";
+    let lookup = |told: [&str; 2]| {
+        let named = told.map(|name| if name.is_empty() { String::new() } else { istio(name) });
+        let (_, model) = build(&[
+            ("clusters/use1/istio.yaml", named[0].as_str()),
+            ("clusters/usw2/istio.yaml", &named[1]),
+            ("clusters/use1/cart.yaml", rule),
+            ("clusters/usw2/cart.yaml", rule),
+        ]);
+        let mesh = &model.mesh;
+        mesh.cluster_called("shop-use1", mesh.clusters()[0].id).is_absent()
+    };
+    assert!(lookup(["use1", "usw2"]));
+    assert!(!lookup(["use1", ""]) && !lookup(["", ""]));
+    assert!(!lookup(["${NAME}", "usw2"]));
+}
+
+#[test]
+fn a_patched_copy_is_another_text() {
+    let (plain, patched) = (
+        kustomization("resources: [../../base]\n"),
+        kustomization(
+            "resources: [../../base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: \
+             {name: cart, namespace: shop}\n    spec: {type: ExternalName}\n",
+        ),
+    );
+    let base = kustomization("resources: [cart.yaml]\n");
+    let files = |west: &str| {
+        let (_, model) = build(&[
+            ("base/kustomization.yaml", base.as_str()),
+            ("base/cart.yaml", SERVICE),
+            ("clusters/east/kustomization.yaml", &plain),
+            ("clusters/west/kustomization.yaml", west),
+        ]);
+        let [east, west] = model.mesh.services.as_slice() else { panic!("one for each cluster") };
+        east.is_same_text(west)
+    };
+    assert!(files(&plain) && !files(&patched));
 }

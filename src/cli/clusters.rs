@@ -1,12 +1,13 @@
 //! `mesh-lint clusters`: the clusters as understood, and where each fact stands.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
 use super::args::Clusters;
 use super::{CLEAN, Failed, NOTHING, input};
-use crate::clusters::{Cluster, Fact, Role};
+use crate::clusters::{Cluster, Fact, Kinds, Role};
 use crate::lint::{self, Model};
 use crate::report::harmless;
 use crate::source::{Sources, Span};
@@ -66,6 +67,9 @@ impl Shown<'_> {
                 &if zones.is_empty() { "unknown".to_owned() } else { zones.join(", ") },
             )?;
             row("complete", &self.complete(cluster))?;
+            for (what, places) in self.supplies(cluster) {
+                row("may have", &format!("{what} ({})", places.join(", ")))?;
+            }
             for told in cluster.contradictions() {
                 let values: Vec<String> = told
                     .facts
@@ -106,6 +110,30 @@ impl Shown<'_> {
             })
             .collect();
         if kinds.is_empty() { "nothing".to_owned() } else { kinds.join("; ") }
+    }
+
+    /// What brings objects that are not in the input, so that nothing of the kind is known to be missing.
+    fn supplies(&self, cluster: &Cluster) -> BTreeMap<String, Vec<String>> {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let all = self.model.mesh.supplies(cluster.id).iter().filter(|_| !cluster.is_complete());
+        for supply in all {
+            let namespace = supply.namespace.as_deref();
+            let place = namespace.map_or("in any namespace".to_owned(), |ns| format!("in {ns}"));
+            let what = match &supply.kinds {
+                Kinds::Any => "anything".to_owned(),
+                Kinds::Only(kinds) => {
+                    let first: Vec<&str> = kinds.iter().take(2).map(String::as_str).collect();
+                    let more = match kinds.len().saturating_sub(2) {
+                        0 => String::new(),
+                        n => format!(" and {n} other kinds"),
+                    };
+                    format!("{}{more}", first.join(", "))
+                }
+            };
+            let what = format!("{what} {place}, by {}", supply.what);
+            found.entry(what).or_default().push(self.place(supply.at));
+        }
+        found
     }
 
     fn files(&self, all: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -157,6 +185,7 @@ impl Shown<'_> {
                     "localities": places.map(|p| p.locality.to_string()).collect::<Vec<_>>(),
                     "complete": cluster.is_complete(),
                     "seen": mesh.seen_kinds(cluster.id),
+                    "supplies": self.supplies(cluster),
                     "contradictions": contradictions,
                 })
             })

@@ -16,6 +16,7 @@ use super::facts::{Facts, Origin};
 use super::kustomize::{Graph, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
+use super::supply::{Supply, is_unread, of_member, of_unread, told};
 use super::tree::{Tree, folder_of};
 use super::units::{Finder, Place};
 use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes};
@@ -79,7 +80,9 @@ fn owners(
             });
             Vec::new()
         } else {
-            claims.share()
+            let rest = claims.share();
+            claims.share_unread();
+            rest
         };
     } else {
         claims.by_configuration();
@@ -186,6 +189,7 @@ impl Assembly<'_, '_> {
             }
         }
         self.learn_values(&mut fleet);
+        self.note_supplies(&mut fleet, &ids, deliveries, targets);
         learn_networks(&mut fleet);
         meshes::group(
             &mut fleet.clusters,
@@ -208,9 +212,14 @@ impl Assembly<'_, '_> {
         let mut built = BTreeSet::new();
         for root in self.graph.roots(|node| own.contains(&node.file)) {
             built.extend(self.graph.files(root));
-            let (all, cut) = self.graph.build(self.tree, root);
+            let (made, cut) = self.graph.build(self.tree, root);
             fleet.missing.extend(cut.cloned());
-            for made in all {
+            let beside: BTreeSet<String> =
+                made.iter().filter_map(|m| namespace(&m.object)).collect();
+            for supply in self.graph.supplies(root) {
+                fleet.supplies.extend(supply.within(&beside).into_iter().map(|s| (id, s)));
+            }
+            for made in made {
                 fleet.members.push(self.member(id, made.object));
             }
         }
@@ -295,6 +304,33 @@ impl Assembly<'_, '_> {
         fleet.placed.sort_by_key(|p| p.file);
     }
 
+    /// What is brought to each cluster and not in the input.
+    fn note_supplies(
+        &self,
+        fleet: &mut Fleet,
+        ids: &BTreeMap<usize, ClusterId>,
+        deliveries: &[Delivery],
+        targets: &[Vec<usize>],
+    ) {
+        let of_members = fleet.members.iter().filter_map(|m| Some((m.cluster, of_member(m)?)));
+        let mut found: Vec<(ClusterId, Supply)> = of_members.collect();
+        for (delivery, targets) in deliveries.iter().zip(targets) {
+            let here = targets.iter().filter_map(|seed| ids.get(seed));
+            found.extend(here.filter_map(|id| Some((*id, delivery.unseen.clone()?))));
+        }
+        let taken = self.graph.taken();
+        for file in (0..self.tree.files.len()).filter(|file| is_unread(self.tree, *file)) {
+            let folder = folder_of(self.tree.name(file));
+            let is_applied = taken.contains(&file) || !self.graph.passes_over(folder);
+            let Some(supply) = of_unread(self.tree, file).filter(|_| is_applied) else { continue };
+            let seeds = self.owners[file].iter().flat_map(|(seeds, _)| seeds);
+            found.extend(seeds.filter_map(|seed| Some((*ids.get(seed)?, supply.clone()))));
+        }
+        fleet.supplies.extend(found);
+        fleet.supplies.sort();
+        fleet.supplies.dedup();
+    }
+
     /// Values files: those of the cluster alone, then those it shares, which are overridden.
     fn learn_values(&self, fleet: &mut Fleet) {
         let mut defaults: Vec<Facts> = vec![Facts::default(); fleet.clusters.len()];
@@ -353,6 +389,13 @@ fn learn_networks(fleet: &mut Fleet) {
             cluster.facts.learn_network(&network);
         }
     }
+}
+
+/// The namespace that a resource tells: its own, or the one it is.
+fn namespace(object: &Object) -> Option<String> {
+    let meta = &object.meta;
+    let is_one = matches!(object.view, View::Namespace(_));
+    if is_one { Some(meta.name.value.clone()) } else { told(meta.namespace.as_ref()) }
 }
 
 fn namespace_of(meta: &Meta, config: &Config) -> String {

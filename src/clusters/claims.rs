@@ -7,6 +7,7 @@ use super::delivery::{Delivery, Target};
 use super::kustomize::Graph;
 use super::roster::Seed;
 use super::signs::Signs;
+use super::supply::is_unread;
 use super::tree::{Tree, ancestors, folder_of, last_part, stem};
 use super::units::Place;
 use super::words::{core, environment};
@@ -193,6 +194,7 @@ impl<'c, 'i> Claims<'c, 'i> {
     pub fn targets(&self, delivery: &Delivery) -> Vec<usize> {
         let name = match &delivery.to {
             Target::Own => return self.seeds_of(delivery.from),
+            Target::Every => return (0..self.seeds.len()).collect(),
             Target::Named(name) | Target::Server(name) => name,
         };
         let all: Vec<usize> =
@@ -252,6 +254,19 @@ impl<'c, 'i> Claims<'c, 'i> {
         rest
     }
 
+    /// Gives what can't be read, and nobody claims, to all clusters nearby: it may be of any of them.
+    pub fn share_unread(&mut self) {
+        for (name, file) in self.tree.in_order() {
+            if self.of[file].is_none() && is_unread(self.tree, file) {
+                let near: Vec<usize> =
+                    self.nearby(folder_of(name)).into_iter().flatten().copied().collect();
+                for seed in near {
+                    self.claim(file, seed, Strength::Shared, Origin::Shared);
+                }
+            }
+        }
+    }
+
     /// Whether files hold so many resources twice that nobody can mean to apply all of them.
     fn are_alternatives(&self, files: &[usize]) -> bool {
         let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
@@ -281,7 +296,7 @@ pub(super) fn add_delivered(
     config: &Config,
 ) {
     let mut named: BTreeMap<&str, Vec<&Delivery>> = BTreeMap::new();
-    for delivery in deliveries {
+    for delivery in deliveries.iter().filter(|d| !d.is_lost) {
         if let Target::Named(name) | Target::Server(name) = &delivery.to {
             named.entry(name).or_default().push(delivery);
         }

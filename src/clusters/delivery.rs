@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::facts::{Facts, Origin};
 use super::signs::values_of;
+use super::supply::{self, Kinds, Supply};
 use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::{
     Application, ApplicationSet, Destination, FluxKustomization, KubeConfig, Source,
 };
-use crate::kinds::{Object, View, is_placeholder};
+use crate::kinds::{Meta, Object, View, is_placeholder};
 use crate::source::{Sources, Text};
 use crate::yaml::{self, Value};
 
@@ -23,6 +24,8 @@ pub(super) enum Target {
     Named(String),
     /// A cluster by its API server only.
     Server(String),
+    /// Any of the clusters: which, is told outside the input.
+    Every,
 }
 
 /// One thing that is brought to a cluster.
@@ -42,6 +45,10 @@ pub(super) struct Delivery {
     pub files: Vec<usize>,
     /// What values tell of the cluster.
     pub facts: Facts,
+    /// What it brings that is not in the input.
+    pub unseen: Option<Supply>,
+    /// Whether it is a folder that is not in the input, so that nothing more is known of its cluster.
+    pub is_lost: bool,
 }
 
 /// Everything that is brought anywhere.
@@ -50,7 +57,7 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
     for (_, file) in tree.in_order() {
         for object in &tree.files[file].objects {
             match &object.view {
-                View::FluxKustomization(r) => found.extend(flux(tree, file, &r.spec)),
+                View::FluxKustomization(r) => found.push(flux(tree, file, &r.meta, &r.spec)),
                 View::HelmRelease(r) if r.spec.kube_config.is_some() => {
                     let to = of_kube_config(r.spec.kube_config.as_ref());
                     let mut facts = facts_of([&r.spec.values]);
@@ -58,6 +65,9 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                         r.spec.chart.spec.chart.as_ref(),
                         r.spec.chart.spec.version.as_ref(),
                     );
+                    let chart = r.spec.chart.spec.chart.as_ref().map(|chart| chart.as_str());
+                    let target = r.spec.target_namespace.as_ref().or(r.meta.namespace.as_ref());
+                    let unseen = supply(&r.meta, supply::told(target), Kinds::of_chart(chart));
                     found.push(Delivery {
                         from: file,
                         to,
@@ -66,10 +76,12 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                         is_patched: false,
                         files: Vec::new(),
                         facts,
+                        unseen: Some(unseen),
+                        is_lost: false,
                     });
                 }
                 View::Application(r) => {
-                    let app = Rendered { tree, file, params: &Params::default() };
+                    let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
                     found.push(app.delivery(&r.spec, facts_of(values_of(&r.spec))));
                 }
                 View::ApplicationSet(r) => {
@@ -88,12 +100,29 @@ fn facts_of<'v>(values: impl IntoIterator<Item = &'v Values>) -> Facts {
     facts
 }
 
-fn flux(tree: &Tree<'_>, from: usize, spec: &FluxKustomization) -> Option<Delivery> {
-    let folder = resolve(tree, from, spec.path.as_ref()?)?;
-    let to = of_kube_config(spec.kube_config.as_ref());
-    let (files, facts) = (Vec::new(), Facts::default());
-    let is_patched = !spec.patches.is_empty();
-    Some(Delivery { from, to, folder: Some(folder), recursive: true, is_patched, files, facts })
+fn supply(meta: &Meta, namespace: Option<String>, kinds: Kinds) -> Supply {
+    Supply { namespace, kinds, what: supply::called(meta), at: meta.name.span }
+}
+
+fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> Delivery {
+    let path = spec.path.as_ref().map_or("", |path| path.as_str());
+    let folder = resolve(tree, from, path);
+    // `./` of the repository that is read.
+    let own = spec.source_ref.name.as_ref().is_none_or(|name| name.as_str() == "flux-system");
+    let is_root = path.trim_start_matches("./").trim_matches(['/', '.']).is_empty();
+    let is_lost = folder.is_none() && !(own && is_root);
+    let target = supply::told(spec.target_namespace.as_ref());
+    Delivery {
+        from,
+        to: of_kube_config(spec.kube_config.as_ref()),
+        folder,
+        recursive: true,
+        files: Vec::new(),
+        facts: Facts::default(),
+        is_patched: !spec.patches.is_empty(),
+        unseen: is_lost.then(|| supply(meta, target, Kinds::Any)),
+        is_lost,
+    }
 }
 
 /// `east` of a Secret called `east-kubeconfig`.
@@ -128,6 +157,7 @@ type Params = BTreeMap<String, String>;
 struct Rendered<'r, 'i> {
     tree: &'r Tree<'i>,
     file: usize,
+    meta: &'r Meta,
     params: &'r Params,
 }
 
@@ -146,6 +176,7 @@ impl Rendered<'_, '_> {
             |s: &&Source| resolve(self.tree, self.file, &self.text(s.path.as_ref())?);
         let folder = sources.iter().find_map(folder_of_source);
         let files = sources.iter().flat_map(|s| self.value_files(s, folder.as_deref())).collect();
+        let unseen = self.unseen(app, &sources);
         Delivery {
             from: self.file,
             to: self.target(&app.destination),
@@ -156,7 +187,34 @@ impl Rendered<'_, '_> {
             folder,
             files,
             facts,
+            unseen,
+            is_lost: false,
         }
+    }
+
+    /// What the sources bring that is not in the input: charts, and folders of other repositories.
+    fn unseen(&self, app: &Application, sources: &[&Source]) -> Option<Supply> {
+        let target = self.text(app.destination.namespace.as_ref());
+        for source in sources {
+            if let Some(chart) = &source.chart {
+                return Some(supply(self.meta, target, Kinds::of_chart(Some(chart))));
+            }
+            let Some(path) = &source.path else { continue };
+            let rendered = self.text(Some(path));
+            let is_root =
+                rendered.as_ref().is_some_and(|path| path.trim_matches(['.', '/']).is_empty());
+            let folder = rendered.and_then(|path| resolve(self.tree, self.file, &path));
+            let has_chart =
+                |folder: &String| self.tree.find(&format!("{folder}/Chart.yaml")).is_some();
+            if is_root || folder.as_ref().is_some_and(|folder| !has_chart(folder)) {
+                continue;
+            }
+            // What brings Applications beside itself may bring anything anywhere.
+            let own = self.meta.namespace.as_ref().map_or("argocd", |ns| ns.as_str());
+            let target = target.filter(|target| folder.is_some() || target != own);
+            return Some(supply(self.meta, target, Kinds::Any));
+        }
+        None
     }
 
     fn target(&self, destination: &Destination) -> Target {
@@ -225,7 +283,8 @@ fn application_set(
     let mut elements = elements(root);
     elements.extend(folders(tree, file, spec));
     let app = &spec.template.spec;
-    elements
+    let meta = &object.meta;
+    let mut found: Vec<Delivery> = elements
         .iter()
         .map(|params| {
             let mut facts = facts_of(values_of(app));
@@ -234,9 +293,33 @@ fn application_set(
                 facts.absorb(from_text(text, params));
             }
             facts.change(|text| render(text, params));
-            Rendered { tree, file, params }.delivery(app, facts)
+            Rendered { tree, file, meta, params }.delivery(app, facts)
         })
-        .collect()
+        .collect();
+    if root.at(&["spec", "generators"]).is_some_and(|list| list.items().any(asks_outside)) {
+        let blank = Rendered { tree, file, meta, params: &Params::default() };
+        let unseen = blank.delivery(app, Facts::default()).unseen;
+        found.extend(unseen.map(|unseen| Delivery {
+            from: file,
+            to: Target::Every,
+            folder: None,
+            recursive: false,
+            is_patched: false,
+            files: Vec::new(),
+            facts: Facts::default(),
+            unseen: Some(unseen),
+            is_lost: false,
+        }));
+    }
+    found
+}
+
+/// Whether a generator asks somebody else than the repository: Argo CD for its clusters, a forge.
+fn asks_outside(generator: Value<'_>) -> bool {
+    let inner = ["matrix", "merge"].map(|nested| generator.at(&[nested, "generators"]));
+    let is_nested = inner.iter().any(Option::is_some);
+    let known = generator.get("list").is_some() || generator.at(&["git", "directories"]).is_some();
+    inner.into_iter().flatten().flat_map(Value::items).any(asks_outside) || !is_nested && !known
 }
 
 /// Values as a text with parameters in it: it is YAML only when they are filled in, so all that it

@@ -1,19 +1,24 @@
 //! Kustomize: which files a kustomization takes in, and what its resources look like in the end.
 //!
-//! `resources`, `bases`, `components`, all sorts of patches, `namespace`, `namePrefix`, `nameSuffix` and
-//! `replicas` are followed. URLs, generators, labels, images and replacements are not.
+//! `resources`, `bases`, `components`, all sorts of patches, `namespace`, `namePrefix`, `nameSuffix`,
+//! labels and `replicas` are followed. Images are not; of URLs, charts and generators it is noted that
+//! they bring something, of replacements what they fill in.
 
+mod labels;
 mod patch;
+mod supply;
 mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::supply::Supply;
 use super::tree::{Tree, folder_of, join, last_part};
 use crate::kinds::delivery::Kustomization;
 use crate::kinds::{Object, Resource, View};
 use crate::source::Text;
 use crate::yaml::Document;
+use labels::Labels;
 
 /// Whether kustomize would read a file of this name as a kustomization.
 pub(super) fn is_kustomization(name: &str) -> bool {
@@ -36,6 +41,8 @@ pub(super) struct Node<'i> {
     pub components: Vec<usize>,
     /// Files with patches.
     pub patches: BTreeSet<usize>,
+    /// What it takes in or makes that is not in the input.
+    supplies: Vec<Supply>,
     spec: &'i Resource<Kustomization>,
     document: Option<&'i Document>,
 }
@@ -73,6 +80,8 @@ pub(super) struct Made<'i> {
     origin: &'i Object,
     /// Its text, as patched so far.
     document: Option<Arc<Document>>,
+    /// Labels that were put on it.
+    labels: Vec<Labels<'i>>,
 }
 
 impl<'i> Graph<'i> {
@@ -96,6 +105,7 @@ impl<'i> Graph<'i> {
                     nodes: Vec::new(),
                     components: Vec::new(),
                     patches: BTreeSet::new(),
+                    supplies: supply::made(spec),
                     spec,
                     document: tree.document(file, object),
                 });
@@ -110,21 +120,28 @@ impl<'i> Graph<'i> {
     fn connect(&mut self, tree: &Tree<'i>, at: usize) {
         let (folder, spec) = (self.nodes[at].folder, self.nodes[at].spec);
         for path in spec.resources.iter().chain(&spec.bases) {
-            let Some(target) = join(folder, path) else { continue };
+            let Some(target) = join(folder, path) else {
+                self.nodes[at].supplies.extend(supply::remote(path));
+                continue;
+            };
             if let Some(file) = tree.find(&target) {
                 self.nodes[at].files.push(file);
             } else if let Some(&node) = self.by_folder.get(target.as_str()) {
                 self.nodes[at].nodes.push(node);
             } else if !tree.has_folder(&target) {
                 self.missing.push(path.clone());
+                self.nodes[at].supplies.push(supply::missing(path));
             }
         }
         for path in &spec.components {
             let target = join(folder, path);
             match target.as_deref().map(|t| self.by_folder.get(t)) {
                 Some(Some(&node)) => self.nodes[at].components.push(node),
-                Some(None) => self.missing.push(path.clone()),
-                None => {}
+                Some(None) => {
+                    self.missing.push(path.clone());
+                    self.nodes[at].supplies.push(supply::missing(path));
+                }
+                None => self.nodes[at].supplies.extend(supply::remote(path)),
             }
         }
         let paths =
@@ -196,6 +213,28 @@ impl<'i> Graph<'i> {
         nodes.into_iter().flat_map(of).collect()
     }
 
+    /// What a kustomization and those it takes in bring that is not in the input. The namespace of the
+    /// outermost counts.
+    pub fn supplies(&self, root: usize) -> Vec<Supply> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut rest: Vec<(usize, Option<&str>)> = vec![(root, None)];
+        while let Some((at, above)) = rest.pop() {
+            let node = &self.nodes[at];
+            let own = node.spec.namespace.as_ref().filter(|ns| !ns.is_empty());
+            let namespace = above.or(own.map(|ns| ns.as_str()));
+            if !seen.insert((at, namespace)) {
+                continue;
+            }
+            found.extend(node.supplies.iter().cloned().map(|mut supply| {
+                supply.namespace = namespace.map(str::to_owned).or(supply.namespace);
+                supply
+            }));
+            rest.extend(node.nodes.iter().chain(&node.components).map(|&n| (n, namespace)));
+        }
+        found
+    }
+
     /// Files that some kustomization has as a patch and none as a resource.
     pub fn patch_files(&self) -> BTreeSet<usize> {
         let taken = self.taken();
@@ -262,6 +301,7 @@ impl<'i> Graph<'i> {
                 object: Arc::clone(object),
                 origin: object,
                 document: None,
+                labels: Vec::new(),
             }));
         }
         for &node in node.nodes.iter().chain(&node.components) {

@@ -4,7 +4,8 @@
 //! secret, the annotation `controlPlaneClusters` or another cluster's address joins two clusters
 //! whatever else is told. Clusters that were found together and of which something says that they are
 //! clusters are of one mesh if anything in them speaks of a mesh of several clusters, unless their
-//! environments or all their mesh IDs differ. What was only kept
+//! environments or all their mesh IDs differ. A name of a cluster alone says nothing: Istio's charts ask
+//! for one in a mesh of one cluster too. What was only kept
 //! apart because it can't live together is a mesh of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::roster::{Families, Seed};
 use super::{Cluster, Member, Role};
 use crate::kinds::View;
+use crate::source::Text;
 
 /// Gives each cluster the number of its mesh.
 pub(super) fn group(
@@ -54,7 +56,7 @@ fn by_place(
         groups.entry((seed.family, seed.environment)).or_default().push(i);
     }
     // A fleet of clusters with a mesh each is as common as one mesh of several clusters.
-    groups.retain(|_, group| group.iter().any(|&i| signs[i]));
+    groups.retain(|_, group| group.iter().any(|&i| signs[i]) || are_told_apart(clusters, group));
     for ((family, environment), group) in groups {
         let id = |i: usize| clusters[i].facts.mesh_id.first().map(|fact| fact.value.as_str());
         let told: BTreeSet<&str> = group.iter().filter_map(|&i| id(i)).collect();
@@ -69,16 +71,25 @@ fn by_place(
     }
 }
 
-/// Whether anything in a cluster only makes sense in a mesh of several clusters: a name, network or mesh ID
-/// of the control plane, a remote secret, a gateway between networks, rules that name clusters.
-fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
-    let told = |c: &Cluster| {
-        let facts = &c.facts;
-        [&facts.name, &facts.network, &facts.mesh_id, &facts.served_by]
-            .iter()
-            .any(|f| !f.is_empty())
+/// Whether control planes speak of a mesh and tell their clusters apart: a network or mesh ID is told, and
+/// the names or the networks differ. Copies of one cluster (blue and green, say) tell all alike.
+fn are_told_apart(clusters: &[Cluster], group: &[usize]) -> bool {
+    let told = |of: fn(&Cluster) -> Option<&Text>| -> BTreeSet<Option<&str>> {
+        group.iter().map(|&i| of(&clusters[i]).map(|text| text.as_str())).collect()
     };
-    let mut signs: Vec<bool> = clusters.iter().map(told).collect();
+    let networks = told(|c| c.facts.network.first().map(|fact| &fact.value));
+    let ids = told(|c| c.facts.mesh_id.first().map(|fact| &fact.value));
+    let names = told(Cluster::istio_name);
+    let speak = networks.iter().chain(&ids).any(Option::is_some);
+    let alike = names.len() == 1 && !names.contains(&None) && networks.len() == 1;
+    speak && !alike
+}
+
+/// Whether anything in a cluster only makes sense in a mesh of several clusters: a remote secret, a control
+/// plane elsewhere, a gateway between networks, rules that name clusters.
+fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
+    let served = |c: &Cluster| !c.facts.served_by.is_empty();
+    let mut signs: Vec<bool> = clusters.iter().map(served).collect();
     for member in members {
         let object = &member.object;
         let label = "topology.istio.io/cluster";

@@ -8,6 +8,7 @@ mod kustomize;
 mod meshes;
 mod roster;
 mod signs;
+mod supply;
 mod tree;
 mod units;
 mod words;
@@ -22,6 +23,7 @@ use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role};
+pub use supply::{Kinds, Supply};
 
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +150,8 @@ pub struct Fleet {
     pub patched: BTreeSet<FileId>,
     /// Paths in kustomizations that lead nowhere within the input.
     pub missing: Vec<Text>,
+    /// What brings objects to each cluster that are not in the input, ordered by cluster.
+    pub supplies: Vec<(ClusterId, Supply)>,
 }
 
 /// Kinds without a namespace, among those we look into.

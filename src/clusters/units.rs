@@ -81,6 +81,7 @@ impl<'f, 'i> Finder<'f, 'i> {
                     vec![unit(Place::Folder(path.clone()), last_part(path), &folder.path, is_told)];
             }
         }
+        part_environments(folder, &mut nested);
         let mut units: Vec<Unit> = nested.into_iter().flatten().collect();
         units.extend(self.files(folder, false));
         units
@@ -238,6 +239,36 @@ impl<'f, 'i> Finder<'f, 'i> {
             })
         };
         groups.into_values().filter(hold_the_same).collect()
+    }
+}
+
+/// An environment beside one that has clusters has its own, if only one, and never theirs.
+fn part_environments(folder: &Folder, nested: &mut [Vec<Unit>]) {
+    let name = |i: usize| last_part(&folder.folders[i].path);
+    let of_environments: Vec<&Unit> = (0..nested.len())
+        .filter(|&i| environment(name(i)).is_some())
+        .flat_map(|i| &nested[i])
+        .collect();
+    if of_environments.is_empty() {
+        return;
+    }
+    let names: BTreeSet<String> = of_environments.iter().map(|u| u.name.clone()).collect();
+    let bare = (0..nested.len()).filter(|&i| environment(name(i)).is_some());
+    let bare: Vec<usize> = bare.filter(|&i| nested[i].is_empty()).collect();
+    for i in bare {
+        let inner = &folder.folders[i];
+        let is_cluster = |f: &&Folder| {
+            let name = last_part(&f.path);
+            names.contains(name) || tells_a_cluster(name)
+        };
+        let within = inner.folders.iter().filter(is_cluster);
+        nested[i] = within
+            .map(|f| unit(Place::Folder(f.path.clone()), last_part(&f.path), &inner.path, true))
+            .collect();
+        if nested[i].is_empty() {
+            let path = inner.path.clone();
+            nested[i].push(unit(Place::Folder(path), name(i), &folder.path, true));
+        }
     }
 }
 

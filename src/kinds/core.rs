@@ -184,6 +184,12 @@ pub struct OpaqueSecret {
     pub secret_name: Option<Text>,
     /// External Secrets: the Secret it writes.
     pub target: OpaqueTarget,
+    /// Sealed Secrets: what the Secret is like.
+    pub template: OpaqueTemplate,
+    /// Sealed Secrets: its values by key, encrypted.
+    pub encrypted_data: Entries<Text>,
+    /// External Secrets: its keys, and where their values come from.
+    pub data: Vec<OpaqueKey>,
 }
 
 /// `target` of an ExternalSecret.
@@ -192,6 +198,34 @@ pub struct OpaqueSecret {
 pub struct OpaqueTarget {
     /// The Secret's name.
     pub name: Option<Text>,
+    /// What the Secret is like.
+    pub template: OpaqueTemplate,
+}
+
+/// `template` of a Secret that is made.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OpaqueTemplate {
+    /// Its labels and annotations.
+    pub metadata: OpaqueMetadata,
+}
+
+/// `metadata` of a Secret that is made.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OpaqueMetadata {
+    /// Labels.
+    pub labels: Entries<Text>,
+    /// Annotations.
+    pub annotations: Entries<Text>,
+}
+
+/// An entry of `data` of an ExternalSecret.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OpaqueKey {
+    /// The key in the Secret.
+    pub secret_key: Option<Text>,
 }
 
 impl std::fmt::Debug for Secret {

@@ -32,6 +32,74 @@ pub struct Kustomization {
     pub name_suffix: Option<Text>,
     /// Replica counts by workload name.
     pub replicas: Vec<Replicas>,
+    /// Labels for everything, and for what selects or makes pods where they say so.
+    pub labels: Vec<Labels>,
+    /// Labels for everything, for selectors and for pods: the old word.
+    pub common_labels: Entries<Text>,
+    /// Charts it renders.
+    pub helm_charts: Vec<RenderedChart>,
+    /// Charts it renders: the old word.
+    pub helm_chart_inflation_generator: Vec<RenderedChart>,
+    /// Files that describe generators of resources.
+    pub generators: Vec<Text>,
+    /// Secrets it makes.
+    pub secret_generator: Vec<Generated>,
+    /// `ConfigMaps` it makes.
+    pub config_map_generator: Vec<Generated>,
+    /// Fields it fills in from others.
+    pub replacements: Vec<Replacement>,
+}
+
+/// An entry of `labels`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Labels {
+    /// The labels.
+    pub pairs: Entries<Text>,
+    /// Whether selectors and pods get them too.
+    pub include_selectors: bool,
+    /// Whether pods get them too.
+    pub include_templates: bool,
+}
+
+/// A chart that a kustomization renders.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RenderedChart {
+    /// Its name.
+    pub name: Option<Text>,
+    /// Its name: the old word.
+    pub chart_name: Option<Text>,
+    /// Namespace of the release.
+    pub namespace: Option<Text>,
+}
+
+/// An entry of `secretGenerator` or `configMapGenerator`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Generated {
+    /// Name of what is made, before a hash is put after it.
+    pub name: Option<Text>,
+    /// Its namespace.
+    pub namespace: Option<Text>,
+}
+
+/// An entry of `replacements`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Replacement {
+    /// The file it stands in.
+    pub path: Option<Text>,
+    /// What is filled in.
+    pub targets: Vec<ReplacementTarget>,
+}
+
+/// Where a replacement fills in a value.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ReplacementTarget {
+    /// The resources.
+    pub select: PatchTarget,
 }
 
 /// A patch of a kustomization.
@@ -86,6 +154,8 @@ pub struct FluxKustomization {
     pub target_namespace: Option<Text>,
     /// What changes what the folder makes.
     pub patches: Vec<Anything>,
+    /// The repository in which the folder is.
+    pub source_ref: NamedRef,
 }
 
 /// A kubeconfig in a Secret.
@@ -93,13 +163,13 @@ pub struct FluxKustomization {
 #[serde(default, rename_all = "camelCase")]
 pub struct KubeConfig {
     /// The Secret.
-    pub secret_ref: SecretRef,
+    pub secret_ref: NamedRef,
 }
 
-/// A Secret by name.
+/// Something by name: a Secret, a repository.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct SecretRef {
+pub struct NamedRef {
     /// Its name.
     pub name: Option<Text>,
 }

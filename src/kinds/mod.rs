@@ -45,6 +45,10 @@ pub struct Meta {
     pub file: Option<FileId>,
     /// Paths of fields whose value could not be read: not absent, but unknown.
     pub unread: Vec<String>,
+    /// What kustomizations laid over the text, in turn: patches and labels, each where it stands.
+    pub layers: Vec<Span>,
+    /// Whether a kustomization fills in fields with values that are not followed.
+    pub is_filled_in: bool,
 }
 
 /// An entry of `metadata.ownerReferences`.
@@ -80,6 +84,12 @@ impl Meta {
     /// The API group; empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// Whether both are one text with the same laid over it, so that what is said of the one holds for
+    /// the other.
+    pub fn is_same_text(&self, other: &Self) -> bool {
+        self.span == other.span && self.layers == other.layers
     }
 
     /// Whether something is written in a field that could not be read: `spec.replicas: ${REPLICAS}`.
@@ -295,7 +305,7 @@ pub fn head(root: Value<'_>, file: Option<FileId>, mismatches: &mut Vec<Mismatch
         owners: m.owner_references.unwrap_or_default(),
         span: root.span(),
         file,
-        unread: Vec::new(),
+        ..Meta::default()
     })
 }
 

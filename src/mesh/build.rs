@@ -39,6 +39,10 @@ impl Mesh {
             texts: sources.files().map(|(_, f)| (f.base, Arc::clone(&f.text))).collect(),
             ..Self::default()
         };
+        mesh.supplies = vec![Vec::new(); mesh.clusters.len()];
+        for (cluster, supply) in fleet.supplies {
+            mesh.supplies[cluster.index()].push(supply);
+        }
         mesh.take_problems(files, sources);
         mesh.problems.faults = faults;
         let guessed =
@@ -148,17 +152,18 @@ impl Mesh {
 
 /// Texts of objects of which a cluster has more than one text.
 fn alternatives(members: &[Member]) -> BTreeSet<Span> {
-    let mut texts: BTreeMap<_, Vec<Span>> = BTreeMap::new();
+    let mut texts: BTreeMap<_, Vec<&Meta>> = BTreeMap::new();
     for member in members {
         let meta = &member.object.meta;
         let identity =
             (member.cluster, meta.group(), meta.kind.as_str(), &member.namespace, &meta.name.value);
         let known = texts.entry(identity).or_default();
-        if !meta.name.is_empty() && !known.contains(&meta.span) {
-            known.push(meta.span);
+        if !meta.name.is_empty() && !known.iter().any(|other| other.is_same_text(meta)) {
+            known.push(meta);
         }
     }
-    texts.into_values().filter(|spans| spans.len() > 1).flatten().collect()
+    let several = texts.into_values().filter(|texts| texts.len() > 1);
+    several.flatten().map(|meta| meta.span).collect()
 }
 
 /// Resources that stand twice in one file, in the same cluster and namespace: the second is applied over

@@ -1,14 +1,14 @@
 //! Istio objects of several primaries that should be alike and are not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::difference::{Comparison, Difference, Side};
-use super::{Mesh, fqdn};
+use super::{Mesh, fqdn, value};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::Meta;
-use crate::source::Span;
-use crate::yaml::{Subtree, Value};
+use crate::source::{Span, Text};
+use crate::yaml::{Entries, Subtree, Value};
 
 /// An object that a control plane reads from its own cluster only.
 #[derive(Clone, Debug)]
@@ -46,6 +46,36 @@ impl IstioObject {
             )
     }
 
+    /// Whether two `ServiceEntries` of one name speak of different services: each cluster's own database.
+    fn is_another_service(&self, other: &Self) -> bool {
+        let hosts = self.hosts();
+        self.meta.kind.as_str() == "ServiceEntry"
+            && !other.hosts().iter().any(|host| hosts.contains(host))
+    }
+
+    /// Whether it only tells of requests, as each cluster likes it, and leaves them as they are.
+    fn only_observes(&self) -> bool {
+        matches!(self.meta.kind.as_str(), "Telemetry")
+    }
+
+    /// Whether it is attached to Services or gateways, which waypoints hold, and not to workloads.
+    fn is_for_services(&self) -> bool {
+        let attached = |key: &str| self.spec().is_some_and(|spec| spec.get(key).is_some());
+        attached("targetRefs") || attached("targetRef")
+    }
+
+    /// The labels of the workloads it is for; none where it is for all.
+    fn selected(&self) -> Vec<(String, String)> {
+        let Some(spec) = self.spec() else { return Vec::new() };
+        let paths = [
+            ["selector", "matchLabels"],
+            ["workloadSelector", "labels"],
+            ["workloadSelector", "matchLabels"],
+        ];
+        let labels = paths.iter().filter_map(|path| spec.at(path)).flat_map(Value::entries);
+        labels.filter_map(|(k, v)| Some((k.text()?.into_owned(), v.text()?.into_owned()))).collect()
+    }
+
     /// The full names of the hosts it is for.
     fn hosts(&self) -> Vec<String> {
         let Some(spec) = self.spec() else { return Vec::new() };
@@ -78,6 +108,40 @@ pub enum Drift<'m> {
     },
 }
 
+/// Where one side lacks what the other's text, which is its own too, has, a patch took it away: there it
+/// stands.
+fn removed_by_patch(one: &IstioObject, other: &IstioObject, difference: &mut Difference<'_>) {
+    for (here, object) in [one, other].into_iter().enumerate() {
+        let there = difference.sides[1 - here];
+        let in_base = there.value.is_some() && object.meta.span.contains(there.at);
+        if let Some(patch) = object.meta.layers.last()
+            && difference.sides[here].value.is_none()
+            && in_base
+        {
+            difference.sides[here].at = *patch;
+        }
+    }
+}
+
+/// What is asked of each object that some primary lacks.
+struct Known<'m> {
+    /// Hosts that routes of a primary lead to.
+    routed: BTreeSet<(ClusterId, String)>,
+    /// Kinds of Istio's objects by primary and namespace.
+    kinds: BTreeSet<(ClusterId, &'m str, &'m str)>,
+}
+
+impl<'m> Known<'m> {
+    fn of(mesh: &'m Mesh) -> Self {
+        let routes = mesh.routes().into_iter();
+        let kind = |o: &'m IstioObject| (o.cluster, o.meta.kind.as_str(), o.namespace.as_str());
+        Self {
+            routed: routes.map(|route| (route.service.cluster, route.host)).collect(),
+            kinds: mesh.istio_objects.iter().map(kind).collect(),
+        }
+    }
+}
+
 type Identity<'m> = (&'m str, &'m str, &'m str, &'m str);
 
 impl Mesh {
@@ -94,11 +158,13 @@ impl Mesh {
     /// Objects that the primaries of a mesh do not have alike, each once.
     pub fn drifts(&self) -> Vec<Drift<'_>> {
         let mut found = Vec::new();
+        let known = Known::of(self);
         for primaries in self.primaries() {
             let mut objects: BTreeMap<Identity<'_>, Vec<&IstioObject>> = BTreeMap::new();
             let here = |o: &&IstioObject| primaries.iter().any(|p| p.id == o.cluster);
             for object in self.istio_objects.iter().filter(here) {
-                if object.namespace == self.cluster(object.cluster).facts.system_namespace() {
+                let system = self.cluster(object.cluster).facts.system_namespace();
+                if object.namespace == system || object.only_observes() {
                     continue;
                 }
                 let meta = &object.meta;
@@ -110,7 +176,9 @@ impl Mesh {
                 );
                 objects.entry(identity).or_default().push(object);
             }
-            found.extend(objects.into_values().filter_map(|same| self.drift(&primaries, &same)));
+            found.extend(
+                objects.into_values().filter_map(|same| self.drift(&primaries, &same, &known)),
+            );
         }
         found
     }
@@ -119,13 +187,17 @@ impl Mesh {
         &'m self,
         primaries: &[&'m Cluster],
         same: &[&'m IstioObject],
+        known: &Known<'m>,
     ) -> Option<Drift<'m>> {
         let first = *same.first()?;
         // Two texts of one object in one cluster are alternatives: nobody knows which one counts.
         if same.windows(2).any(|two| two[0].cluster == two[1].cluster) {
             return None;
         }
-        for other in same.iter().skip(1).filter(|o| o.meta.span != first.meta.span) {
+        for other in same.iter().skip(1).filter(|o| !o.meta.is_same_text(&first.meta)) {
+            if first.is_another_service(other) {
+                continue;
+            }
             let mut differences = self.differences(first, other);
             if !differences.is_empty() {
                 let more = differences.len() - 1;
@@ -145,7 +217,7 @@ impl Mesh {
             .iter()
             .filter(|c| !has(c))
             .copied()
-            .filter(|c| self.would_have(c, first))
+            .filter(|c| self.would_have(c, first, known))
             .collect();
         (!without.is_empty()).then_some(Drift::Missing { object: first, without })
     }
@@ -163,24 +235,55 @@ impl Mesh {
             names
         });
         let side = |object: &'m IstioObject| Side { value: object.spec(), at: object.named_at() };
-        Comparison::between(own).differences([side(one), side(other)])
+        let mut comparison = Comparison::between(own);
+        if one.meta.kind.as_str() == "ServiceEntry" {
+            // Where a service is reached is a matter of each cluster.
+            comparison.ignored = &["endpoints", "addresses"];
+        }
+        let mut found = comparison.differences([side(one), side(other)]);
+        for difference in &mut found {
+            removed_by_patch(one, other, difference);
+        }
+        found
     }
 
     /// Whether an object would be seen in a cluster if it were there, and matters there: others of its
-    /// kind and namespace are in the input, and some host it is for is known, or workloads could call it.
-    fn would_have(&self, cluster: &Cluster, object: &IstioObject) -> bool {
-        let kind = object.meta.kind.as_str();
-        let namespace = object.namespace.as_str();
-        let seen = cluster.is_complete()
-            || self.istio_objects.iter().any(|o| {
-                o.cluster == cluster.id && o.meta.kind.as_str() == kind && o.namespace == namespace
-            });
+    /// kind and namespace are in the input, and it is for something that the cluster has.
+    fn would_have(&self, cluster: &Cluster, object: &IstioObject, known: &Known<'_>) -> bool {
+        let (kind, namespace) = (object.meta.kind.as_str(), object.namespace.as_str());
+        let has_others = known.kinds.contains(&(cluster.id, kind, namespace));
+        let seen =
+            cluster.is_complete() || has_others && !self.may_have_more(cluster.id, kind, namespace);
+        seen && self.matters(cluster, object, known)
+    }
+
+    /// Whether an object is for something that a primary's proxies have: hosts that are defined there or
+    /// routed to, workloads it selects, or any workload of its namespace.
+    fn matters(&self, primary: &Cluster, object: &IstioObject, known: &Known<'_>) -> bool {
         let hosts = object.hosts();
-        let defined = |host: &String| {
-            self.host(host).is_some_and(|h| h.services().any(|s| s.cluster == cluster.id))
+        if hosts.iter().any(|host| known.routed.contains(&(primary.id, host.clone()))) {
+            return true;
+        }
+        if object.meta.kind.as_str() == "ServiceEntry" {
+            return false;
+        }
+        let labels = object.selected();
+        let fits = |carried: &Entries<Text>| {
+            labels.iter().all(|(key, want)| value(carried.get(key)) == Some(want.as_str()))
         };
-        let serves = hosts.iter().any(defined);
-        let calls = self.workloads_in(cluster.id, namespace).next().is_some();
-        seen && (serves || calls)
+        let runs = || {
+            let clusters = self.client_clusters(primary.id).into_iter();
+            let mut workloads = clusters.flat_map(|c| self.workloads_in(c.id, &object.namespace));
+            workloads.any(|w| fits(&w.template.metadata.labels))
+        };
+        let serves = |host: &String| match self.host(host) {
+            Some(known) => known.services().any(|s| s.cluster == primary.id),
+            None => runs(),
+        };
+        if hosts.is_empty() {
+            !object.is_for_services() && runs()
+        } else {
+            hosts.iter().any(serves)
+        }
     }
 }

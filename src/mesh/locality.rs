@@ -143,6 +143,17 @@ impl Mesh {
         self.places.get(cluster.index()).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether all clusters of a mesh that can be in a locality are in the input: no remote secret leads
+    /// elsewhere, and one of them has nodes there, or the configuration or remote secrets tell which
+    /// clusters there are. Otherwise a locality that no known cluster has may be another's.
+    pub fn knows_locality(&self, pattern: &LocalityPattern, of: ClusterId) -> bool {
+        let mut places = self.peers(of).flat_map(|c| self.places(c.id));
+        self.clusters_elsewhere(of).next().is_none()
+            && (self.configured
+                || self.has_remote_secrets(of)
+                || places.any(|p| pattern.matches(&p.locality)))
+    }
+
     /// The zones of a cluster, without subzones; empty where nothing tells.
     pub fn zones(&self, cluster: ClusterId) -> Vec<Locality> {
         let mut zones: Vec<_> =

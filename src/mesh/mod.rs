@@ -8,6 +8,7 @@ mod graph;
 mod host;
 mod locality;
 mod lookup;
+mod names;
 mod network;
 mod policy;
 mod route;
@@ -21,7 +22,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::api::Fault;
-use crate::clusters::{Cluster, ClusterId, Role};
+use crate::clusters::{Cluster, ClusterId, Role, Supply};
 use crate::config::Options;
 use crate::kinds::{Meta, Resource, core, machines, networking, security, workloads};
 use crate::source::{FileId, Span, Text};
@@ -80,9 +81,9 @@ impl<S> In<S> {
         self.resource.meta.namespace.is_some() || self.namespace != "default"
     }
 
-    /// Whether two members are the same text.
+    /// Whether two members are the same text with the same laid over it.
     pub fn is_same_text(&self, other: &Self) -> bool {
-        self.resource.meta.span == other.resource.meta.span
+        self.resource.meta.is_same_text(&other.resource.meta)
     }
 }
 
@@ -243,6 +244,8 @@ pub struct Mesh {
     /// Clusters with workloads, by the cluster whose Istio objects their proxies get.
     readers: BTreeMap<ClusterId, Vec<ClusterId>>,
     seen: BTreeSet<(ClusterId, &'static str, String)>,
+    /// What brings objects that are not in the input, by cluster.
+    supplies: Vec<Vec<Supply>>,
     assumed: BTreeSet<FileId>,
     alternatives: BTreeSet<Span>,
     configured: bool,
@@ -297,41 +300,6 @@ impl Mesh {
         meshes.into_values().collect()
     }
 
-    /// The cluster that a label value or the like names, seen from a cluster of the same mesh.
-    ///
-    /// `Absent` when all clusters of the mesh are known: from the configuration, or because at least
-    /// two of them are in the input and each has a name.
-    pub fn cluster_called(&self, name: &str, from: ClusterId) -> Lookup<&Cluster> {
-        if let Some(found) = self.peers(from).find(|c| c.is_called(name)) {
-            return Lookup::Found(found);
-        }
-        if crate::kinds::is_placeholder(name) || !(self.configured || self.peers(from).count() > 1)
-        {
-            return Lookup::Unseen;
-        }
-        Lookup::absent(
-            name,
-            self.peers(from).map(|c| c.istio_name().map_or(c.name.as_str(), |n| n.as_str())),
-        )
-    }
-
-    /// The network that a label value names, seen from a cluster of the same mesh: its clusters.
-    ///
-    /// `Absent` when each cluster of the mesh tells its network.
-    pub fn network_called(&self, name: &str, from: ClusterId) -> Lookup<&Cluster> {
-        let network = |c: &Cluster| c.network().map(|n| n.value.clone());
-        if let Some(found) = self.peers(from).find(|c| network(c).as_deref() == Some(name)) {
-            return Lookup::Found(found);
-        }
-        let known: Option<Vec<String>> = self.peers(from).map(network).collect();
-        match known {
-            Some(known) if !crate::kinds::is_placeholder(name) => {
-                Lookup::absent(name, known.iter().map(String::as_str))
-            }
-            _ => Lookup::Unseen,
-        }
-    }
-
     /// The cluster whose Istio objects the proxies of a cluster get: its own for a primary, that of
     /// its control plane for a remote. Source: `pilot/pkg/bootstrap/configcontroller.go`.
     pub fn config_cluster(&self, id: ClusterId) -> Lookup<ClusterId> {
@@ -363,25 +331,42 @@ impl Mesh {
         told.map_or(facts.system_namespace(), |ns| ns.as_str())
     }
 
-    /// Whether nobody can tell that an object is really in its cluster: several clusters are there and
-    /// nothing says whose its file is, or the cluster has several texts for it, of which only one can
-    /// be applied at a time, or what delivers it patches it on its way. No rule may build on it that something is missing.
+    /// Whether nobody can tell that an object is really so in its cluster: several clusters are there and
+    /// nothing says whose its file is, the cluster has several texts for it, of which only one can be
+    /// applied at a time, what delivers it patches it on its way, or something fills in values that are not followed. No rule may build on it
+    /// that something is missing.
     pub fn is_assumed(&self, meta: &Meta) -> bool {
-        meta.file.is_some_and(|file| self.assumed.contains(&file))
+        meta.is_filled_in
+            || meta.file.is_some_and(|file| self.assumed.contains(&file))
             || self.alternatives.contains(&meta.span)
     }
 
-    /// Whether some object of a kind is in the input for a cluster and namespace, so that others of
-    /// that kind would be there too.
+    /// Whether all objects of a kind that a cluster has in a namespace are in the input: the configuration
+    /// says so, or some other is there and nothing is known that may bring more.
     pub fn has_seen(&self, cluster: ClusterId, kind: &'static str, namespace: &str) -> bool {
         self.cluster(cluster).is_complete()
             || self.seen.contains(&(cluster, kind, namespace.to_owned()))
+                && !self.may_have_more(cluster, kind, namespace)
     }
 
-    /// The kinds of which some object of a cluster is in the input, with their namespaces.
+    /// Whether something may bring further objects of a kind to a cluster and namespace, of which the
+    /// input shows nothing: a chart, a remote base, a template, a broken document. For a `Namespace`, the
+    /// namespace is its name.
+    pub fn may_have_more(&self, cluster: ClusterId, kind: &str, namespace: &str) -> bool {
+        !self.cluster(cluster).is_complete()
+            && self.supplies(cluster).iter().any(|supply| supply.may_bring(kind, namespace))
+    }
+
+    /// What brings objects to a cluster that are not in the input.
+    pub fn supplies(&self, cluster: ClusterId) -> &[Supply] {
+        self.supplies.get(cluster.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The kinds of which all objects of a cluster are in the input, with their namespaces.
     pub fn seen_kinds(&self, cluster: ClusterId) -> BTreeMap<&'static str, Vec<&str>> {
         let mut kinds: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
-        for (_, kind, namespace) in self.seen.iter().filter(|(c, ..)| *c == cluster) {
+        let here = self.seen.iter().filter(|(c, ..)| *c == cluster);
+        for (_, kind, namespace) in here.filter(|(_, kind, ns)| self.has_seen(cluster, kind, ns)) {
             kinds.entry(kind).or_default().push(namespace);
         }
         kinds
@@ -417,7 +402,7 @@ impl Mesh {
         self.options.get(rule)?.get(name).map(String::as_str)
     }
 
-    /// Whether something in the input makes a Secret of that name in the cluster.
+    /// Whether something in the input makes, or may make, a Secret of that name in the cluster.
     pub fn has_opaque_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
         let made = |s: &In<core::OpaqueSecret>| {
             let told = s.secret_name.as_ref().or(s.target.name.as_ref());
@@ -425,6 +410,7 @@ impl Mesh {
         };
         let near = |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
         self.opaque_secrets.iter().filter(near).any(made)
+            || self.may_have_more(cluster, "Secret", namespace)
     }
 
     /// The namespace object of that name in a cluster.
@@ -433,7 +419,11 @@ impl Mesh {
         if let Some(found) = self.namespaces.iter().filter(of).find(|ns| ns.name() == name) {
             return Lookup::Found(found);
         }
-        if !self.has_seen(cluster, "Namespace", "") {
+        // A Service in it, or what is brought to it, shows that it is there.
+        if self.seen.contains(&(cluster, "Service", name.to_owned()))
+            || !self.has_seen(cluster, "Namespace", "")
+            || self.may_have_more(cluster, "Namespace", name)
+        {
             return Lookup::Unseen;
         }
         Lookup::absent(name, self.namespaces.iter().filter(of).map(In::name))

@@ -149,6 +149,25 @@ impl Mesh {
         told.or_else(|| host.split_once(".svc.")?.0.split_once('.').map(|(_, namespace)| namespace))
     }
 
+    /// Whether any DestinationRule that can apply to a client for a route's host would be in the input:
+    /// others of the VirtualService's namespace and of the host's are, and nothing may bring more to
+    /// these, to the client's or to the root namespace.
+    pub fn would_show_rules(
+        &self,
+        client: Client<'_>,
+        host_namespace: Option<&str>,
+        route: &Route<'_>,
+    ) -> bool {
+        let plane = route.service.cluster;
+        let kind = "DestinationRule";
+        let seen = |namespace: &str| self.has_seen(plane, kind, namespace);
+        let open = |namespace: &str| self.may_have_more(plane, kind, namespace);
+        seen(&route.service.namespace)
+            && host_namespace.is_some_and(seen)
+            && !open(client.namespace)
+            && !open(self.root_namespace(plane))
+    }
+
     /// The clusters whose sidecars read the Istio objects of a control plane, and that have workloads.
     pub fn client_clusters(&self, control_plane: ClusterId) -> Vec<&crate::clusters::Cluster> {
         let readers = self.readers.get(&control_plane).into_iter().flatten();

@@ -76,12 +76,19 @@ impl<'m> Host<'m> {
         super::short(self.name)
     }
 
+    /// Whether there may be workloads behind it of which the input shows nothing.
+    pub fn may_have_more_backends(self, of: ClusterId) -> bool {
+        self.services_of_mesh(of)
+            .any(|s| self.mesh.may_have_more(s.cluster, "Deployment", &s.namespace))
+    }
+
     /// The workloads behind it in all clusters of one mesh.
     pub fn backends_of_mesh(self, of: ClusterId) -> Vec<&'m In<Workload>> {
         let mut found: Vec<_> =
             self.services_of_mesh(of).flat_map(|s| self.mesh.backends(s)).collect();
-        found.sort_by_key(|w| (w.cluster, w.meta.span));
-        found.dedup_by_key(|w| (w.cluster, w.meta.span));
+        // One base may be several workloads of a cluster, under several names.
+        found.sort_by_key(|w| (w.cluster, w.meta.span, w.name()));
+        found.dedup_by_key(|w| (w.cluster, w.meta.span, w.name()));
         found
     }
 }

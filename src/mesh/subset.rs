@@ -54,7 +54,7 @@ impl<'m> Subset<'m> {
     pub fn may_select(self, mesh: &Mesh, workload: &In<Workload>) -> bool {
         let pod = &workload.template.metadata.labels;
         self.subset.labels.iter().all(|(key, want)| match key.as_str() {
-            CLUSTER_LABEL => mesh.cluster(workload.cluster).is_called(want),
+            CLUSTER_LABEL => mesh.may_be_called(mesh.cluster(workload.cluster), want),
             NETWORK_LABEL => {
                 let network = mesh.cluster(workload.cluster).network();
                 network.is_none_or(|network| network.as_str() == want.as_str())

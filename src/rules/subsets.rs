@@ -106,7 +106,7 @@ fn plural(n: usize, word: &str) -> String {
 }
 
 fn unknown_cluster_in_subset(mesh: &Mesh, found: &mut Findings) {
-    for subset in mesh.subsets() {
+    for subset in mesh.subsets().filter(|s| !s.rule.meta.is_filled_in) {
         let lookups: [(&str, &str, fn(&Mesh, &str, ClusterId) -> bool); 2] = [
             (CLUSTER_LABEL, "cluster", |m, name, from| m.cluster_called(name, from).is_absent()),
             (NETWORK_LABEL, "network", |m, name, from| m.network_called(name, from).is_absent()),
@@ -180,7 +180,7 @@ fn without_subset(
 ) {
     for id in mesh.clusters_with_backends(host, first.rule.cluster) {
         let cluster = mesh.cluster(id);
-        if named.iter().any(|name| cluster.is_called(name)) {
+        if named.iter().any(|name| mesh.may_be_called(cluster, name)) {
             continue;
         }
         let at = first.rule.host.as_ref().map_or(first.name.span, |h| h.span);
@@ -255,13 +255,18 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
     let mut looked_at = BTreeSet::new();
     for subset in mesh.subsets().filter(|s| s.pod_labels().next().is_some()) {
         // One text in many clusters of a mesh is one question.
-        if !looked_at.insert((mesh.cluster(subset.rule.cluster).mesh, subset.name.span)) {
+        let labels: Vec<(&str, &str)> =
+            subset.subset.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let question = (subset.name.span, subset.host(), labels);
+        if !looked_at.insert((mesh.cluster(subset.rule.cluster).mesh, question)) {
             continue;
         }
         let Some(host) = subset.host().as_deref().and_then(|h| mesh.host(h)) else { continue };
-        let unsure = host.entries().next().is_some() || mesh.is_assumed(&subset.rule.meta);
-        // A cluster that does not exist is said elsewhere.
-        let nowhere = |c: &Text| mesh.cluster_called(c, subset.rule.cluster).is_absent();
+        let unsure = host.entries().next().is_some()
+            || mesh.is_assumed(&subset.rule.meta)
+            || host.may_have_more_backends(subset.rule.cluster);
+        // A cluster that does not exist is said elsewhere; one that is not in the input has its own.
+        let nowhere = |c: &Text| mesh.cluster_called(c, subset.rule.cluster).found().is_none();
         if unsure || subset.cluster_label().is_some_and(nowhere) || has_endpoint(mesh, subset, host)
         {
             continue;
@@ -354,7 +359,8 @@ fn routed_version_subsets(
             let mut has: Vec<ClusterId> =
                 subset.backends(mesh, host).iter().map(|w| w.cluster).collect();
             has.dedup();
-            if all.len() > 1 && !has.is_empty() && has.len() < all.len() {
+            let open = host.may_have_more_backends(route.service.cluster);
+            if all.len() > 1 && !has.is_empty() && has.len() < all.len() && !open {
                 found.push((subset, host, has, all));
             }
         }

@@ -95,7 +95,7 @@ fn is_named(patch: Value<'_>, meta: &Meta) -> bool {
         && namespace.is_none_or(|ns| meta.namespace.as_ref().is_none_or(|own| *ns == *own.value))
 }
 
-fn matches(target: &PatchTarget, meta: &Meta) -> bool {
+pub(super) fn matches(target: &PatchTarget, meta: &Meta) -> bool {
     let namespace = meta.namespace.as_ref().map_or("", |ns| ns.as_str());
     let version = meta.api_version.rsplit('/').next().unwrap_or_default();
     let told = [
@@ -157,6 +157,9 @@ fn change(tree: &Tree<'_>, patch: &Document, made: &mut Made<'_>) -> bool {
     let (written, now) = (was.meta, Arc::clone(&made.object.meta));
     object.change_meta(|meta| {
         meta.span = now.span;
+        meta.is_filled_in = now.is_filled_in;
+        meta.layers.clone_from(&now.layers);
+        meta.layers.push(patch.root().span());
         if meta.name == written.name {
             meta.name.clone_from(&now.name);
         }
@@ -169,6 +172,9 @@ fn change(tree: &Tree<'_>, patch: &Document, made: &mut Made<'_>) -> bool {
         && old.replicas.as_ref().map(|r| r.span) == new.replicas.as_ref().map(|r| r.span)
     {
         Arc::make_mut(new).spec.replicas = now.replicas;
+    }
+    for labels in &made.labels {
+        labels.put_on(&mut object);
     }
     made.object = Arc::new(object);
     made.document = Some(Arc::new(after));

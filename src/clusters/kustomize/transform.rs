@@ -1,12 +1,13 @@
-//! What a kustomization does to its resources, in kustomize's order: patches, namespace, names, replicas.
+//! What a kustomization does to its resources, in kustomize's order: patches, namespace, names, labels,
+//! replicas, replacements.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Made, Node, patch};
+use super::{Made, Node, labels, patch};
 use crate::clusters::is_cluster_scoped;
 use crate::clusters::tree::Tree;
-use crate::kinds::delivery::Replicas;
+use crate::kinds::delivery::{Replacement, Replicas};
 use crate::kinds::workloads::TargetRef;
 use crate::kinds::{Object, View};
 use crate::source::Text;
@@ -23,11 +24,35 @@ pub(super) fn apply<'i>(tree: &Tree<'i>, node: &Node<'i>, made: &mut Vec<Made<'i
     if !prefix.is_empty() || !suffix.is_empty() {
         rename(made, prefix, suffix);
     }
+    for labels in labels::of(spec) {
+        for made in &mut *made {
+            change(made, |object| labels.put_on(object));
+            made.labels.push(labels);
+        }
+    }
     for patch in patch::json(tree, node) {
         patch.apply(tree, made);
     }
     for replicas in &spec.replicas {
         set_replicas(made, replicas);
+    }
+    for replacement in &spec.replacements {
+        fill_in(made, replacement);
+    }
+}
+
+/// Where a replacement puts its values is not followed, only into which resources.
+fn fill_in(made: &mut [Made<'_>], replacement: &Replacement) {
+    let unknown = replacement.path.is_some();
+    for made in made {
+        let metas = [&made.object.meta, &made.origin.meta];
+        let targets = replacement.targets.iter();
+        let is_target = targets
+            .map(|target| &target.select)
+            .any(|select| metas.iter().any(|meta| patch::matches(select, meta)));
+        if unknown || is_target {
+            change(made, |object| object.change_meta(|meta| meta.is_filled_in = true));
+        }
     }
 }
 

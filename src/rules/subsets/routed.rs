@@ -83,7 +83,12 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
             service.http.iter().filter_map(HttpRoute::guards).flatten().collect();
         let Some(guard) = guards.first() else { continue };
         let clients = mesh.client_clusters(service.cluster);
-        let routed = |c: &Cluster| service.http.iter().any(|r| r.is_for(c) && r.is_catch_all());
+        // A cluster whose name nobody tells may be the one that a rule is for.
+        let means = |c: &Cluster, name: &str| mesh.may_be_called(c, name);
+        let routed = |c: &Cluster| {
+            let any = |r: &HttpRoute| r.guards().is_none_or(|all| all.iter().any(|g| means(c, g)));
+            service.http.iter().any(|r| any(r) && r.is_catch_all())
+        };
         let left: Vec<&Cluster> = clients.iter().copied().filter(|c| !routed(c)).collect();
         // Where no cluster has a rule for every request, the VirtualService means to be partial.
         if left.is_empty()
@@ -156,10 +161,11 @@ pub(super) fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
                 let name = d.subset.as_ref();
                 let all = mesh.subsets_of(&route.host, route.service.cluster);
                 all.iter().any(|s| {
-                    Some(s.name) == name && s.cluster_label().is_none_or(|c| from.is_called(c))
+                    Some(s.name) == name
+                        && s.cluster_label().is_none_or(|c| mesh.may_be_called(from, c))
                 })
             });
-            if stays || from.is_called(to) || !with_backends.contains(&from.id) {
+            if stays || mesh.may_be_called(from, to) || !with_backends.contains(&from.id) {
                 continue;
             }
             found
@@ -195,7 +201,7 @@ pub(super) fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings
         let clients: Vec<&Cluster> = mesh
             .client_clusters(control_plane)
             .into_iter()
-            .filter(|c| !c.is_called(to))
+            .filter(|c| !mesh.may_be_called(c, to))
             .filter(|c| guards.as_ref().is_none_or(|g| g.iter().any(|g| c.is_called(g))))
             .collect();
         if clients.is_empty() {
@@ -286,14 +292,14 @@ struct Without<'m> {
 fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option<Without<'m>> {
     let control_plane = route.service.cluster;
     let host_namespace = mesh.namespace_of_host(&route.host);
-    let complete = mesh.has_seen(control_plane, "DestinationRule", &route.service.namespace);
     let all = mesh.subsets_of(&route.host, control_plane);
     let elsewhere = all.iter().any(|s| s.name == name);
     let mut without = Without::default();
     let mut look_at = |client: &Client<'m>, choice: Choice<'m>, workload: Option<&'m str>| {
         let defined = choice.rule.as_ref().is_some_and(|rule| rule.subset(name).is_some());
         // Without any rule in sight, the rule may stand outside the input.
-        let unsure = choice.rule.is_none() && !complete || choice.order_decides && elsewhere;
+        let complete = || mesh.would_show_rules(*client, host_namespace, route);
+        let unsure = choice.rule.is_none() && !complete() || choice.order_decides && elsewhere;
         let assumed = choice.rule.iter().flat_map(|r| &r.parts).any(|r| mesh.is_assumed(&r.meta));
         if defined || unsure || assumed {
             return;
@@ -352,7 +358,7 @@ pub(super) fn destination_subset_missing_across_clusters(mesh: &Mesh, found: &mu
         for &(id, gateway_plane) in lacking.iter() {
             let there = mesh.cluster(id);
             let (Some(from), Some(to)) = (here.network(), there.network()) else { continue };
-            let seen = mesh.has_seen(gateway_plane, "DestinationRule", &route.service.namespace);
+            let seen = mesh.has_seen(gateway_plane, "DestinationRule", &defined.rule.namespace);
             let reaches = defined.cluster_label().is_none_or(|c| there.is_called(c));
             if from == to
                 || !seen

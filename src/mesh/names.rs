@@ -1,0 +1,109 @@
+//! What clusters and networks are called, and whether a name is one of theirs.
+
+use super::{Lookup, Mesh};
+use crate::clusters::{Cluster, ClusterId};
+use crate::kinds::is_placeholder;
+use crate::source::Text;
+use crate::yaml::Entries;
+
+/// What says which cluster a remote secret leads to.
+const CLUSTER_ANNOTATION: &str = "networking.istio.io/cluster";
+
+fn is_remote(labels: &Entries<Text>) -> bool {
+    labels.get("istio/multiCluster").is_some_and(|label| label.as_str() == "true")
+}
+
+impl Mesh {
+    /// The cluster that a label value or the like names, seen from a cluster of the same mesh.
+    ///
+    /// `Absent` when all clusters of the mesh are known by name: from the configuration, or because at
+    /// least two of them are in the input and each tells its name. A cluster to which a remote secret
+    /// leads is there, if not in the input.
+    pub fn cluster_called(&self, name: &str, from: ClusterId) -> Lookup<&Cluster> {
+        if let Some(found) = self.peers(from).find(|c| c.is_called(name)) {
+            return Lookup::Found(found);
+        }
+        let known = self.configured
+            || self.peers(from).count() > 1 && self.peers(from).all(|c| self.knows_name(c));
+        if is_placeholder(name) || !known || self.is_elsewhere(name, from) {
+            return Lookup::Unseen;
+        }
+        Lookup::absent(
+            name,
+            self.peers(from).map(|c| c.istio_name().map_or(c.name.as_str(), |n| n.as_str())),
+        )
+    }
+
+    /// Whether it is known what Istio calls a cluster: from the configuration or its control plane, and
+    /// not just from a folder.
+    pub fn knows_name(&self, cluster: &Cluster) -> bool {
+        self.configured || cluster.istio_name().is_some_and(|name| !is_placeholder(name))
+    }
+
+    /// Whether a name is a cluster's, or may be: nobody tells its name, and no other has this one.
+    pub fn may_be_called(&self, cluster: &Cluster, name: &str) -> bool {
+        cluster.is_called(name)
+            || !self.knows_name(cluster) && !self.peers(cluster.id).any(|c| c.is_called(name))
+    }
+
+    /// Whether a remote secret or a network of the mesh speaks of a cluster that is not in the input.
+    fn is_elsewhere(&self, name: &str, from: ClusterId) -> bool {
+        self.clusters_elsewhere(from).any(|known| known == name)
+    }
+
+    /// The names of clusters of a mesh that are not in the input, as remote secrets and networks tell.
+    pub fn clusters_elsewhere(&self, of: ClusterId) -> impl Iterator<Item = &str> {
+        let networks = self.peers(of).flat_map(|c| &c.facts.networks);
+        let of_networks = networks.map(|(_, name)| name.as_str());
+        let is_known = move |name: &&str| self.peers(of).any(|c| self.may_be_called(c, name));
+        let all = self.remote_names(of).chain(of_networks);
+        all.filter(move |name| !is_known(name) && !is_placeholder(name))
+    }
+
+    /// Whether some cluster of a mesh has a remote secret in the input, or what makes one.
+    pub(super) fn has_remote_secrets(&self, of: ClusterId) -> bool {
+        self.remote_names(of).next().is_some()
+    }
+
+    /// The names of clusters to which remote secrets of a mesh lead.
+    fn remote_names(&self, of: ClusterId) -> impl Iterator<Item = &str> {
+        let plain = self.secrets.iter().filter(move |s| self.same_mesh(s.cluster, of));
+        let plain = plain.filter(|s| is_remote(&s.meta.labels)).flat_map(|s| {
+            let keys = s.data.iter().chain(s.string_data.iter()).map(|(key, _)| key);
+            keys.chain(s.meta.annotation(CLUSTER_ANNOTATION))
+        });
+        let made = self.opaque_secrets.iter().filter(move |s| self.same_mesh(s.cluster, of));
+        let made = made.flat_map(|s| {
+            let templates = [&s.template.metadata, &s.target.template.metadata];
+            let remote =
+                is_remote(&s.meta.labels) || templates.iter().any(|t| is_remote(&t.labels));
+            let keys = s.encrypted_data.iter().map(|(key, _)| key);
+            let keys = keys.chain(s.data.iter().filter_map(|entry| entry.secret_key.as_ref()));
+            let told = templates.into_iter().filter_map(|t| t.annotations.get(CLUSTER_ANNOTATION));
+            keys.chain(told).filter(move |_| remote)
+        });
+        plain.chain(made).map(|name| name.as_str())
+    }
+
+    /// The network that a label value names, seen from a cluster of the same mesh: its clusters.
+    ///
+    /// `Absent` when each cluster of the mesh is in the input and tells its network.
+    pub fn network_called(&self, name: &str, from: ClusterId) -> Lookup<&Cluster> {
+        let network = |c: &Cluster| c.network().map(|n| n.value.clone());
+        if let Some(found) = self.peers(from).find(|c| network(c).as_deref() == Some(name)) {
+            return Lookup::Found(found);
+        }
+        let known: Option<Vec<String>> = self.peers(from).map(network).collect();
+        let open = |name: &str| is_placeholder(name);
+        match known {
+            Some(known)
+                if !open(name)
+                    && !known.iter().any(|name| open(name))
+                    && self.clusters_elsewhere(from).next().is_none() =>
+            {
+                Lookup::absent(name, known.iter().map(String::as_str))
+            }
+            _ => Lookup::Unseen,
+        }
+    }
+}

@@ -325,7 +325,7 @@ fn a_line_break_in_a_name_ends_no_line() {
     assert!(report.findings.len() > 2, "{report:#?}");
     let concise = text(Format::Concise, &sources, &report);
     assert_eq!(concise.lines().count(), report.findings.len() + 1, "{concise}");
-    assert!(concise.lines().all(|line| line.contains("[") || line.contains(" resources ")));
+    assert!(concise.lines().all(|line| line.contains('[') || line.contains(" resources ")));
     let human = text(Format::Human, &sources, &report);
     assert!(
         !human.lines().any(|line| line.starts_with("y.yaml") || line.starts_with("b.yaml")),

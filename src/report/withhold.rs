@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_is_hidden_is_withheld_and_the_rest_keeps_its_place() {
         assert_eq!(shown("  password: hunter2", &[(10, 19)]), "  password: (value withheld)");
-        assert_eq!(shown("{a: hunter2, b: hunter3}", &[(2, 13), (14, 24)]).find("b"), Some(13));
+        assert_eq!(shown("{a: hunter2, b: hunter3}", &[(2, 13), (14, 24)]).find('b'), Some(13));
         assert_eq!(shown("{a: hunter2, b: c}", &[(2, 13)]), "{a: (value , b: c}");
         assert_eq!(shown("data:", &[(4, 5)]), "data:");
         assert_eq!(shown("  - hunter2", &[(0, 11)]), "  - (value withheld)");

@@ -285,7 +285,7 @@ fn selected(
     all.filter(|(_, pool)| in_subset(pool) && serves(pool)).map(|(i, _)| i).collect()
 }
 
-impl<'m> Destination<'m> {
+impl Destination<'_> {
     /// The place that decides how localities count, for a report: the setting, or what is missing.
     pub fn decided_at(&self) -> Option<Span> {
         match self.setting {

@@ -165,24 +165,9 @@ impl<'m> Traffic<'m> {
         let destination =
             Destination::of(self.mesh(), client, plane, host, leg.port, leg.subset, supply);
         if destination.lacks_subset {
-            return self.without_subset(&destination, leg);
+            return without_subset(&destination, leg);
         }
         End::At(Box::new(destination))
-    }
-
-    fn without_subset(&self, destination: &Destination<'m>, leg: &Leg<'m>) -> End<'m> {
-        let name = leg.subset.map_or("", |s| s.as_str());
-        match destination.applied() {
-            Some(rule) if destination.rule.by_labels.is_empty() => {
-                let span = rule.parts.first().map(|part| part.named_at());
-                let text = format!("the DestinationRule that applies has no subset `{name}`");
-                End::Fails(Failure::NoCluster, Some(Step::new(text, span)))
-            }
-            _ => {
-                let text = format!("no DestinationRule in the input has the subset `{name}`");
-                End::Unseen(Step::new(text, leg.span))
-            }
-        }
     }
 
     /// Where the requests of a way arrive from a locality.
@@ -300,6 +285,22 @@ impl<'m> Traffic<'m> {
         let here = self.placements().of_service(service);
         let zones = here.zones.into_iter().filter(|(_, bounds)| bounds.most > 0);
         zones.map(|(zone, bounds)| (zone, f64::from(bounds.most.min(100)))).collect()
+    }
+}
+
+/// What becomes of requests to a subset that the rule that applies does not have.
+fn without_subset<'m>(destination: &Destination<'m>, leg: &Leg<'m>) -> End<'m> {
+    let name = leg.subset.map_or("", |s| s.as_str());
+    match destination.applied() {
+        Some(rule) if destination.rule.by_labels.is_empty() => {
+            let span = rule.parts.first().map(|part| part.named_at());
+            let text = format!("the DestinationRule that applies has no subset `{name}`");
+            End::Fails(Failure::NoCluster, Some(Step::new(text, span)))
+        }
+        _ => {
+            let text = format!("no DestinationRule in the input has the subset `{name}`");
+            End::Unseen(Step::new(text, leg.span))
+        }
     }
 }
 

@@ -274,7 +274,7 @@ impl Within<'_, '_> {
     /// Parts by zone so that each zone of the client's service is served from its own as far as its
     /// endpoints go. `None` where Envoy does not route by zone.
     fn zone_weights(&self, with: ZoneAware<'_>) -> Option<Vec<f64>> {
-        let upstream: Vec<u64> = self.level.localities.iter().map(|l| l.healthy()).collect();
+        let upstream: Vec<u64> = self.level.localities.iter().map(LocalityHosts::healthy).collect();
         let zones = upstream.iter().filter(|healthy| **healthy > 0).count();
         let all: u64 = upstream.iter().sum();
         let all_local: u64 = with.local.iter().map(|(_, count)| u64::from(*count)).sum();

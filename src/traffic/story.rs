@@ -124,7 +124,7 @@ impl<'m> Destination<'m> {
 /// ``DestinationRule `cart` of `shop` applies``; several where istiod merges them.
 fn applies(rule: &AppliedRule<'_>) -> String {
     let called = |part: &&In<DestinationRule>| format!("{}/{}", part.namespace, part.name());
-    let names: Vec<String> = rule.parts.iter().map(|part| called(part)).collect();
+    let names: Vec<String> = rule.parts.iter().map(called).collect();
     match &names[..] {
         [one] => format!("DestinationRule `{one}` applies"),
         _ => format!("DestinationRules {} apply, merged", list(names.iter().map(String::as_str))),

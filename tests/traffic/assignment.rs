@@ -151,7 +151,7 @@ fn ranked(endpoints: &[Endpoint], client: &str, setting: &str) -> String {
     let known = Known { endpoints, gateways: &[] };
     let done = known.prefer(found, &client, &Preference::of_locality(&setting, true));
     let show = |g: &Group<'_>| format!("({},{})", g.weight.unwrap(), g.priority);
-    done.iter().map(show).collect::<Vec<_>>().join("")
+    done.iter().map(show).collect::<String>()
 }
 
 /// Source: `loadbalancer_test.go`, `FailoverPriority*`.
@@ -218,7 +218,7 @@ fn failover_priority_ranks_by_labels() {
     .collect();
     let client = identity("c2@n2 r1/z1/s1");
     let setting: LocalityLb =
-        read(&format!("{{{}, failover: [{{from: r1, to: r2}}]}}", network_cluster));
+        read(&format!("{{{network_cluster}, failover: [{{from: r1, to: r2}}]}}"));
     for (i, wanted) in [3, 0, 4, 2, 1, 5].into_iter().enumerate() {
         assert_eq!(priority_of(&both, i, &client, &setting), wanted, "labels, then region: {i}");
     }

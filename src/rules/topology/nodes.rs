@@ -168,9 +168,7 @@ pub(super) fn beta_failure_domain_label(mesh: &Mesh, found: &mut Findings) {
 }
 
 /// The old labels of a node, with their values and those of today's labels.
-fn forms<'m>(
-    node: &'m In<Node>,
-) -> impl Iterator<Item = (&'static str, &'m Text, Option<&'m Text>)> {
+fn forms(node: &In<Node>) -> impl Iterator<Item = (&'static str, &Text, Option<&Text>)> {
     let forms = [(BETA_REGION, REGION_LABEL), (BETA_ZONE, ZONE_LABEL)];
     forms.into_iter().filter_map(|(beta, current)| {
         let new = node.meta.label(current).filter(|v| !v.is_empty());

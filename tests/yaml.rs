@@ -117,7 +117,9 @@ fn a_colon_before_a_comma_or_a_bracket_belongs_to_a_string() {
     let document = document("a: [1.2.3.4, 001:db8::, x:]\nb: [c: 1, d: , {e: }]\n");
     let texts = |key: &str| -> Vec<String> {
         let items = document.root().get(key).unwrap().items();
-        items.map(|it| it.text().map_or("mapping".to_owned(), std::borrow::Cow::into_owned)).collect()
+        items
+            .map(|it| it.text().map_or("mapping".to_owned(), std::borrow::Cow::into_owned))
+            .collect()
     };
     assert_eq!(texts("a"), ["1.2.3.4", "001:db8::", "x:"]);
     assert_eq!(texts("b"), ["mapping"; 3]);

@@ -311,7 +311,9 @@ pub(super) fn client_tls(tls: Value<'_>, namespace: Option<&str>, faults: &mut F
             "MUTUAL" => &["caCertificates", "subjectAltNames"],
             _ => &[],
         };
-        for value in contrary.iter().filter(|key| tls.has(key)).filter_map(|key| tls.field(key)) {
+        for value in
+            contrary.iter().filter(|key| tls.surely_has(key)).filter_map(|key| tls.field(key))
+        {
             let help = "leave it out, or `insecureSkipVerify`";
             faults.invalid(value, "is set although nothing is verified", help);
         }
@@ -321,7 +323,7 @@ pub(super) fn client_tls(tls: Value<'_>, namespace: Option<&str>, faults: &mut F
     }
     if tls.has("credentialName") {
         for key in ["clientCertificate", "caCertificates", "privateKey", "caCrl"] {
-            if let Some(value) = tls.field(key).filter(|_| tls.has(key)) {
+            if let Some(value) = tls.field(key).filter(|_| tls.surely_has(key)) {
                 let help = format!("keep either `credentialName` or `{key}`");
                 faults.invalid(value, "stands beside `credentialName`, which excludes it", help);
             }

@@ -87,7 +87,7 @@ fn binding(server: Value<'_>, faults: &mut Faults<'_>) {
         let help = "leave it out: a gateway listens on the port itself";
         faults.invalid(target, "has no meaning on a Gateway", help);
     }
-    let is_socket = bind.is_some_and(|bind| bound(bind, faults));
+    let Some(is_socket) = bind.map_or(Some(false), |bind| bound(bind, faults)) else { return };
     let Some((number, value)) = number.and_then(|it| Some((known_number(it)?, it))) else { return };
     if is_socket && number != 0 {
         faults.invalid(value, "is a port beside a Unix socket", "write 0");
@@ -96,20 +96,20 @@ fn binding(server: Value<'_>, faults: &mut Faults<'_>) {
     }
 }
 
-/// Checks a socket or an address to listen on, and tells whether it is a socket or unknown.
-pub(super) fn bound(bind: Value<'_>, faults: &mut Faults<'_>) -> bool {
-    let Some(text) = known_text(bind) else { return true };
+/// Checks a socket or an address to listen on, and tells whether it is a socket, where that is known.
+fn bound(bind: Value<'_>, faults: &mut Faults<'_>) -> Option<bool> {
+    let text = known_text(bind)?;
     if let Some(path) = text.strip_prefix("unix://") {
         if !hosts::is_socket_path(path) {
             let help = "write `unix:///path/of/a/socket` or `unix://@name`";
             faults.invalid(bind, "is not the path of a socket", help);
         }
-        return true;
+        return Some(true);
     }
     if !text.is_empty() && !is_ip(&text) {
         faults.invalid(bind, "is neither an IP address nor a Unix socket", "write an IP address");
     }
-    false
+    Some(false)
 }
 
 /// Protocols over TLS, over HTTP, over TCP, in lower case.
@@ -149,8 +149,9 @@ fn server_protocol(server: Value<'_>, faults: &mut Faults<'_>) {
     }
     let passes = tls.word_or("mode", "PASSTHROUGH");
     let passes = passes.is_none_or(|mode| matches!(&*mode, "PASSTHROUGH" | "AUTO_PASSTHROUGH"));
-    let bare =
-        ["caCertificates", "privateKey", "serverCertificate"].iter().all(|key| !tls.has(key));
+    let bare = ["caCertificates", "privateKey", "serverCertificate"]
+        .iter()
+        .all(|key| !tls.surely_has(key));
     if is_http(&protocol) && !(passes && bare) {
         let help = "leave it out, or set the protocol to `HTTPS`";
         faults.invalid(tls, "is set on a server of plain HTTP", help);
@@ -179,7 +180,7 @@ pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
     };
     ciphers(tls, faults);
     let given: Vec<Value<'_>> =
-        SOURCES.iter().filter(|key| tls.has(key)).filter_map(|key| tls.field(key)).collect();
+        SOURCES.iter().filter(|key| tls.surely_has(key)).filter_map(|key| tls.field(key)).collect();
     match &*mode {
         "ISTIO_MUTUAL" => {
             for value in given {
@@ -188,7 +189,7 @@ pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
             }
         }
         "PASSTHROUGH" | "AUTO_PASSTHROUGH" => {
-            let crl = tls.field("caCrl").filter(|_| tls.has("caCrl"));
+            let crl = tls.field("caCrl").filter(|_| tls.surely_has("caCrl"));
             if let Some(crl) = crl.filter(|_| tls.has("credentialName")) {
                 let help = "leave it out: the Secret brings its own";
                 faults.invalid(crl, "stands beside `credentialName`, which excludes it", help);
@@ -209,10 +210,10 @@ pub(super) fn server_tls(tls: Value<'_>, faults: &mut Faults<'_>) {
 
 /// A certificate comes from one place.
 fn sources(tls: Value<'_>, faults: &mut Faults<'_>) {
-    let files = tls.has("serverCertificate") && tls.has("privateKey");
+    let files = tls.surely_has("serverCertificate") && tls.surely_has("privateKey");
     let mut all: Vec<(&str, Value<'_>)> = Vec::new();
     for key in ["serverCertificate", "credentialName", "credentialNames", "tlsCertificates"] {
-        let is_given = if key == "serverCertificate" { files } else { tls.has(key) };
+        let is_given = if key == "serverCertificate" { files } else { tls.surely_has(key) };
         all.extend(tls.field(key).filter(|_| is_given).map(|value| (key, value)));
     }
     if let [(first, there), (_, value), ..] = all.as_slice() {
@@ -224,7 +225,7 @@ fn sources(tls: Value<'_>, faults: &mut Faults<'_>) {
 
 /// What a server that ends TLS needs.
 fn certificates(tls: Value<'_>, mode: &str, faults: &mut Faults<'_>) {
-    let crl = tls.field("caCrl").filter(|_| tls.has("caCrl"));
+    let crl = tls.field("caCrl").filter(|_| tls.surely_has("caCrl"));
     if tls.has("credentialName") || tls.has("credentialNames") {
         return;
     }

@@ -27,6 +27,12 @@ pub(super) trait Look<'t>: Copy {
         })
     }
 
+    /// The same, where nothing of it is still to be filled in, perhaps with nothing.
+    fn surely_has(self, key: &str) -> bool {
+        let is_open = |value: Value<'t>| value.text().is_some_and(|it| is_placeholder(&it));
+        self.has(key) && !self.field(key).is_some_and(is_open)
+    }
+
     /// The items of a list.
     fn list(self, key: &str) -> impl Iterator<Item = Value<'t>> {
         self.field(key).into_iter().flat_map(Value::items)

@@ -200,7 +200,11 @@ fn dynamic(subject: &Subject<'_>, faults: &mut Faults<'_>) {
             faults.invalid(value, "does not begin with `*`, as `DYNAMIC_DNS` needs it", help);
         }
     }
-    for value in ["addresses", "endpoints"].into_iter().filter_map(|key| spec.set(key)) {
+    for value in ["addresses", "endpoints"]
+        .into_iter()
+        .filter(|key| spec.surely_has(key))
+        .filter_map(|key| spec.set(key))
+    {
         faults.invalid(value, "is set although names are looked up as they come", "leave it out");
     }
     for (port, protocol) in protocols(spec) {

@@ -110,7 +110,8 @@ fn ingress_tls(tls: Value<'_>, protocol: Option<&str>, faults: &mut Faults<'_>) 
         "credentialNames",
         "tlsCertificates",
     ];
-    for value in unsupported.into_iter().filter(|key| tls.has(key)).filter_map(|key| tls.field(key))
+    for value in
+        unsupported.into_iter().filter(|key| tls.surely_has(key)).filter_map(|key| tls.field(key))
     {
         faults.invalid(value, "is not supported in a Sidecar", "leave it out");
     }
@@ -153,6 +154,9 @@ fn egress(subject: &Subject<'_>, faults: &mut Faults<'_>) {
                 continue;
             }
             port_number(port, &mut numbers, faults);
+            if port.number_or_zero("number").is_none() {
+                continue;
+            }
         }
         if let Some(bind) = listener.field("bind")
             && known_text(bind).is_some_and(|it| !it.is_empty() && !is_ip(&it))

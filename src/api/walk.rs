@@ -27,6 +27,9 @@ pub(super) enum Reader {
 
 /// Holds a tree against a block of the table.
 pub(super) fn walk(root: Value<'_>, block: &'static str, reader: Reader, faults: &mut Faults<'_>) {
+    if root.text().as_deref().is_some_and(is_placeholder) {
+        return;
+    }
     let mut walk = Walk { faults, reader, visits: 0, since: (0, 0), around: Vec::new() };
     walk.block(root, block);
 }

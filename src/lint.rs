@@ -213,12 +213,12 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
     drop_told_better(&mut findings);
     let all = findings.len();
-    let silenced: Vec<_> = model.suppressions.iter().map(silenced).collect();
+    let rules_of: Vec<_> = model.suppressions.iter().map(silenced).collect();
     findings.retain(|found| {
         let silences = |(s, rules): (&Suppression, &Option<BTreeSet<&str>>)| {
             s.covers(found.finding.span()) && rules.as_ref().is_none_or(|r| r.contains(found.rule))
         };
-        !model.suppressions.iter().zip(&silenced).any(silences)
+        !model.suppressions.iter().zip(&rules_of).any(silences)
     });
     let suppressed = all - findings.len();
     fingerprint::number(&mut findings);

@@ -42,16 +42,13 @@ fn roots_not_mutually_trusted(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let name = |id: &ClusterId| mesh.cluster_name(*id);
-        let message = if groups.groups.len() > 1 {
-            let parts: Vec<String> =
-                groups.groups.iter().map(|g| list(g.iter().map(name))).collect();
-            format!("clusters do not trust each other: {}", parts.join(" | "))
-        } else {
-            format!(
-                "cluster `{}` does not trust `{}`",
-                name(&first.verifier),
-                name(&first.presenter)
-            )
+        let parts = || groups.groups.iter().map(|g| list(g.iter().map(name))).collect::<Vec<_>>();
+        let message = match groups.groups.len() {
+            0 | 1 => {
+                let (verifier, presenter) = (name(&first.verifier), name(&first.presenter));
+                format!("cluster `{verifier}` does not trust `{presenter}`")
+            }
+            _ => format!("clusters do not trust each other: {}", parts().join(" | ")),
         };
         let label = |r: &Refused<ClusterId>| {
             format!(

@@ -267,15 +267,15 @@ impl<'m> Traffic<'m> {
             return whole;
         }
         for (zone, weight) in zones {
-            let part = weight / total;
+            let share = weight / total;
             if case.lost.iter().any(|lost| lost.covers(cluster, &zone)) {
-                whole.fail(Failure::Lost, part);
+                whole.fail(Failure::Lost, share);
                 continue;
             }
             let at = self.mesh().with_subzone(cluster, &zone);
             let own = labels.map(supply::plain).unwrap_or_default();
             let pod = supply::identity(self.mesh(), cluster, at, own.into());
-            whole.add(&self.spread(&pod, &second, sees, &[], case), part);
+            whole.add(&self.spread(&pod, &second, sees, &[], case), share);
         }
         whole
     }

@@ -1,5 +1,7 @@
 //! What istiod tells Envoy: the facts of Istio's own unit tests, and whole meshes.
 
+#![expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
+
 use mesh_lint::kinds::networking::LocalityLb;
 use mesh_lint::mesh::{Locality, LocalityPattern};
 use mesh_lint::traffic::assignment::{Filter, Group, Known, Preference, Target, groups};

@@ -347,7 +347,8 @@ fn what_is_not_in_the_input_may_be_there_all_the_same() {
         "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {ports: [\n";
     let remote = kustomization("resources: [cart.yaml, \"https://example.com/a.yaml\"]\n");
     let lost = kustomization("resources: [cart.yaml, ../lost]\nnamespace: shop\n");
-    let chart = kustomization("resources: [cart.yaml]\nhelmCharts: [{name: a, namespace: shop}]\n");
+    let with_chart =
+        kustomization("resources: [cart.yaml]\nhelmCharts: [{name: a, namespace: shop}]\n");
     for (file, text) in [
         ("clusters/east/more.yaml", release),
         ("clusters/east/more.yaml", elsewhere),
@@ -357,7 +358,7 @@ fn what_is_not_in_the_input_may_be_there_all_the_same() {
         ("clusters/east/more.yaml", broken),
         ("clusters/east/kustomization.yaml", &remote),
         ("clusters/east/kustomization.yaml", &lost),
-        ("clusters/east/kustomization.yaml", &chart),
+        ("clusters/east/kustomization.yaml", &with_chart),
     ] {
         let files = [
             ("clusters/east/cart.yaml", cart.as_str()),

@@ -86,6 +86,24 @@ pub struct ZoneAwareLb {
     pub min_cluster_size: Option<Spanned<u64>>,
 }
 
+impl LocalityLb {
+    /// Whether it is switched on.
+    pub fn is_enabled(&self) -> bool {
+        is_on(self.enabled.as_ref())
+    }
+}
+
+impl ZoneAwareLb {
+    /// Whether it is switched on.
+    pub fn is_enabled(&self) -> bool {
+        is_on(self.enabled.as_ref())
+    }
+}
+
+fn is_on(enabled: Option<&Spanned<bool>>) -> bool {
+    enabled.is_none_or(|enabled| enabled.value)
+}
+
 /// Where clients of one locality send their traffic.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -122,6 +140,15 @@ pub struct OutlierDetection {
     pub max_ejection_percent: Option<Spanned<u32>>,
     /// Below this share of healthy endpoints, in per cent, all get traffic.
     pub min_health_percent: Option<Spanned<u32>>,
+}
+
+impl OutlierDetection {
+    /// The share of the endpoints that may be ejected, in per cent, as Envoy gets it: 0 counts as not
+    /// set. Source: `cluster_traffic_policy.go`, `applyOutlierDetection`.
+    pub fn max_ejection(&self) -> u32 {
+        let told = self.max_ejection_percent.as_ref().map(|percent| percent.value);
+        told.filter(|percent| *percent > 0).unwrap_or(10)
+    }
 }
 
 /// `tls` of a traffic policy.

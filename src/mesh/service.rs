@@ -157,17 +157,6 @@ impl Mesh {
         of_namespace(&self.workloads, &self.workloads_in, cluster, namespace)
     }
 
-    /// The Services that select a workload's pods.
-    pub fn services_of(&self, workload: &In<Workload>) -> Vec<&In<Service>> {
-        let labels = &workload.template.metadata.labels;
-        let near =
-            of_namespace(&self.services, &self.services_in, workload.cluster, &workload.namespace);
-        near.filter(|s| {
-            s.selector.as_ref().is_some_and(|sel| !sel.is_empty() && selects(sel, labels))
-        })
-        .collect()
-    }
-
     /// Clusters of a mesh in which a host has workloads behind it, as far as the input shows.
     pub fn clusters_with_backends(&self, host: Host<'_>, of: ClusterId) -> Vec<ClusterId> {
         let mut found: Vec<_> = host

@@ -61,6 +61,11 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Whether it is one number.
+    pub fn is_exact(self) -> bool {
+        self.least == self.most
+    }
+
     /// Whether it may be so many.
     pub fn contains(self, count: u32) -> bool {
         (self.least..=self.most).contains(&count)

@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::endpoint::{Endpoint, Health, Identity, NetworkGateway};
 use crate::kinds::networking::{Distribute, Failover, LocalityLb, ZoneAwareLb};
-use crate::mesh::{
-    CLUSTER_LABEL, Locality, LocalityPattern, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL,
-    ZONE_LABEL, value,
-};
+use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, NETWORK_LABEL, value};
 
 /// Where a member of a group leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,12 +77,6 @@ pub enum Preference<'s> {
     },
 }
 
-/// What `PreferSameZone` and `PreferClose` stand for.
-const SAME_ZONE: [&str; 3] = [NETWORK_LABEL, REGION_LABEL, ZONE_LABEL];
-/// What `PreferSameNode` stands for.
-const SAME_NODE: [&str; 5] =
-    [NETWORK_LABEL, REGION_LABEL, ZONE_LABEL, SUBZONE_LABEL, "kubernetes.io/hostname"];
-
 impl<'s> Preference<'s> {
     /// Of a `localityLbSetting` that is switched on. Without outlier detection only `distribute` has
     /// an effect; with `distribute` the rest has none.
@@ -102,17 +93,11 @@ impl<'s> Preference<'s> {
 
     /// Of a `zoneAwareLbSetting`; `enabled: false` switches everything off.
     pub fn of_zone_aware(setting: &'s ZoneAwareLb) -> Self {
-        if setting.enabled.as_ref().is_some_and(|enabled| !enabled.value) {
+        if !setting.is_enabled() {
             return Self::None;
         }
         let labels = setting.failover_priority.iter().map(|label| label.as_str()).collect();
         Self::ZoneAware { labels, regions: &setting.failover }
-    }
-
-    /// Of a Service's `trafficDistribution`, which needs no outlier detection.
-    pub fn of_traffic_distribution(same_node: bool) -> Self {
-        let labels = if same_node { SAME_NODE.to_vec() } else { SAME_ZONE.to_vec() };
-        Self::Failover { labels, regions: &[] }
     }
 
     /// What holds where nothing is said: with outlier detection, nearness.
@@ -351,32 +336,38 @@ fn distance(a: &Locality, b: &Locality) -> u32 {
 }
 
 fn by_nearness<'e>(
-    mut groups: Vec<Group<'e>>,
+    groups: Vec<Group<'e>>,
     client: &Locality,
     regions: &[Failover],
 ) -> Vec<Group<'e>> {
     let next = next_region(client, regions);
-    for group in &mut groups {
-        let far = distance(client, group.locality);
-        let passed_over = far == 3 && next.is_some_and(|next| next != group.locality.region);
-        group.priority = group.priority * 5 + far + u32::from(passed_over);
-    }
-    compact(groups)
+    parted(groups, 5, |locality| {
+        let far = distance(client, locality);
+        far + u32::from(far == 3 && next.is_some_and(|next| next != locality.region))
+    })
 }
 
 fn by_region<'e>(
-    mut groups: Vec<Group<'e>>,
+    groups: Vec<Group<'e>>,
     client: &Locality,
     regions: &[Failover],
 ) -> Vec<Group<'e>> {
     let next = next_region(client, regions);
+    parted(groups, 3, |locality| match &locality.region {
+        region if *region == client.region => 0,
+        region if next == Some(region) => 1,
+        _ => 2,
+    })
+}
+
+/// Parts each priority into so many steps, by how far a locality is.
+fn parted(
+    mut groups: Vec<Group<'_>>,
+    steps: u32,
+    far: impl Fn(&Locality) -> u32,
+) -> Vec<Group<'_>> {
     for group in &mut groups {
-        let far = match &group.locality.region {
-            region if *region == client.region => 0,
-            region if next == Some(region) => 1,
-            _ => 2,
-        };
-        group.priority = group.priority * 3 + far;
+        group.priority = group.priority * steps + far(group.locality);
     }
     compact(groups)
 }

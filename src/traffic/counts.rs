@@ -64,13 +64,6 @@ pub struct Interval {
     pub most: f64,
 }
 
-impl Interval {
-    /// Whether it is one number, to a tenth of a per cent.
-    pub fn is_exact(self) -> bool {
-        self.most - self.least < 0.0005
-    }
-}
-
 impl std::fmt::Display for Interval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (least, most) = (percent(self.least), percent(self.most));

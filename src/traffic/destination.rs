@@ -15,9 +15,6 @@ use crate::kinds::networking::{OutlierDetection, ServiceEntry};
 use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Subset, value};
 use crate::source::{Span, Text};
 
-/// The share of hosts that may be ejected where nothing is said, in per cent.
-const DEFAULT_EJECTION: u32 = 10;
-
 /// How requests get to the endpoints of a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -189,7 +186,7 @@ fn terms<'m>(policy: &Policy<'m>, of_cluster: &Policy<'m>, setting: Setting<'m>)
         preference,
         filter: Filter { mtls: mode.map(|mode| mode == "ISTIO_MUTUAL"), ..Filter::default() },
         panic_threshold: if forced { 0 } else { min_health },
-        max_ejection: outliers.filter(|od| ejects(od)).map(max_ejection),
+        max_ejection: outliers.filter(|od| ejects(od)).map(OutlierDetection::max_ejection),
     }
 }
 
@@ -202,11 +199,6 @@ fn ejects(od: &OutlierDetection) -> bool {
     on(&od.consecutive_5xx_errors, true)
         || on(&od.consecutive_gateway_errors, false)
         || split && on(&od.consecutive_local_origin_failures, true)
-}
-
-fn max_ejection(od: &OutlierDetection) -> u32 {
-    let told = od.max_ejection_percent.as_ref().map(|m| m.value).filter(|percent| *percent > 0);
-    told.unwrap_or(DEFAULT_EJECTION)
 }
 
 fn delivery(

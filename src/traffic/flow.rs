@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use super::assignment::{self, Filter, Known, Preference, Target};
 use super::endpoint::{Endpoint, Identity, NetworkGateway};
@@ -179,9 +178,4 @@ pub fn flow(
         }
     }
     flow
-}
-
-/// A client of a cluster, as istiod knows it.
-pub fn client_at(of: &Identity, locality: &Locality) -> Identity {
-    Identity { locality: locality.clone(), labels: Arc::clone(&of.labels), ..of.clone() }
 }

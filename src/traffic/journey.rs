@@ -12,7 +12,7 @@ use super::route::{Action, Built, Choice, Leg, Request};
 use super::step::Step;
 use super::supply::{self, Pool};
 use crate::kinds::networking::VirtualService;
-use crate::mesh::{Client, In, Locality, value};
+use crate::mesh::{Client, In, Locality};
 
 /// Where a client's requests can go, and why.
 #[derive(Clone, Debug)]
@@ -322,10 +322,4 @@ fn somewhere<'o, 'm: 'o>(offers: impl Iterator<Item = &'o Offer<'o, 'm>>) -> Flo
         flow.fail(Failure::NoEndpoint, 1.0);
     }
     flow
-}
-
-/// The name of a client for messages: its namespace, and its workload where one is meant.
-pub fn called(client: &Client<'_>) -> String {
-    let app = client.labels.and_then(|labels| value(labels.get("app")));
-    app.map_or_else(|| client.namespace.to_owned(), |app| format!("{}/{app}", client.namespace))
 }

@@ -38,7 +38,7 @@ impl<'m> Traffic<'m> {
         let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
             self.flow(client, at, way, Case { favoured, lost, phase })
         };
-        let is_exact = pools().all(|pool| pool.bounds.least == pool.bounds.most);
+        let is_exact = pools().all(|pool| pool.bounds.is_exact());
         if is_exact || places.is_empty() {
             return Range::of(&[flow(&|_| true)]);
         }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use super::protocol::Protocol;
 use super::scope::{Definition, Index, Scope, Sight};
-use super::step::{Condition, Step, Subject};
+use super::step::{Condition, Step};
 use crate::kinds::networking::VirtualService;
 use crate::mesh::{Client, In, Lookup, Mesh, short};
 use crate::source::{Span, Text};
@@ -74,11 +74,6 @@ impl<'m> Choice<'m> {
     /// Whether each request that no earlier choice takes takes this one.
     pub fn is_certain(&self) -> bool {
         self.when.is_empty()
-    }
-
-    /// Whether it depends on the request.
-    pub fn asks_request(&self) -> bool {
-        self.when.iter().any(|c| c.of == Subject::Request)
     }
 
     /// Where requests go; nothing where they go nowhere.

@@ -63,6 +63,16 @@ fn real(count: u64) -> f64 {
     count as f64
 }
 
+/// The part of its requests that a priority keeps, in per cent, with so many healthy hosts of all.
+pub fn health(healthy: u64, all: u64) -> u64 {
+    (OVERPROVISIONING * healthy).checked_div(all).unwrap_or(0).min(100)
+}
+
+/// How many of all hosts may be out at once, with `maxEjectionPercent`.
+pub fn ejectable(all: u64, max_percent: u32) -> u64 {
+    all * u64::from(max_percent) / 100
+}
+
 /// Hosts of one priority.
 #[derive(Debug, Default)]
 struct Level<'e> {
@@ -78,9 +88,8 @@ impl Level<'_> {
         self.localities.iter().map(LocalityHosts::healthy).sum()
     }
 
-    /// In per cent, 0 to 100.
     fn health(&self) -> u64 {
-        (OVERPROVISIONING * self.healthy()).checked_div(self.count()).unwrap_or(0).min(100)
+        health(self.healthy(), self.count())
     }
 
     fn is_in_panic(&self, threshold: u64) -> bool {
@@ -359,7 +368,7 @@ pub fn eject(
             }
         }
     }
-    let mut left = u32::try_from(all * u64::from(max_percent) / 100).unwrap_or(u32::MAX);
+    let mut left = u32::try_from(ejectable(all, max_percent)).unwrap_or(u32::MAX);
     let mut ejected = Ejected::new();
     for (at, count) in failing {
         let out = count.min(left);

@@ -8,6 +8,7 @@ use mesh_lint::mesh::Locality;
 use mesh_lint::traffic::assignment::{self, Filter, Group, Known, Preference, Target};
 use mesh_lint::traffic::endpoint::{Endpoint, Health, Identity, NetworkGateway};
 use mesh_lint::traffic::selection::{self, Choice, Ejected, Selection};
+use mesh_lint::traffic::setting;
 use mesh_lint::yaml;
 
 /// Reads a value of YAML.
@@ -96,11 +97,12 @@ impl Policy {
     fn preference(&self) -> Preference<'_> {
         match (&self.zone_aware, &self.locality) {
             (Some(setting), _) => Preference::of_zone_aware(setting),
-            (None, Some(setting)) if setting.enabled.as_ref().is_some_and(|e| !e.value) => {
-                Preference::None
-            }
+            (None, Some(setting)) if !setting.is_enabled() => Preference::None,
             (None, Some(setting)) => Preference::of_locality(setting, self.outliers.is_some()),
-            (None, None) if self.same_zone => Preference::of_traffic_distribution(false),
+            (None, None) if self.same_zone => Preference::Failover {
+                labels: setting::Preference::SameZone.keys().to_vec(),
+                regions: &[],
+            },
             (None, None) => Preference::of_default(self.outliers.is_some()),
         }
     }

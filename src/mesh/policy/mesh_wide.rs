@@ -36,8 +36,17 @@ impl Mesh {
     /// is taken for a new one, as is one with a new revision beside an old one.
     pub fn is_before(&self, control_plane: ClusterId, minor: u32) -> bool {
         let told = &self.cluster(control_plane).facts.version;
-        !told.is_empty() && told.iter().all(|v| minor_of(&v.value).is_some_and(|m| m < minor))
+        !told.is_empty() && told.iter().all(|v| is_older(&v.value, minor))
     }
+
+    /// Whether a control plane may be older than Istio 1.`minor`: some version that is told of it is.
+    pub fn may_be_before(&self, control_plane: ClusterId, minor: u32) -> bool {
+        self.cluster(control_plane).facts.version.iter().any(|v| is_older(&v.value, minor))
+    }
+}
+
+fn is_older(version: &str, minor: u32) -> bool {
+    minor_of(version).is_some_and(|told| told < minor)
 }
 
 /// The minor version in `1.29.2`, `v1.29`, `1.29.2-distroless`.

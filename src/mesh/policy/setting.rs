@@ -27,7 +27,7 @@ impl LocalitySetting<'_> {
 
     /// Whether it is switched on.
     pub fn is_enabled(&self) -> bool {
-        self.setting.enabled.as_ref().is_none_or(|e| e.value)
+        self.setting.value.is_enabled()
     }
 
     /// Keys of `failoverPriority`, each without the value that may follow.

@@ -2,7 +2,6 @@
 
 use super::levels::Level;
 use crate::clusters::{ClusterId, Role};
-use crate::kinds::control_plane::MeshConfig;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{LocalityLb, ZoneAwareLb};
@@ -101,17 +100,12 @@ pub(super) enum MeshWide<'m> {
     BuiltIn,
 }
 
-/// The MeshConfigs that the input has of a control plane.
-pub(super) fn mesh_configs(mesh: &Mesh, control_plane: ClusterId) -> &[MeshConfig] {
-    &mesh.cluster(control_plane).facts.mesh_config
-}
-
 /// The zone-aware setting of the mesh.
 pub(super) fn mesh_zone_aware(
     mesh: &Mesh,
     control_plane: ClusterId,
 ) -> Option<&Spanned<ZoneAwareLb>> {
-    let mut configs = mesh_configs(mesh, control_plane).iter();
+    let mut configs = mesh.mesh_configs(control_plane);
     configs.find_map(|c| c.zone_aware_lb_setting.as_ref())
 }
 
@@ -130,9 +124,9 @@ pub(super) fn mesh_wide(mesh: &Mesh, control_plane: ClusterId) -> MeshWide<'_> {
     if mesh_zone_aware(mesh, control_plane).is_some() {
         return MeshWide::ZoneAware;
     }
-    let mut configs = mesh_configs(mesh, control_plane).iter();
+    let mut configs = mesh.mesh_configs(control_plane);
     match configs.find_map(|c| c.locality_lb_setting.as_ref()) {
-        Some(told) if told.enabled.as_ref().is_some_and(|e| !e.value) => MeshWide::Off,
+        Some(told) if !told.value.is_enabled() => MeshWide::Off,
         Some(told) => MeshWide::Locality(told),
         None => MeshWide::BuiltIn,
     }
@@ -188,14 +182,4 @@ fn laid_out_by<'m>(setting: &'m Spanned<LocalityLb>, level: &Level<'m>) -> Layou
         Some(_) if by_zone => Layout::OwnZoneFirst(Some(setting)),
         _ => Layout::Other,
     }
-}
-
-/// Whether some version that is told of a control plane is older than `1.minor`.
-pub(super) fn is_older_than(mesh: &Mesh, control_plane: ClusterId, minor: u32) -> bool {
-    let older = |version: &str| {
-        let mut numbers = version.trim_start_matches('v').split(['.', '-']);
-        let mut next = || numbers.next()?.parse::<u32>().ok();
-        next() == Some(1) && next().is_some_and(|told| told < minor)
-    };
-    mesh.cluster(control_plane).facts.version.iter().any(|f| older(&f.value))
 }

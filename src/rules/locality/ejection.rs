@@ -3,10 +3,11 @@
 use super::choice::{Layout, layout};
 use super::endpoints::{Endpoints, of_level};
 use super::levels::Level;
-use crate::kinds::networking::{LocalityLb, OutlierDetection};
+use crate::kinds::networking::LocalityLb;
 use crate::mesh::{Locality, LocalityPattern, Mesh};
 use crate::placement::{Bounds, Placements};
 use crate::source::Span;
+use crate::traffic::selection;
 
 /// `maxEjectionPercent` holds to the letter from this minor version on; before, one endpoint could
 /// always be ejected. Source: Envoy, pull request 27909.
@@ -14,12 +15,6 @@ pub(super) const STRICT_SINCE: u32 = 21;
 
 /// Zones of more endpoints than this are not looked into.
 const MANY: u32 = 10_000;
-
-/// `maxEjectionPercent`, as Envoy gets it. Source: `cluster_traffic_policy.go`,
-/// `applyOutlierDetection`.
-pub(super) fn percent(outliers: &OutlierDetection) -> u32 {
-    outliers.max_ejection_percent.as_ref().map(|p| p.value).filter(|p| *p > 0).unwrap_or(10)
-}
 
 /// A zone that keeps getting requests while all of its endpoints fail.
 #[derive(Debug)]
@@ -73,7 +68,9 @@ pub(super) fn stuck<'m>(
 ) -> Vec<Stuck> {
     let Some(outliers) = level.outliers else { return Vec::new() };
     let layout = layout(mesh, level);
-    if !matches!(layout, Layout::OwnZoneFirst(_) | Layout::Weights(_)) || percent(outliers) >= 100 {
+    if !matches!(layout, Layout::OwnZoneFirst(_) | Layout::Weights(_))
+        || outliers.max_ejection() >= 100
+    {
         return Vec::new();
     }
     let mut found: Vec<Stuck> = Vec::new();
@@ -87,7 +84,7 @@ pub(super) fn stuck<'m>(
                 _ => None,
             };
             if found.iter().all(|s| s.zone != *zone) {
-                found.extend(stuck_in(part, placements, zone, percent(outliers), weighted));
+                found.extend(stuck_in(part, placements, zone, outliers.max_ejection(), weighted));
             }
         }
     }
@@ -131,17 +128,15 @@ fn own_weight(setting: &LocalityLb, zone: &Locality) -> Option<u32> {
     Some(weight.value).filter(|w| (1..100).contains(w) && entry.to.len() > 1)
 }
 
-/// Endpoints that can be ejected of so many. Source: Envoy, `outlier_detection_impl.cc`, `ejectHost`.
+/// Endpoints that can be ejected of so many.
 fn ejectable(all: u32, percent: u32) -> u32 {
-    let ejectable = u64::from(all) * u64::from(percent) / 100;
-    u32::try_from(ejectable).unwrap_or(u32::MAX)
+    u32::try_from(selection::ejectable(all.into(), percent)).unwrap_or(u32::MAX)
 }
 
 /// What a priority of so many endpoints, all failing, keeps of its requests, in per cent.
-/// Source: Envoy, `load_balancer_impl.cc`, `recalculatePerPriorityState`.
 fn kept(pods: u32, all: u32, percent: u32) -> u64 {
     let left = pods - ejectable(all, percent).min(pods);
-    (u64::from(left) * 140 / u64::from(pods.max(1))).min(100)
+    selection::health(left.into(), pods.into())
 }
 
 /// The part of its clients' requests that certainly keeps failing while a zone fails, in per cent; 0

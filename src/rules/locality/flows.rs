@@ -176,7 +176,7 @@ fn told(traffic: &Traffic<'_>, leak: &Leak<'_, '_>, border: Border) -> String {
 
 fn has_exact_numbers(visit: &Visit<'_>) -> bool {
     let mut pools = visit.way.destinations().flat_map(|(d, _)| d.pools());
-    pools.all(|pool| pool.bounds.least == pool.bounds.most)
+    pools.all(|pool| pool.bounds.is_exact())
 }
 
 /// Shares that are kept, zone by zone, for the label of a service.

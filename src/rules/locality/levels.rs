@@ -70,7 +70,7 @@ impl<'m> Level<'m> {
 
     /// The locality setting that counts and is switched on.
     pub(super) fn enabled_locality(&self) -> Option<&'m Spanned<LocalityLb>> {
-        self.locality().filter(|l| l.enabled.as_ref().is_none_or(|e| e.value))
+        self.locality().filter(|l| l.value.is_enabled())
     }
 }
 

@@ -3,10 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::{
-    self, Layout, MeshWide, deciding, is_older_than, layout, mesh_configs, mesh_wide, preference,
-};
-use super::ejection::{self, Stuck, percent};
+use super::choice::{self, Layout, MeshWide, deciding, layout, mesh_wide, preference};
+use super::ejection::{self, Stuck};
 use super::endpoints::of_level;
 use super::levels::{Level, levels, siblings};
 use super::settings::why_without_effect;
@@ -48,7 +46,7 @@ fn asks_for_failover(setting: &LocalityLb) -> bool {
 
 /// Outlier detection of the mesh's `defaultTrafficPolicy`.
 fn of_mesh(mesh: &Mesh, control_plane: ClusterId) -> Option<&Spanned<OutlierDetection>> {
-    let policies = mesh_configs(mesh, control_plane).iter();
+    let policies = mesh.mesh_configs(control_plane);
     let mut policies = policies.filter_map(|c| c.default_traffic_policy.as_ref());
     policies.find_map(|p| p.outlier_detection.as_ref())
 }
@@ -202,7 +200,7 @@ fn stuck<'l, 'm>(
     let mut found = Vec::new();
     for all in with_outliers(mesh, levels).into_values() {
         let first = all.into_iter().find_map(|(level, outliers)| {
-            let strict = !is_older_than(mesh, level.control_plane(), ejection::STRICT_SINCE);
+            let strict = !mesh.may_be_before(level.control_plane(), ejection::STRICT_SINCE);
             let works = strict && why_without_effect(mesh, level).is_none();
             let stuck = if works { ejection::stuck(mesh, placements, level) } else { Vec::new() };
             (!stuck.is_empty()).then_some((level, outliers, stuck))
@@ -228,7 +226,11 @@ fn ejection_below_zone_share(mesh: &Mesh, found: &mut Findings) {
                 worst.ejected()
             ),
             at.map_or(outliers.span, |p| p.span),
-            format!("`maxEjectionPercent` is {}{unset}: {}", percent(outliers), worst.effect()),
+            format!(
+                "`maxEjectionPercent` is {}{unset}: {}",
+                outliers.max_ejection(),
+                worst.effect()
+            ),
         );
         if names.len() > 1 {
             let text = format!("the same in {}", list(names.iter().map(String::as_str)));
@@ -267,8 +269,8 @@ fn outlier_detection_ejects_nothing(mesh: &Mesh, found: &mut Findings) {
         let most = all.iter().map(|(level, _)| most(mesh, &placements, level));
         let most: Option<Vec<u32>> = most.collect();
         let Some(most) = most.and_then(|all| all.into_iter().max()) else { continue };
-        let strict = !is_older_than(mesh, level.control_plane(), ejection::STRICT_SINCE);
-        let percent = percent(outliers);
+        let strict = !mesh.may_be_before(level.control_plane(), ejection::STRICT_SINCE);
+        let percent = outliers.max_ejection();
         if told.contains(&span) || !strict || most == 0 || most.saturating_mul(percent) >= 100 {
             continue;
         }
@@ -354,7 +356,7 @@ fn min_health_percent_panic(mesh: &Mesh, found: &mut Findings) {
             works.then_some((level, least))
         });
         let Some((level, least)) = first else { continue };
-        let old = is_older_than(mesh, level.control_plane(), choice::UNREADY_SENT_SINCE);
+        let old = mesh.may_be_before(level.control_plane(), choice::UNREADY_SENT_SINCE);
         let unready =
             if old { "" } else { ", and unready pods no longer move traffic to other zones" };
         found

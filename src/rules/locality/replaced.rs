@@ -45,7 +45,7 @@ fn replaces_the_mesh(mesh: &Mesh, text: &SettingText<'_>, found: &mut Findings) 
     let own = text.setting.setting;
     let meshes = text.planes.iter().flat_map(|plane| &mesh.cluster(*plane).facts.mesh_config);
     let mut meshes = meshes.filter_map(|config| config.locality_lb_setting.as_ref());
-    let enabled = |setting: &LocalityLb| setting.enabled.as_ref().is_none_or(|e| e.value);
+    let enabled = LocalityLb::is_enabled;
     let lost = meshes.find_map(|whole| {
         let lost = lost_of(whole, own).filter(|_| enabled(whole))?;
         Some((whole, lost))
@@ -107,7 +107,7 @@ impl Lost<'_> {
 }
 
 fn is_off(setting: &LocalityLb) -> bool {
-    setting.enabled.as_ref().is_some_and(|enabled| !enabled.value)
+    !setting.is_enabled()
 }
 
 /// The setting of a load balancer, where it would be missed.

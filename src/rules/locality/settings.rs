@@ -58,9 +58,9 @@ pub(super) fn why_without_effect<'m>(
 /// What a policy says of locality: where, and in which words.
 fn says_of_locality(lb: &LoadBalancer) -> Option<(Span, &'static str)> {
     let locality = lb.locality_lb_setting.as_ref();
-    let locality = locality.filter(|l| l.enabled.as_ref().is_none_or(|e| e.value));
+    let locality = locality.filter(|l| l.value.is_enabled());
     let zone_aware = lb.zone_aware_lb_setting.as_ref();
-    let zone_aware = zone_aware.filter(|l| l.enabled.as_ref().is_none_or(|e| e.value));
+    let zone_aware = zone_aware.filter(|l| l.value.is_enabled());
     let locality = locality.map(|l| (l.span, "`localityLbSetting`"));
     locality.or_else(|| zone_aware.map(|z| (z.span, "`zoneAwareLbSetting`")))
 }

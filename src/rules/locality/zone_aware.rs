@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::{knows_mesh_config, mesh_configs, mesh_zone_aware};
+use super::choice::{knows_mesh_config, mesh_zone_aware};
 use super::endpoints::{Endpoints, of_level};
 use super::levels::{Level, host_of, levels};
 use crate::clusters::ClusterId;
@@ -54,7 +54,7 @@ pub(super) fn zone_aware_and_locality(mesh: &Mesh, found: &mut Findings) {
 fn both_for_the_mesh(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
-        let configs = mesh_configs(mesh, cluster.id).iter();
+        let configs = mesh.mesh_configs(cluster.id);
         let locality = configs.filter_map(|c| c.locality_lb_setting.as_ref()).find(|l| {
             let asks =
                 [l.distribute.is_empty(), l.failover.is_empty(), l.failover_priority.is_empty()];
@@ -81,14 +81,14 @@ pub(super) fn zone_aware_needs_discovery(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let known = knows_mesh_config(mesh, cluster.id) && !overrides_proxies(mesh, cluster.id);
-        let mut configs = mesh_configs(mesh, cluster.id).iter();
+        let mut configs = mesh.mesh_configs(cluster.id);
         let variable = configs.find_map(|c| c.default_config.proxy_metadata.get(DISCOVERY));
         let on = variable.filter(|v| v.as_str() == "true");
         let here = levels.iter().filter(|l| l.control_plane() == cluster.id);
         let of_rules = here.filter_map(Level::zone_aware);
         let wanted: Vec<_> =
             mesh_zone_aware(mesh, cluster.id).into_iter().chain(of_rules).collect();
-        let first = wanted.iter().find(|z| z.enabled.as_ref().is_none_or(|e| e.value));
+        let first = wanted.iter().find(|z| z.value.is_enabled());
         let unclear = variable.is_some_and(|v| is_placeholder(v));
         match (first, on) {
             (Some(setting), None) if known && !unclear && told.insert(setting.span) => {
@@ -150,7 +150,7 @@ fn too_small_for_zones(mesh: &Mesh, levels: &[Level<'_>], found: &mut Findings) 
     let placements = Placements::new(mesh);
     let mut by_setting: BTreeMap<Span, Vec<_>> = BTreeMap::new();
     for level in levels {
-        let on = level.zone_aware().filter(|z| z.enabled.as_ref().is_none_or(|e| e.value));
+        let on = level.zone_aware().filter(|z| z.value.is_enabled());
         if let Some(setting) = on.filter(|_| !mesh.is_assumed(&level.rule.meta)) {
             by_setting.entry(setting.span).or_default().push((level, setting));
         }

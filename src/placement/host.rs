@@ -16,20 +16,53 @@ pub struct HostPlacement<'m> {
     pub known: bool,
     /// Its workloads.
     pub workloads: Vec<(&'m In<Workload>, Placement)>,
+    parts: Vec<Part>,
+}
+
+/// Replicas of one workload, or of one service of a cluster.
+#[derive(Clone, Debug)]
+struct Part {
+    /// All of them; open where only some of the zones count.
+    total: Bounds,
+    zones: Vec<(Locality, Bounds)>,
+}
+
+impl Part {
+    /// Zones share one number of replicas: what cannot be elsewhere is here, and what is elsewhere is
+    /// not.
+    fn matching(&self, pattern: &LocalityPattern) -> Bounds {
+        let sum = |inside: bool| {
+            let zones = self.zones.iter().filter(|(zone, _)| pattern.matches(zone) == inside);
+            zones.map(|(_, bounds)| *bounds).fold(Bounds::default(), Bounds::plus)
+        };
+        let (inside, outside) = (sum(true), sum(false));
+        let most = match self.total.most {
+            u32::MAX => inside.most,
+            most => inside.most.min(most.saturating_sub(outside.least)),
+        };
+        let least = inside.least.max(self.total.least.saturating_sub(outside.most));
+        Bounds { least: least.min(most), most }
+    }
 }
 
 impl HostPlacement<'_> {
     /// Replicas in the localities that a pattern stands for.
     pub fn matching(&self, pattern: &LocalityPattern) -> Bounds {
-        let here = self.zones.iter().filter(|(zone, _)| pattern.matches(zone));
-        here.map(|(_, bounds)| *bounds).fold(Bounds::default(), Bounds::plus)
+        let parts = self.parts.iter().map(|part| part.matching(pattern));
+        parts.fold(Bounds::default(), Bounds::plus)
     }
 
-    fn add(&mut self, zone: &Locality, bounds: Bounds) {
-        let known = self.zones.entry(zone.clone()).or_default();
-        *known = known.plus(bounds);
+    fn add(&mut self, total: Bounds, zones: Vec<(Locality, Bounds)>) {
+        for (zone, bounds) in &zones {
+            let known = self.zones.entry(zone.clone()).or_default();
+            *known = known.plus(*bounds);
+        }
+        self.parts.push(Part { total, zones });
     }
 }
+
+/// No number of replicas that zones would share.
+const OPEN: Bounds = Bounds { least: 0, most: u32::MAX };
 
 impl<'m> Placements<'m> {
     /// Where the replicas behind a host can be, in all clusters of a mesh; `None` where none of its
@@ -40,7 +73,12 @@ impl<'m> Placements<'m> {
         of: ClusterId,
         subset: Option<Subset<'m>>,
     ) -> Option<HostPlacement<'m>> {
-        let mut all = HostPlacement { zones: BTreeMap::new(), known: true, workloads: Vec::new() };
+        let mut all = HostPlacement {
+            zones: BTreeMap::new(),
+            known: true,
+            workloads: Vec::new(),
+            parts: Vec::new(),
+        };
         for service in host.services_of_mesh(of) {
             let here = self.of_service(service);
             if here.workloads.is_empty() && here.pods.is_empty() {
@@ -64,7 +102,8 @@ impl<'m> Placements<'m> {
         subset: Option<Subset<'m>>,
     ) {
         let Some(subset) = subset else {
-            here.zones.iter().for_each(|(zone, bounds)| all.add(zone, *bounds));
+            let total = if here.known { here.total } else { OPEN };
+            all.add(total, here.zones.into_iter().collect());
             all.workloads.extend(here.workloads);
             return;
         };
@@ -72,7 +111,9 @@ impl<'m> Placements<'m> {
         for (workload, placement) in here.workloads {
             if subset.may_select(self.mesh, workload) {
                 let zones = placement.zones.iter().filter(|(zone, _)| may_be_in(subset, zone));
-                zones.for_each(|(zone, z)| all.add(zone, z.bounds));
+                let zones: Vec<_> = zones.map(|(zone, z)| (zone.clone(), z.bounds)).collect();
+                let whole = placement.known && zones.len() == placement.zones.len();
+                all.add(if whole { placement.total } else { OPEN }, zones);
                 all.workloads.push((workload, placement));
             }
         }

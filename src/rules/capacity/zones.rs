@@ -107,7 +107,7 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
                     to,
                     weight: weight.value,
                     bounds,
-                    known: replicas.known,
+                    known: replicas.known && mesh.knows_locality(&pattern, setting.cluster),
                     one_zone: LocalityPattern::parse(to).zone().is_some(),
                     parts: entry.to.len(),
                     others_have_replicas: false,

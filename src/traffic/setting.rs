@@ -118,7 +118,7 @@ impl<'m> Setting<'m> {
         policy: &Policy<'m>,
         service: Option<&'m In<Service>>,
     ) -> Self {
-        let zone_aware = !mesh.is_before(control_plane, ZONE_AWARE_SINCE);
+        let zone_aware = mesh.knows_zone_aware(control_plane);
         if let Part::Set { value, level, rule: Some(rule) } = policy.load_balancer {
             let by = By::Rule(rule, level);
             if let Some(setting) = value.zone_aware_lb_setting.as_ref().filter(|_| zone_aware) {
@@ -160,9 +160,6 @@ impl<'m> Setting<'m> {
         matches!(self, Self::ZoneAware { .. } | Self::TrafficDistribution { .. })
     }
 }
-
-/// The minor version of Istio that brought `zoneAwareLbSetting`.
-const ZONE_AWARE_SINCE: u32 = 31;
 
 /// What a Service tells: its field, its annotation, its Namespace's annotation. An unknown value of
 /// the field counts as none, one of an annotation as `Any`.

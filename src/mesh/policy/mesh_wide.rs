@@ -8,6 +8,8 @@ use crate::source::{Span, Spanned, Text};
 
 /// The minor version of Istio that brought `defaultTrafficPolicy`.
 const DEFAULT_POLICY_SINCE: u32 = 31;
+/// The minor version of Istio that brought `zoneAwareLbSetting`.
+const ZONE_AWARE_SINCE: u32 = 31;
 
 impl Mesh {
     /// MeshConfig of a control plane, wherever it stands: what comes first counts.
@@ -30,6 +32,11 @@ impl Mesh {
             let value = Text::new(version.to_owned(), Span::default());
             cluster.facts.version = vec![Fact { value, origin: Origin::Configuration }];
         }
+    }
+
+    /// Whether a control plane knows `zoneAwareLbSetting`.
+    pub fn knows_zone_aware(&self, control_plane: ClusterId) -> bool {
+        !self.is_before(control_plane, ZONE_AWARE_SINCE)
     }
 
     /// Whether a control plane is certainly older than Istio 1.`minor`. One whose version is not told

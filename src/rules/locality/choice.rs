@@ -106,7 +106,8 @@ pub(super) fn mesh_zone_aware(
     control_plane: ClusterId,
 ) -> Option<&Spanned<ZoneAwareLb>> {
     let mut configs = mesh.mesh_configs(control_plane);
-    configs.find_map(|c| c.zone_aware_lb_setting.as_ref())
+    let told = configs.find_map(|c| c.zone_aware_lb_setting.as_ref());
+    told.filter(|_| mesh.knows_zone_aware(control_plane))
 }
 
 /// Whether the MeshConfig of a control plane is in the input, or what installs it without one.

@@ -19,6 +19,8 @@ pub(super) struct Level<'m> {
     pub(super) subset: Option<Subset<'m>>,
     /// The port; none for all ports that no policy names.
     pub(super) port: Option<Spanned<u32>>,
+    /// Whether the control plane knows zone-aware routing.
+    knows_zone_aware: bool,
     /// How an endpoint is chosen.
     pub(super) load_balancer: Option<&'m Spanned<LoadBalancer>>,
     /// When an endpoint is ejected.
@@ -59,7 +61,8 @@ impl<'m> Level<'m> {
 
     /// Zone-aware routing, switched off or not: it goes before all else.
     pub(super) fn zone_aware(&self) -> Option<&'m Spanned<ZoneAwareLb>> {
-        self.load_balancer?.value.zone_aware_lb_setting.as_ref()
+        let setting = self.load_balancer?.value.zone_aware_lb_setting.as_ref();
+        setting.filter(|_| self.knows_zone_aware)
     }
 
     /// The locality setting that counts, switched off or not.
@@ -95,8 +98,9 @@ pub(super) fn levels(mesh: &Mesh) -> Vec<Level<'_>> {
         let routes = routes.get(&host).map_or(&[][..], Vec::as_slice);
         let whole = rule.traffic_policy.is_some() && !is_only_routed_to_subsets(rule, routes);
         let whole = whole.then_some(None).into_iter();
+        let knows_zone_aware = mesh.knows_zone_aware(rule.cluster);
         for subset in whole.chain(subsets_of(rule).map(Some)) {
-            found.extend(levels_of(rule, base, subset, ports.as_ref()));
+            found.extend(levels_of(rule, base, subset, ports.as_ref(), knows_zone_aware));
         }
     }
     found
@@ -201,6 +205,7 @@ fn levels_of<'m>(
     base: Option<&'m TrafficPolicy>,
     subset: Option<Subset<'m>>,
     ports: Option<&BTreeSet<u32>>,
+    knows_zone_aware: bool,
 ) -> Vec<Level<'m>> {
     let own = subset.and_then(|s| s.subset.traffic_policy.as_ref()).map(|p| &p.value);
     let entries = own.into_iter().chain(base).flat_map(|p| &p.port_level_settings);
@@ -213,7 +218,7 @@ fn levels_of<'m>(
     let level = |port: Option<Spanned<u32>>| {
         let Parts { load_balancer, outliers, .. } = merged(base, own, port.map(|p| p.value));
         let dropped = unnamed.filter(|_| port.is_some() && outliers.is_none());
-        Level { rule, subset, port, load_balancer, outliers, dropped }
+        Level { rule, subset, port, knows_zone_aware, load_balancer, outliers, dropped }
     };
     let others = others.then_some(None).into_iter();
     others.chain(named.into_iter().map(Some)).map(level).collect()

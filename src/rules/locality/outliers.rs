@@ -10,8 +10,9 @@ use super::levels::{Level, levels, siblings};
 use super::settings::why_without_effect;
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
-use crate::kinds::networking::{LocalityLb, OutlierDetection};
-use crate::mesh::{Mesh, list};
+use crate::kinds::core::Service;
+use crate::kinds::networking::{DestinationRule, LocalityLb, OutlierDetection};
+use crate::mesh::{In, Mesh, fqdn, list};
 use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Spanned};
@@ -46,9 +47,7 @@ fn asks_for_failover(setting: &LocalityLb) -> bool {
 
 /// Outlier detection of the mesh's `defaultTrafficPolicy`.
 fn of_mesh(mesh: &Mesh, control_plane: ClusterId) -> Option<&Spanned<OutlierDetection>> {
-    let policies = mesh.mesh_configs(control_plane);
-    let mut policies = policies.filter_map(|c| c.default_traffic_policy.as_ref());
-    policies.find_map(|p| p.outlier_detection.as_ref())
+    mesh.default_traffic_policy(control_plane)?.outlier_detection.as_ref()
 }
 
 /// The locality setting of a level that waits for outlier detection in vain.
@@ -58,9 +57,8 @@ fn idle_failover<'m>(mesh: &'m Mesh, level: &Level<'m>) -> Option<&'m Spanned<Lo
     // Where the mesh has a setting of its own, `{enabled: true}` may be there to take it away.
     let switched_on = setting.enabled.is_some() && !matches!(by_mesh, MeshWide::Locality(_));
     let waits = setting.distribute.is_empty() && (asks_for_failover(setting) || switched_on);
-    let brings = |l: &crate::mesh::In<crate::kinds::networking::DestinationRule>| {
-        l.traffic_policy.iter().any(|p| p.outlier_detection.is_some())
-    };
+    let brings =
+        |l: &In<DestinationRule>| l.traffic_policy.iter().any(|p| p.outlier_detection.is_some());
     let idle = waits && level.outliers.is_none() && level.dropped.is_none();
     let works = || is_sure(mesh, level) && why_without_effect(mesh, level).is_none();
     Some(setting).filter(|_| idle && works() && !siblings(mesh, level.rule).any(brings))
@@ -111,8 +109,14 @@ fn mesh_failover_without_any(mesh: &Mesh, levels: &[Level<'_>], found: &mut Find
         let here = || levels.iter().filter(|l| l.control_plane() == cluster.id);
         let some = here().any(|l| l.outliers.is_some() || !is_sure(mesh, l))
             || of_mesh(mesh, cluster.id).is_some();
-        if !own || !idle || some || !sees_all_rules(mesh, cluster.id) || !told.insert(setting.span)
-        {
+        let mut services = services_beside(mesh, cluster.id).peekable();
+        // What a Service prefers goes before the mesh's setting.
+        let waits =
+            services.peek().is_none() || services.any(|s| preference(mesh, s).found().is_none());
+        if !own || !idle || some || !waits || !sees_all_rules(mesh, cluster.id) {
+            continue;
+        }
+        if !told.insert(setting.span) {
             continue;
         }
         found
@@ -128,6 +132,12 @@ fn mesh_failover_without_any(mesh: &Mesh, levels: &[Level<'_>], found: &mut Find
     }
 }
 
+/// The Services of a control plane's cluster, without those of the control plane itself.
+fn services_beside(mesh: &Mesh, control_plane: ClusterId) -> impl Iterator<Item = &In<Service>> {
+    let system = mesh.cluster(control_plane).facts.system_namespace();
+    mesh.services.iter().filter(move |s| s.cluster == control_plane && s.namespace != system)
+}
+
 /// Whether a DestinationRule of a control plane would be in the input.
 fn sees_all_rules(mesh: &Mesh, control_plane: ClusterId) -> bool {
     if mesh.cluster(control_plane).is_complete() {
@@ -135,9 +145,7 @@ fn sees_all_rules(mesh: &Mesh, control_plane: ClusterId) -> bool {
     }
     let rules = mesh.destination_rules.iter().filter(|r| r.cluster == control_plane);
     let seen: BTreeSet<&str> = rules.map(|r| r.namespace.as_str()).collect();
-    let services = mesh.services.iter().filter(|s| s.cluster == control_plane);
-    let system = mesh.cluster(control_plane).facts.system_namespace();
-    let mut others = services.filter(|s| s.namespace != system);
+    let mut others = services_beside(mesh, control_plane);
     !seen.is_empty() && others.all(|s| seen.contains(s.namespace.as_str()))
 }
 
@@ -146,15 +154,20 @@ fn mesh_outlier_detection_ignored(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let Some(outliers) = of_mesh(mesh, cluster.id) else { continue };
-        let here = levels.iter().filter(|l| l.control_plane() == cluster.id);
+        let here = || levels.iter().filter(|l| l.control_plane() == cluster.id);
         let mut relying: Vec<(&Level<'_>, Span)> =
-            here.filter_map(|l| Some((l, idle_failover(mesh, l)?.span))).collect();
+            here().filter_map(|l| Some((l, idle_failover(mesh, l)?.span))).collect();
         relying.dedup_by_key(|(_, span)| *span);
         let of_mesh = match mesh_wide(mesh, cluster.id) {
             MeshWide::Locality(l) if l.distribute.is_empty() => Some(l),
             _ => None,
         };
         let of_mesh = of_mesh.filter(|l| asks_for_failover(l) || l.enabled.is_some());
+        let ejects: BTreeSet<String> =
+            here().filter(|l| l.outliers.is_some()).map(Level::host_name).collect();
+        let has_own = |s: &In<Service>| ejects.contains(&fqdn(s.name(), &s.namespace));
+        let waits = ejects.is_empty() || services_beside(mesh, cluster.id).any(|s| !has_own(s));
+        let of_mesh = of_mesh.filter(|_| waits);
         if relying.is_empty() && of_mesh.is_none() || !told.insert(outliers.span) {
             continue;
         }
@@ -271,7 +284,8 @@ fn outlier_detection_ejects_nothing(mesh: &Mesh, found: &mut Findings) {
         let Some(most) = most.and_then(|all| all.into_iter().max()) else { continue };
         let strict = !mesh.may_be_before(level.control_plane(), ejection::STRICT_SINCE);
         let percent = outliers.max_ejection();
-        if told.contains(&span) || !strict || most == 0 || most.saturating_mul(percent) >= 100 {
+        // Without the only endpoint there would be none.
+        if told.contains(&span) || !strict || most < 2 || most.saturating_mul(percent) >= 100 {
             continue;
         }
         let at = outliers.max_ejection_percent.as_ref().filter(|p| p.value > 0);

@@ -16,6 +16,7 @@ use crate::kinds::networking::{
 use crate::mesh::{Host, In, Locality, LocalityPattern, Mesh, Route, list, short, value};
 use crate::placement::Placements;
 use crate::source::{Span, Spanned};
+use crate::traffic::Traffic;
 
 /// A host that no locality of an entry has an endpoint for, and what tells so.
 struct Left<'m> {
@@ -24,19 +25,19 @@ struct Left<'m> {
     why: &'static str,
 }
 
-pub(super) fn mesh_distribute_too_wide(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+pub(super) fn mesh_distribute_too_wide(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let levels = levels(mesh);
     let own = levels.iter().filter(|l| l.locality().is_some() || l.zone_aware().is_some());
     let own: BTreeSet<Span> = own.map(|l| l.rule.meta.span).collect();
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let Some(setting) = mesh_weights(mesh, cluster.id) else { continue };
-        for entry in setting.distribute.iter().filter(|e| is_used(mesh, cluster.id, e)) {
+        for entry in setting.distribute.iter().filter(|e| is_used(traffic, cluster.id, e)) {
             let Some(from) = &entry.from else { continue };
             let hosts = mesh.hosts().filter(|h| !has_own_setting(mesh, *h, cluster.id, &own));
             let left: Vec<Left<'_>> =
-                hosts.filter_map(|h| left_out(mesh, &placements, h, cluster.id, entry)).collect();
+                hosts.filter_map(|h| left_out(mesh, placements, h, cluster.id, entry)).collect();
             let Some(first) = left.first().filter(|_| told.insert(from.span)) else { continue };
             let names: BTreeSet<&str> = left.iter().map(|l| l.host.short()).collect();
             let finding = found.say(
@@ -59,13 +60,13 @@ pub(super) fn mesh_distribute_too_wide(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Whether clients of a control plane are known to stand where an entry is for.
-fn is_used(mesh: &Mesh, control_plane: ClusterId, entry: &Distribute) -> bool {
+/// Whether clients of a control plane may run where an entry is for.
+fn is_used(traffic: &Traffic<'_>, control_plane: ClusterId, entry: &Distribute) -> bool {
     let Some(from) = &entry.from else { return false };
     let pattern = LocalityPattern::parse(from);
-    let clients = mesh.client_clusters(control_plane);
-    let mut places = clients.iter().flat_map(|c| mesh.places(c.id));
-    from.as_str() == "*" || places.any(|p| pattern.matches(&p.locality))
+    let clients = traffic.mesh().client_clusters(control_plane);
+    let mut places = clients.iter().flat_map(|c| traffic.client_localities(c.id));
+    from.as_str() == "*" || places.any(|place| pattern.matches(place))
 }
 
 /// Whether a DestinationRule or the Service may have a setting that goes before the mesh's.

@@ -19,7 +19,7 @@ use crate::source::{Span, Spanned, Text};
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/hash-and-locality", hash_and_locality),
     rule!("locality/locality-setting-has-no-effect", locality_setting_has_no_effect),
-    rule!("locality/mesh-distribute-too-wide", reach::mesh_distribute_too_wide),
+    rule!("locality/mesh-distribute-too-wide", traffic: reach::mesh_distribute_too_wide),
     rule!("locality/port-hash-without-port", reach::port_hash_without_port),
     rule!("locality/retries-stay-in-zone", reach::retries_stay_in_zone),
     rule!("locality/traffic-distribution-differs", traffic_distribution_differs),
@@ -73,11 +73,16 @@ fn locality_setting_has_no_effect(mesh: &Mesh, found: &mut Findings) {
         .map(|r| r.host)
         .collect();
     let mut told = BTreeSet::new();
-    for level in levels(mesh) {
-        let Some((span, what)) = level.load_balancer.and_then(|lb| says_of_locality(lb)) else {
+    let levels = levels(mesh);
+    let says = |level: &Level<'_>| level.load_balancer.and_then(|lb| says_of_locality(lb));
+    // A text that clusters share may have an effect in one of them.
+    let works = levels.iter().filter(|level| why_without_effect(mesh, level).is_none());
+    let works: BTreeSet<Span> = works.filter_map(|l| Some(says(l)?.0)).collect();
+    for level in &levels {
+        let Some((span, what)) = says(level).filter(|(span, _)| !works.contains(span)) else {
             continue;
         };
-        let Some((why, at)) = why_without_effect(mesh, &level) else { continue };
+        let Some((why, at)) = why_without_effect(mesh, level) else { continue };
         let lb_says = level.load_balancer.is_some_and(|lb| lb.span.contains(at));
         // Gateways choose an endpoint of a headless service like of any other.
         if !lb_says && gateways.contains(&level.host_name()) || !told.insert(span) {
@@ -241,9 +246,13 @@ fn traffic_distribution_differs(mesh: &Mesh, found: &mut Findings) {
                 _ => None,
             });
             let Some((with, preferred)) = first else { continue };
-            let other = asked.iter().find(|(_, p)| match p {
+            // What a namespace asks for in one cluster, it may ask for in another that is not seen.
+            let by_service = with.meta.span.contains(preferred.at.span);
+            let knows_namespace =
+                |s: &Service| mesh.namespace(s.cluster, &s.namespace).found().is_some();
+            let other = asked.iter().find(|(other_service, p)| match p {
                 Lookup::Found(other) => other.node != preferred.node,
-                Lookup::Absent { .. } => true,
+                Lookup::Absent { .. } => by_service || knows_namespace(other_service),
                 Lookup::Unseen => false,
             });
             let Some((other, differs)) = other else { continue };

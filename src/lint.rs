@@ -202,7 +202,8 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     let rules: Vec<Rule> =
         crate::rules::all().filter(|rule| is_selected(rule, model, config)).collect();
     let evidence = Evidence::of(&model.mesh);
-    evidence.prepare(&rules);
+    // What fails here fails again in each rule that asks for it, and is told there.
+    let _ = catch_unwind(AssertUnwindSafe(|| evidence.prepare(&rules)));
     let said: Vec<Vec<Reported>> =
         rules.par_iter().map(|rule| run(rule, &evidence, model, sources)).collect();
     let mut findings: Vec<Reported> = said.into_iter().flatten().collect();
@@ -270,12 +271,16 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
 fn drop_told_better(findings: &mut Vec<Reported>) {
     const OF_THE_API: &str = "fields/invalid";
     let room = |rule: &str| rule.split('/').next().is_some_and(|room| room == "fields");
-    let more: Vec<Span> = findings
+    let mut more: Vec<Span> = findings
         .iter()
         .filter(|f| f.severity == Severity::Error && !room(f.rule))
         .flat_map(|f| f.finding.labels.iter().map(|label| label.span))
         .collect();
-    let told = |span: Span| more.iter().any(|other| span.contains(*other));
+    more.sort_unstable();
+    let told = |span: Span| {
+        let within = &more[more.partition_point(|other| other.start < span.start)..];
+        within.iter().take_while(|other| other.start <= span.end).any(|other| span.contains(*other))
+    };
     findings.retain(|found| {
         found.rule != OF_THE_API || !found.finding.labels.iter().any(|label| told(label.span))
     });

@@ -19,7 +19,7 @@ impl<T> Lookup<T> {
     pub fn absent<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Self {
         let near = known
             .into_iter()
-            .map(|known| (distance(name, known), known))
+            .map(|known| (strsim::levenshtein(name, known), known))
             .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
             .min();
         Self::Absent { nearest: near.map(|(_, known)| known.to_owned()) }
@@ -46,20 +46,4 @@ impl<T> Lookup<T> {
             Self::Unseen => Lookup::Unseen,
         }
     }
-}
-
-/// Edits between two names: insertions, deletions, replacements.
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

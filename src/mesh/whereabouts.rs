@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lookup::distance;
 use super::{Locality, LocalityPattern, Lookup, Mesh, Role};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
@@ -91,7 +90,7 @@ impl Whereabouts {
             let akin = by_zone && (own.region == asked.region || own.zone == asked.zone);
             let misspelt = is_misspelt(&asked.region, &own.region)
                 && (!by_zone || is_misspelt(&asked.zone, &own.zone));
-            (akin || misspelt).then(|| (distance(text, &like), like))
+            (akin || misspelt).then(|| (strsim::levenshtein(text, &like), like))
         });
         near.min().map(|(_, like)| like)
     }
@@ -117,7 +116,8 @@ fn is_misspelt(asked: &str, known: &str) -> bool {
     };
     digits(asked) == digits(known)
         && !asked.starts_with(known)
-        && (sorted(asked) == sorted(known) || distance(&letters(asked), &letters(known)) < 2)
+        && (sorted(asked) == sorted(known)
+            || strsim::levenshtein(&letters(asked), &letters(known)) < 2)
 }
 
 /// A locality written with as many parts as a text, and with `*` where the text has it.

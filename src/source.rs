@@ -211,6 +211,12 @@ impl Sources {
         Some(Place { line: line + 1, column: before.chars().count() + 1, offset: local as usize })
     }
 
+    /// `file:line` of a span, for people; `None` where nothing is written.
+    pub fn line_of(&self, span: Span) -> Option<String> {
+        let (_, file) = self.file_at(span.start).filter(|_| !span.is_empty())?;
+        Some(format!("{}:{}", file.name, self.place(span.start)?.line))
+    }
+
     /// The text of a span; empty where the span leaves its file or cuts a character.
     pub fn slice(&self, span: Span) -> &str {
         self.file_at(span.start)

@@ -85,11 +85,7 @@ impl Shown<'_> {
 
     /// Where something stands, for people.
     fn place(&self, span: Span) -> String {
-        let file = self.sources.file_at(span.start).map(|(_, f)| f.name.as_str());
-        match (file, self.sources.place(span.start)) {
-            (Some(file), Some(place)) if !span.is_empty() => format!("{file}:{}", place.line),
-            _ => "configuration".to_owned(),
-        }
+        self.sources.line_of(span).unwrap_or_else(|| "configuration".to_owned())
     }
 
     /// Of which kinds others of a namespace would have been seen.

@@ -1,5 +1,6 @@
 //! `mesh-lint traffic`: where requests go, why, and where they go after a loss.
 
+mod answer;
 mod matrix;
 mod mermaid;
 mod path;
@@ -7,12 +8,12 @@ mod requests;
 
 use std::io::Write;
 
-use super::args::Traffic as Args;
+use super::args::{Traffic as Args, TrafficFormat};
 use super::{CLEAN, Failed, NOTHING, input};
 use crate::clusters::ClusterId;
 use crate::lint;
 use crate::mesh::{Client, Host, Locality, Mesh, list, short};
-use crate::source::{Sources, Span};
+use crate::source::Sources;
 use crate::traffic::Traffic;
 use crate::traffic::loss::Lost;
 use crate::traffic::route::Request;
@@ -32,7 +33,13 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failed> {
     if args.matrix || args.requests.is_some() {
         matrix::print(&asked, out)?;
     } else {
-        path::print(&asked, out)?;
+        let (host, port) = asked.host(args.to.as_deref().unwrap_or_default())?;
+        let answers = answer::answers(&asked, host, port)?;
+        match args.format {
+            TrafficFormat::Human => path::human(&asked, host.short(), port, &answers, out)?,
+            TrafficFormat::Json => path::json(&asked, host.name, port, &answers, out)?,
+            TrafficFormat::Mermaid => mermaid::print(&asked, host.short(), port, &answers, out)?,
+        }
     }
     Ok(CLEAN)
 }
@@ -47,13 +54,6 @@ struct Asked<'a, 'm> {
 impl<'m> Asked<'_, 'm> {
     fn mesh(&self) -> &'m Mesh {
         self.traffic.mesh()
-    }
-
-    /// Where something stands, for people.
-    fn place(&self, span: Span) -> Option<String> {
-        let (_, file) = self.sources.file_at(span.start).filter(|_| !span.is_empty())?;
-        let place = self.sources.place(span.start)?;
-        Some(format!("{}:{}", file.name, place.line))
     }
 
     /// The host that `--to` names, and the port, where that is told or the host has just one.

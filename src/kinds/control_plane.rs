@@ -118,11 +118,11 @@ pub struct MeshConfig {
     /// The namespace whose objects are for all; the control plane's where absent.
     pub root_namespace: Option<Text>,
     /// Locality load balancing for hosts whose DestinationRule has none.
-    pub locality_lb_setting: Option<Spanned<super::networking::LocalityLb>>,
+    pub locality_lb_setting: Option<Spanned<super::policy::LocalityLb>>,
     /// Envoy's zone-aware routing, likewise.
-    pub zone_aware_lb_setting: Option<Spanned<super::networking::ZoneAwareLb>>,
+    pub zone_aware_lb_setting: Option<Spanned<super::policy::ZoneAwareLb>>,
     /// Policy for hosts whose DestinationRule leaves it open; endpoints are not laid out by it.
-    pub default_traffic_policy: Option<Spanned<super::networking::TrafficPolicy>>,
+    pub default_traffic_policy: Option<Spanned<super::policy::TrafficPolicy>>,
     /// What becomes of requests to hosts nobody knows.
     pub outbound_traffic_policy: OutboundTrafficPolicy,
     /// Whether clients use mTLS wherever the other side can; so where absent.

@@ -11,7 +11,7 @@ mod levels;
 mod networks;
 pub(super) mod outliers;
 mod priority;
-mod reach;
+pub(super) mod reach;
 pub(super) mod replaced;
 pub(super) mod settings;
 mod texts;

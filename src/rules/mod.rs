@@ -109,6 +109,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::failover::RULES,
         locality::flows::RULES,
         locality::outliers::RULES,
+        locality::reach::RULES,
         locality::replaced::RULES,
         locality::settings::RULES,
         services::RULES,

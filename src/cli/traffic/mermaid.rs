@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::super::Failed;
 use super::super::graph::escaped;
-use super::path::Answer;
+use super::answer::Answer;
 use super::{Asked, zone_name};
 
 pub(super) fn print(

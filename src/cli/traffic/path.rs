@@ -6,13 +6,12 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::super::Failed;
-use super::super::args::TrafficFormat;
-use super::{Asked, mermaid, zone_name};
-use crate::mesh::{Client, Locality};
+use super::answer::{Answer, Column};
+use super::{Asked, zone_name};
 use crate::traffic::counts::{Interval, percent};
 use crate::traffic::flow::{Failure, Landing};
-use crate::traffic::journey::{End, Journey, Way};
-use crate::traffic::loss::{Lost, Phase};
+use crate::traffic::journey::{End, Way};
+use crate::traffic::loss::Phase;
 use crate::traffic::range::Range;
 use crate::traffic::route::Leg;
 use crate::traffic::step::Step;
@@ -20,81 +19,8 @@ use crate::traffic::step::Step;
 /// How long a bar of 100 % is.
 const BAR: usize = 24;
 
-/// What is computed for a client in one place.
-pub(super) struct Answer<'m> {
-    pub(super) client: Client<'m>,
-    pub(super) at: Locality,
-    pub(super) journey: Journey<'m>,
-    /// For each way of the journey.
-    pub(super) columns: Vec<Vec<Column>>,
-}
-
-/// Shares now, or after a loss.
-pub(super) struct Column {
-    /// What is lost, and how far that has come; nothing now.
-    pub(super) loss: Option<(Lost, Phase)>,
-    /// The shares; nothing where the client is lost too.
-    pub(super) range: Option<Range>,
-}
-
-pub(super) fn print(asked: &Asked<'_, '_>, out: &mut dyn Write) -> Result<(), Failed> {
-    let to = asked.args.to.as_deref().unwrap_or_default();
-    let (host, port) = asked.host(to)?;
-    let losses = asked.losses()?;
-    let mut answers = Vec::new();
-    for (cluster, localities) in asked.senders()? {
-        for at in localities {
-            let client = asked.client(cluster, host)?;
-            answers.push(answer(asked, client, at, host.name, port, &losses));
-        }
-    }
-    match asked.args.format {
-        TrafficFormat::Human => human(asked, host.short(), port, &answers, out),
-        TrafficFormat::Mermaid => mermaid::print(asked, host.short(), port, &answers, out),
-        TrafficFormat::Json => {
-            let all: Vec<Value> = answers.iter().map(|a| to_json(asked, a)).collect();
-            let whole = json!({"version": 1, "host": host.name, "port": port, "from": all});
-            let text = serde_json::to_string_pretty(&whole).map_err(|e| Failed(e.to_string()))?;
-            Ok(writeln!(out, "{text}")?)
-        }
-    }
-}
-
-fn answer<'m>(
-    asked: &Asked<'_, 'm>,
-    client: Client<'m>,
-    at: Locality,
-    host: &str,
-    port: u32,
-    losses: &[Lost],
-) -> Answer<'m> {
-    let traffic = asked.traffic;
-    // The mesh outlives this call, a locality made here does not; so labels of the place are those of a
-    // place of the mesh, or unknown.
-    let places = asked.mesh().places(client.cluster);
-    let known = places.iter().map(|p| &p.locality);
-    let locality = known.clone().find(|l| **l == at);
-    let locality = locality.or_else(|| known.clone().find(|l| l.without_subzone() == at));
-    let client = Client { locality, ..client };
-    let journey = traffic.journey(client, host, port, &asked.request());
-    let column = |way: &Way<'m>, loss: Option<(Lost, Phase)>| {
-        let lost: Vec<Lost> = loss.iter().map(|(lost, _)| lost.clone()).collect();
-        let phase = loss.as_ref().map_or(Phase::Noticed, |(_, phase)| *phase);
-        let gone = lost.iter().any(|lost| lost.covers(client.cluster, &at));
-        let range = (!gone).then(|| traffic.range(&client, &at, way, &lost, phase));
-        Column { loss, range }
-    };
-    let columns = journey.ways.iter().map(|way| {
-        let after = losses.iter().flat_map(|lost| {
-            [Phase::Unnoticed, Phase::Noticed].map(|phase| column(way, Some((lost.clone(), phase))))
-        });
-        std::iter::once(column(way, None)).chain(after).collect()
-    });
-    let columns = columns.collect();
-    Answer { client, at, journey, columns }
-}
-
-fn human(
+/// Reasons and tables.
+pub(super) fn human(
     asked: &Asked<'_, '_>,
     host: &str,
     port: u32,
@@ -138,7 +64,7 @@ fn condition(way: &Way<'_>) -> String {
 fn story(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> String {
     let mut lines = Vec::new();
     let mut say = |indent: usize, step: &Step| {
-        let place = step.span.and_then(|span| asked.place(span));
+        let place = step.span.and_then(|span| asked.sources.line_of(span));
         let place = place.map(|p| format!("  ({p})")).unwrap_or_default();
         lines.push(format!("{:indent$}{}{place}\n", "", step.text));
     };
@@ -288,6 +214,20 @@ fn bar(share: Interval) -> String {
     };
     let (sure, most) = (long(share.least), long(share.most));
     format!("{}{}", "█".repeat(sure), "░".repeat(most.saturating_sub(sure)))
+}
+
+/// The same for programs.
+pub(super) fn json(
+    asked: &Asked<'_, '_>,
+    host: &str,
+    port: u32,
+    answers: &[Answer<'_>],
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
+    let all: Vec<Value> = answers.iter().map(|a| to_json(asked, a)).collect();
+    let whole = json!({"version": 1, "host": host, "port": port, "from": all});
+    let text = serde_json::to_string_pretty(&whole).map_err(|e| Failed(e.to_string()))?;
+    Ok(writeln!(out, "{text}")?)
 }
 
 fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {

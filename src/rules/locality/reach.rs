@@ -15,8 +15,15 @@ use crate::kinds::networking::{
 };
 use crate::mesh::{Host, In, Locality, LocalityPattern, Mesh, Route, list, short, value};
 use crate::placement::Placements;
+use crate::rules::{Rule, rule};
 use crate::source::{Span, Spanned};
 use crate::traffic::Traffic;
+
+pub(in crate::rules) const RULES: &[Rule] = &[
+    rule!("locality/mesh-distribute-too-wide", traffic: mesh_distribute_too_wide),
+    rule!("locality/port-hash-without-port", port_hash_without_port),
+    rule!("locality/retries-stay-in-zone", retries_stay_in_zone),
+];
 
 /// A host that no locality of an entry has an endpoint for, and what tells so.
 struct Left<'m> {
@@ -25,7 +32,7 @@ struct Left<'m> {
     why: &'static str,
 }
 
-pub(super) fn mesh_distribute_too_wide(traffic: &Traffic<'_>, found: &mut Findings) {
+fn mesh_distribute_too_wide(traffic: &Traffic<'_>, found: &mut Findings) {
     let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let levels = levels(mesh);
     let own = levels.iter().filter(|l| l.locality().is_some() || l.zone_aware().is_some());
@@ -151,7 +158,7 @@ fn lost_hashes(mesh: &Mesh, rule: &In<DestinationRule>, route: &Route<'_>) -> Ve
     hashes
 }
 
-pub(super) fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
+fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
     let mut lost: BTreeMap<Span, (String, u32, Vec<Span>)> = BTreeMap::new();
     let routes = mesh.routes_by_host();
     for rule in &mesh.destination_rules {
@@ -215,7 +222,7 @@ fn prioritised(mesh: &Mesh) -> BTreeMap<Target, Span> {
     found
 }
 
-pub(super) fn retries_stay_in_zone(mesh: &Mesh, found: &mut Findings) {
+fn retries_stay_in_zone(mesh: &Mesh, found: &mut Findings) {
     let prioritised = prioritised(mesh);
     let mut by_rule: BTreeMap<Span, Vec<(Span, Route<'_>, Span)>> = BTreeMap::new();
     for route in mesh.routes() {

@@ -7,7 +7,7 @@ use super::choice::{
     mesh_wide, of_field, preference,
 };
 use super::levels::{Level, levels};
-use super::{reach, zone_aware};
+use super::zone_aware;
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Fix};
 use crate::kinds::is_placeholder;
@@ -19,9 +19,6 @@ use crate::source::{Span, Spanned, Text};
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/hash-and-locality", hash_and_locality),
     rule!("locality/locality-setting-has-no-effect", locality_setting_has_no_effect),
-    rule!("locality/mesh-distribute-too-wide", traffic: reach::mesh_distribute_too_wide),
-    rule!("locality/port-hash-without-port", reach::port_hash_without_port),
-    rule!("locality/retries-stay-in-zone", reach::retries_stay_in_zone),
     rule!("locality/traffic-distribution-differs", traffic_distribution_differs),
     rule!("locality/traffic-distribution-ignored", traffic_distribution_ignored),
     rule!("locality/traffic-distribution-unknown-value", traffic_distribution_unknown_value),

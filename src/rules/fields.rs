@@ -8,6 +8,7 @@ use crate::mesh::{Faulty, Mesh};
 pub(super) const RULES: &[Rule] = &[
     rule!("fields/deprecated", deprecated),
     rule!("fields/duplicate-resource", duplicate_resource),
+    rule!("fields/empty-list", empty_list),
     rule!("fields/ignored", ignored),
     rule!("fields/invalid", invalid),
     rule!("fields/missing", missing),
@@ -20,6 +21,10 @@ pub(super) const RULES: &[Rule] = &[
 
 fn deprecated(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::Deprecated, found);
+}
+
+fn empty_list(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::EmptyList, found);
 }
 
 fn ignored(mesh: &Mesh, found: &mut Findings) {

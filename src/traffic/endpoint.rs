@@ -1,6 +1,7 @@
 //! Endpoints and clients as istiod knows them: where they are, and what they are called by.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::mesh::{
@@ -24,6 +25,41 @@ pub struct Identity {
     pub node: Arc<str>,
     /// Its own labels, without those that Istio adds.
     pub labels: Labels,
+    /// What its proxy tells of itself; counts for clients alone.
+    pub proxy: Proxy,
+}
+
+/// What a client's proxy tells istiod of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// Whether it is a waypoint of ambient: it speaks HBONE, and reaches other networks by gateways or
+    /// not at all.
+    pub waypoint: bool,
+    /// The versions of IP that its addresses have.
+    pub families: Families,
+    /// The networks whose endpoints it wants (`ISTIO_META_REQUESTED_NETWORK_VIEW`); all where empty.
+    pub view: Vec<Arc<str>>,
+}
+
+impl Proxy {
+    /// Whether it wants endpoints of a network; those without one it always gets.
+    pub fn wants(&self, network: &str) -> bool {
+        self.view.is_empty() || network.is_empty() || self.view.iter().any(|n| **n == *network)
+    }
+}
+
+/// Versions of IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// Nobody tells, so any may do.
+    #[default]
+    Unknown,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// Both.
+    Both,
 }
 
 impl Identity {
@@ -57,6 +93,28 @@ pub enum Health {
     Terminating,
 }
 
+/// Whether endpoints take Istio's mTLS, without which nothing crosses networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mtls {
+    /// Their sidecar speaks it, and no policy forbids it.
+    #[default]
+    Taken,
+    /// Their sidecar speaks it. A PeerAuthentication says `DISABLE`, so only clients whose
+    /// DestinationRule says `ISTIO_MUTUAL` use it.
+    Disabled,
+    /// They have no sidecar, or are reached by HBONE.
+    Unable,
+}
+
+impl Mtls {
+    /// Whether a client uses it, given what its DestinationRule says, if anything.
+    ///
+    /// Source: `xds/endpoints/mtls_checker.go` and `endpoint_builder.go`, `buildEnvoyLbEndpoint`.
+    pub fn is_used(self, told: Option<bool>) -> bool {
+        self != Self::Unable && told.unwrap_or(self == Self::Taken)
+    }
+}
+
 /// Endpoints that differ in nothing but their address.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
@@ -71,8 +129,10 @@ pub struct Endpoint {
     pub weight: u32,
     /// How Kubernetes sees them.
     pub health: Health,
-    /// Whether they take Istio's mTLS, without which nothing crosses networks.
-    pub mtls: bool,
+    /// Whether they take Istio's mTLS.
+    pub mtls: Mtls,
+    /// Whether they have no address of their own, so that only a gateway leads to them.
+    pub unaddressed: bool,
 }
 
 impl Endpoint {
@@ -91,7 +151,8 @@ impl Endpoint {
             count,
             weight: 1,
             health: Health::Healthy,
-            mtls: true,
+            mtls: Mtls::Taken,
+            unaddressed: false,
         }
     }
 }
@@ -105,4 +166,34 @@ pub struct NetworkGateway {
     pub network: Arc<str>,
     /// Its cluster; empty where it stands for the whole network (MeshNetworks).
     pub cluster: Arc<str>,
+    /// Whether it hands on mTLS as it is, for sidecars and gateways.
+    pub mtls: bool,
+    /// Whether it takes HBONE, for waypoints.
+    pub hbone: bool,
+}
+
+impl NetworkGateway {
+    /// A gateway that hands on mTLS.
+    pub fn new(
+        address: impl Into<Arc<str>>,
+        network: impl Into<Arc<str>>,
+        cluster: impl Into<Arc<str>>,
+    ) -> Self {
+        let (address, network, cluster) = (address.into(), network.into(), cluster.into());
+        Self { address, network, cluster, mtls: true, hbone: false }
+    }
+
+    /// Whether it speaks what a client speaks.
+    pub fn serves(&self, client: &Proxy) -> bool {
+        if client.waypoint { self.hbone } else { self.mtls }
+    }
+
+    /// Whether a client has an address of its version of IP. Names may stand for both.
+    pub fn is_in_reach_of(&self, client: &Proxy) -> bool {
+        match (self.address.parse::<IpAddr>(), client.families) {
+            (Ok(address), Families::V4) => address.is_ipv4(),
+            (Ok(address), Families::V6) => address.is_ipv6(),
+            _ => true,
+        }
+    }
 }

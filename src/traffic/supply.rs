@@ -1,14 +1,17 @@
 //! The endpoints of a host: pods and entries of all clusters, by zone, and how many there may be.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::endpoint::{Endpoint, Health, Identity, Labels};
+use super::endpoint::{Endpoint, Health, Identity, Labels, Mtls, Proxy};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::WorkloadEntry;
+use crate::kinds::workloads::TemplateMeta;
 use crate::mesh::{Host, In, Locality, Mesh, value};
 use crate::placement::{Bounds, Placement, Placements};
-use crate::source::{Span, Text};
+use crate::source::{Span, Spanned, Text};
 use crate::yaml::Entries;
 
 /// Endpoints of one workload in one zone.
@@ -30,6 +33,11 @@ pub struct Pool<'m> {
     pub zones: usize,
     /// The weight of each.
     pub weight: u32,
+    /// Whether a sidecar there speaks Istio's mTLS: pods have one unless they opt out or are in
+    /// ambient, entries where their labels say so.
+    pub speaks_mtls: bool,
+    /// Whether it has no address of its own.
+    pub unaddressed: bool,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
     pub service: Option<&'m In<Service>>,
     /// The workload's name, the pod's, or the entry's address.
@@ -40,7 +48,7 @@ pub struct Pool<'m> {
 
 impl Pool<'_> {
     /// Its endpoints, if there are so many.
-    pub fn endpoint(&self, count: u32, mtls: bool) -> Endpoint {
+    pub fn endpoint(&self, count: u32, mtls: Mtls) -> Endpoint {
         Endpoint {
             identity: Arc::clone(&self.identity),
             written: Arc::clone(&self.written),
@@ -48,6 +56,7 @@ impl Pool<'_> {
             weight: self.weight,
             health: Health::Healthy,
             mtls,
+            unaddressed: self.unaddressed,
         }
     }
 }
@@ -95,7 +104,11 @@ impl<'m> Supply<'m> {
             {
                 supply.unknown.push(Unknown::Selected(key.span));
             }
-            for endpoint in &entry.endpoints {
+            let resolved = value(entry.resolution.as_ref()).is_some_and(|r| r.starts_with("DNS"));
+            // Only Envoy's DNS clusters have names for addresses. Source: `endpoint_builder.go`.
+            let sent =
+                |e: &&Spanned<WorkloadEntry>| resolved || !is_name(value(e.address.as_ref()));
+            for endpoint in entry.endpoints.iter().filter(sent) {
                 supply.take_entry(mesh, entry.cluster, endpoint, endpoint.span);
             }
         }
@@ -121,11 +134,13 @@ impl<'m> Supply<'m> {
             if mesh.is_assumed(&workload.meta) {
                 self.unknown.push(Unknown::Assumed(workload.named_at()));
             }
-            let labels = &placements.template(workload).metadata.labels;
-            self.take(mesh, service, workload.name(), workload.named_at(), labels, placement);
+            let TemplateMeta { labels, annotations } = &placements.template(workload).metadata;
+            let told = (labels, annotations);
+            self.take(mesh, service, workload.name(), workload.named_at(), told, placement);
         }
         for (pod, placement) in &here.pods {
-            self.take(mesh, service, pod.name(), pod.named_at(), &pod.meta.labels, placement);
+            let told = (&pod.meta.labels, &pod.meta.annotations);
+            self.take(mesh, service, pod.name(), pod.named_at(), told, placement);
         }
     }
 
@@ -135,7 +150,7 @@ impl<'m> Supply<'m> {
         service: &'m In<Service>,
         name: &'m str,
         span: Span,
-        labels: &Entries<Text>,
+        (labels, annotations): (&Entries<Text>, &Entries<Text>),
         placement: &Placement,
     ) {
         let cluster = service.cluster;
@@ -147,6 +162,9 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
+        let namespace = mesh.namespace(cluster, &service.namespace).found();
+        let in_ambient = is_ambient(namespace.and_then(|ns| ns.meta.label(DATAPLANE)));
+        let speaks_mtls = has_sidecar(labels, annotations, in_ambient);
         let open = || placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
         for (zone, bounds) in open() {
             let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
@@ -161,6 +179,8 @@ impl<'m> Supply<'m> {
                 total: placement.total,
                 zones: open().count(),
                 weight: 1,
+                speaks_mtls,
+                unaddressed: false,
                 service: Some(service),
                 name,
                 span,
@@ -190,6 +210,8 @@ impl<'m> Supply<'m> {
             total: one,
             zones: 1,
             weight: entry.weight.as_ref().map_or(1, |w| w.value),
+            speaks_mtls: value(entry.labels.get(TLS_MODE)) == Some("istio"),
+            unaddressed: value(entry.address.as_ref()).unwrap_or_default().is_empty(),
             service: None,
             name: value(entry.address.as_ref()).unwrap_or_default(),
             span: entry.address.as_ref().map_or(span, |a| a.span),
@@ -207,6 +229,35 @@ fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
     Some(Locality::parse(&parts))
 }
 
+/// The label by which istiod knows pods that speak Istio's mTLS. Injection puts it on.
+const TLS_MODE: &str = "security.istio.io/tlsMode";
+/// The label of a pod or namespace that puts it into ambient.
+const DATAPLANE: &str = "istio.io/dataplane-mode";
+
+fn is_ambient(mode: Option<&Text>) -> bool {
+    value(mode) == Some("ambient")
+}
+
+/// Whether pods get a sidecar, as far as manifests tell: the label of a pod goes before its namespace's.
+fn has_sidecar(
+    labels: &Entries<Text>,
+    annotations: &Entries<Text>,
+    namespace_in_ambient: bool,
+) -> bool {
+    let inject = "sidecar.istio.io/inject";
+    let told = value(labels.get(inject).or_else(|| annotations.get(inject)));
+    let ambient = namespace_in_ambient || is_ambient(labels.get(DATAPLANE));
+    let injected = told.map_or(!ambient, |told| told != "false");
+    injected && value(labels.get(TLS_MODE)).is_none_or(|mode| mode == "istio")
+}
+
+/// Whether an address is a name, which istiod does not send as an endpoint.
+fn is_name(address: Option<&str>) -> bool {
+    let address = address.unwrap_or_default();
+    let is_other = address.is_empty() || address.starts_with("unix://") || is_placeholder(address);
+    !is_other && address.parse::<IpAddr>().is_err()
+}
+
 /// Labels by name.
 pub fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
@@ -221,5 +272,6 @@ pub fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Lab
         locality,
         node: "".into(),
         labels,
+        proxy: Proxy::default(),
     }
 }

@@ -1,7 +1,7 @@
 //! Endpoints and clients as istiod knows them: where they are, and what they are called by.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::mesh::{

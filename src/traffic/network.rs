@@ -6,8 +6,8 @@ use super::endpoint::NetworkGateway;
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
-use crate::kinds::security::PeerAuthentication;
-use crate::mesh::{In, Mesh, NETWORK_LABEL};
+use crate::kinds::security::{PeerAuthentication, PeerTls};
+use crate::mesh::{In, Mesh, NETWORK_LABEL, value};
 use crate::source::Text;
 
 /// The port on which a gateway takes mTLS from other networks.
@@ -118,9 +118,11 @@ fn of_service<'m>(
 }
 
 /// Whether pods take mTLS on a port of theirs, by the PeerAuthentications of a control plane: those
-/// for the workload go before the namespace's, and these before the mesh's.
+/// for the workload go before the namespace's, and these before the mesh's. Ports count in those for
+/// the workload alone, of which there are none in the root namespace.
 ///
-/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`, `pilot/pkg/model/authentication.go`.
+/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`; `pilot/pkg/security/authn`,
+/// `ComposePeerAuthentication`.
 pub fn takes_mtls<'l>(
     mesh: &Mesh,
     control_plane: ClusterId,
@@ -135,20 +137,26 @@ pub fn takes_mtls<'l>(
         let same = |(key, want): &(Text, Text)| label(key.as_str()) == Some(want.as_str());
         Some(selector.match_labels.iter().all(same))
     };
-    let own = all().filter(|p| p.namespace == namespace && selects(p) == Some(true));
+    let own = all().filter(|p| p.namespace == namespace && namespace != root);
+    let own = own.filter(|p| selects(p) == Some(true));
     let whole = |ns: &'_ str| {
         let ns = ns.to_owned();
         all().filter(move |p| p.namespace == ns && selects(p).is_none())
     };
-    let levels = own.chain(whole(namespace)).chain(whole(root));
-    for policy in levels {
-        let of_port = port.and_then(|port| policy.port_level_mtls.get(&port.to_string()));
-        let told = of_port.or(policy.mtls.as_ref()).and_then(|mtls| mtls.mode.as_ref());
-        match told.map(|mode| mode.as_str()) {
-            Some("DISABLE") => return false,
-            Some("STRICT" | "PERMISSIVE") => return true,
-            _ => {}
-        }
+    let of_port = |policy: &'_ PeerAuthentication| {
+        let told = policy.port_level_mtls.get(&port?.to_string())?;
+        takes(told)
+    };
+    let of_own = own.map(|p| of_port(p).or_else(|| takes(p.mtls.as_ref()?)));
+    let of_others = whole(namespace).chain(whole(root)).map(|p| takes(p.mtls.as_ref()?));
+    of_own.chain(of_others).flatten().next().unwrap_or(true)
+}
+
+/// What a policy says, if anything.
+fn takes(told: &PeerTls) -> Option<bool> {
+    match value(told.mode.as_ref()) {
+        Some("DISABLE") => Some(false),
+        Some("STRICT" | "PERMISSIVE") => Some(true),
+        _ => None,
     }
-    true
 }

@@ -187,9 +187,8 @@ pub fn tells_mtls(rule: &AppliedRule<'_>, subset: Option<&str>, port: u32) -> Op
         number.is_some_and(|number| number.value == port)
     };
     let told = |policy: &TrafficPolicy| {
-        let of_port = policy.port_level_settings.iter().filter(is_for_port);
-        let of_port = of_port.filter_map(|entry| entry.tls.as_ref()).next();
-        let tls = of_port.or(policy.tls.as_ref())?;
+        let mut of_port = policy.port_level_settings.iter().filter(is_for_port);
+        let tls = of_port.find_map(|entry| entry.tls.as_ref()).or(policy.tls.as_ref())?;
         Some(value(tls.mode.as_ref()) == Some("ISTIO_MUTUAL"))
     };
     let own = subset.and_then(|name| rule.subset(name)?.subset.traffic_policy.as_ref());

@@ -1,6 +1,6 @@
 //! The endpoints of a host: pods and entries of all clusters, by zone, and how many there may be.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::endpoint::{Endpoint, Health, Identity, Labels, Mtls, Proxy};

@@ -1,5 +1,7 @@
 //! Endpoints of other networks: which gateways lead there, for whom, and whether anything does.
 
+#![expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
+
 use std::sync::Arc;
 
 use mesh_lint::traffic::assignment::{Filter, groups};
@@ -196,6 +198,9 @@ fn policies_decide_whether_other_networks_are_reached() {
     let of_port = "portLevelMtls: {8080: {mode: DISABLE}}";
     let other_port = "portLevelMtls: {80: {mode: DISABLE}}";
     let example = selecting("example");
+    let unset = object("PeerAuthentication", "ns", "unset", "mtls: {mode: UNSET}");
+    let strict = format!("{example}mtls: {{mode: STRICT}}");
+    let strict = object("PeerAuthentication", "ns", "strict", &strict);
     for (what, objects, reached) in [
         ("nothing is said", String::new(), true),
         ("the root says it of others", peers("istio-system", &(selecting("b") + off)), true),
@@ -210,6 +215,9 @@ fn policies_decide_whether_other_networks_are_reached() {
             peers("ns", &format!("{example}{other_port}")),
             true,
         ),
+        ("a port in what is for all", peers("ns", of_port), true),
+        ("what is unset is inherited", peers("istio-system", off) + &unset, false),
+        ("the workload's goes first", peers("ns", off) + &strict, true),
         (
             "a rule says ISTIO_MUTUAL all the same",
             peers("ns", off) + &rule("tls: {mode: ISTIO_MUTUAL}"),

@@ -1,6 +1,8 @@
 //! What policies and settings ask of Envoy for a host: whether localities and labels of clients count,
 //! whether localities are weighted, and when unhealthy hosts get their part.
 
+#![expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
+
 use mesh_lint::traffic::assignment::Preference;
 use mesh_lint::traffic::destination::Delivery;
 use mesh_lint::traffic::flow::ZoneRouting;

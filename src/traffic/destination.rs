@@ -19,6 +19,9 @@ use crate::yaml::IntOrString;
 /// Makes proxies tell Envoy the zones of their own workload.
 pub const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 
+/// The minor version of Istio from which on subsets have the rule's `tls` for endpoints too.
+const SUBSETS_INHERIT_MTLS_SINCE: u32 = 31;
+
 /// How requests get to the endpoints of a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -86,7 +89,8 @@ impl<'m> Destination<'m> {
         let setting = Setting::of(mesh, plane, &policy, service);
         let chosen = subset.and_then(|name| applied?.subset(name));
         let mut terms = terms(&policy, &of_cluster, setting);
-        terms.filter.mtls = applied.and_then(|rule| tells_mtls(rule, name, port));
+        let inherit = !mesh.is_before(plane, SUBSETS_INHERIT_MTLS_SINCE);
+        terms.filter.mtls = applied.and_then(|rule| tells_mtls(rule, name, port, inherit));
         terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
         let delivery = delivery(&policy, service, entry);
         let port_name = service.and_then(|s| port_name(s, port));

@@ -82,6 +82,20 @@ fn distribute_sets_weights_and_rounds_up() {
         let done = preferred(groups, client, &Preference::of_locality(&setting, true));
         assert_eq!(weights(&done), wanted.map(Some), "{to}");
     }
+    let hosts: Vec<Endpoint> = [("s1", 40), ("s2", 20)]
+        .map(|(subzone, weight)| Endpoint {
+            weight,
+            ..endpoint("c", "", &format!("region1/zone1/{subzone}"), "")
+        })
+        .into();
+    let client = identity(client);
+    let found = groups(&client, &hosts, &[], Filter::default());
+    let setting: LocalityLb = read("distribute: [{from: '*', to: {region1: 50}}]");
+    let known = Known { endpoints: &hosts, gateways: &[] };
+    let done = known.prefer(found, &client, &Preference::of_locality(&setting, false));
+    assert_eq!(weights(&done), [Some(34), Some(17)]);
+    let own: Vec<u32> = done.iter().flat_map(|g| &g.members).map(|m| m.weight).collect();
+    assert_eq!(own, [40, 20], "hosts keep theirs");
 }
 
 /// Source: `loadbalancer_test.go`.

@@ -254,18 +254,27 @@ fn rules_decide_whether_other_networks_are_reached() {
     ] {
         assert_eq!(crosses(&rule(&of_rule), false, &pods("two", "b", "")), reached, "{what}");
     }
-    for (what, of_rule, of_subset, reached) in [
-        ("the subset switches it off", on, off, false),
-        ("the subset switches it on", off, on, true),
-        ("the subset says nothing, the rule DISABLE", off, pool, false),
-        ("the subset says nothing, the rule ISTIO_MUTUAL", on, pool, true),
+    for (what, of_rule, of_subset, version, reached) in [
+        ("the subset switches it off", on, off, "1.31.0", false),
+        ("the subset switches it on", off, on, "1.31.0", true),
+        ("the subset says nothing, the rule DISABLE", off, pool, "1.31.0", false),
+        ("the subset says nothing, the rule ISTIO_MUTUAL", on, pool, "1.31.0", true),
+        ("once, that left it to the endpoints", off, pool, "1.30.1", true),
+        ("once, the subset switched it off", on, off, "1.30.1", false),
     ] {
-        let subset =
-            format!("{{name: v1, labels: {{app: example}}, trafficPolicy: {{{of_subset}}}}}");
+        let policy = format!("trafficPolicy: {{{of_subset}}}");
+        let subset = format!("{{name: v1, labels: {{app: example}}, {policy}}}");
         let spec = format!("host: example, trafficPolicy: {{{of_rule}}}, subsets: [{subset}]");
-        let rule = object("DestinationRule", "ns", "example", &spec);
+        let rule = object("DestinationRule", "ns", "example", &spec) + &istiod(version);
         assert_eq!(crosses(&rule, true, &pods("two", "b", "")), reached, "{what}");
     }
+}
+
+fn istiod(version: &str) -> String {
+    let container = format!("{{name: discovery, image: 'pilot:{version}'}}");
+    let spec = format!("spec: {{template: {{spec: {{containers: [{container}]}}}}}}");
+    let metadata = "name: istiod, namespace: istio-system, labels: {app: istiod}";
+    manifest("Deployment", metadata, &spec)
 }
 
 #[test]

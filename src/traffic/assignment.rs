@@ -221,10 +221,13 @@ impl<'g> Networks<'g> {
             let gateways = self.to(&endpoint.identity);
             let elsewhere = !network.is_empty() && network != &*client.network;
             let direct = !elsewhere || gateways.is_empty() && !client.proxy.waypoint;
-            if direct && !endpoint.unaddressed {
-                let (count, healthy) = (endpoint.count, endpoint.health == Health::Healthy);
-                members.push(Member { target: Target::Endpoint(i), count, weight, healthy });
-            } else if !direct && (client.proxy.waypoint || endpoint.mtls.is_used(mtls)) {
+            let by_mtls = endpoint.mtls.is_used(mtls);
+            if direct {
+                if !endpoint.unaddressed && (by_mtls || !client.proxy.passthrough) {
+                    let (count, healthy) = (endpoint.count, endpoint.health == Health::Healthy);
+                    members.push(Member { target: Target::Endpoint(i), count, weight, healthy });
+                }
+            } else if by_mtls || client.proxy.waypoint {
                 let near = |&&i: &&usize| self.gateways[i].is_in_reach_of(&client.proxy);
                 let near: Vec<usize> = gateways.iter().filter(near).copied().collect();
                 let share = weight / u32::try_from(near.len().max(1)).unwrap_or(u32::MAX);

@@ -35,6 +35,9 @@ pub struct Proxy {
     /// Whether it is a waypoint of ambient: it speaks HBONE, and reaches other networks by gateways or
     /// not at all.
     pub waypoint: bool,
+    /// Whether it hands on mTLS as it comes, by the name that is asked for (`AUTO_PASSTHROUGH`), and so
+    /// gets no endpoints but those that take mTLS.
+    pub passthrough: bool,
     /// The versions of IP that its addresses have.
     pub families: Families,
     /// The networks whose endpoints it wants (`ISTIO_META_REQUESTED_NETWORK_VIEW`); all where empty.
@@ -162,6 +165,8 @@ impl Endpoint {
 pub struct NetworkGateway {
     /// The address, or what stands for it.
     pub address: Arc<str>,
+    /// The port that other networks connect to; `None` where Kubernetes chooses it.
+    pub port: Option<u32>,
     /// The network behind it.
     pub network: Arc<str>,
     /// Its cluster; empty where it stands for the whole network (MeshNetworks).
@@ -173,14 +178,17 @@ pub struct NetworkGateway {
 }
 
 impl NetworkGateway {
-    /// A gateway that hands on mTLS.
+    /// The port on which a gateway takes mTLS, unless another is told.
+    pub const PORT: u32 = 15443;
+
+    /// A gateway that hands on mTLS, on the usual port.
     pub fn new(
         address: impl Into<Arc<str>>,
         network: impl Into<Arc<str>>,
         cluster: impl Into<Arc<str>>,
     ) -> Self {
         let (address, network, cluster) = (address.into(), network.into(), cluster.into());
-        Self { address, network, cluster, mtls: true, hbone: false }
+        Self { address, port: Some(Self::PORT), network, cluster, mtls: true, hbone: false }
     }
 
     /// Whether it speaks what a client speaks.

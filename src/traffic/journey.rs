@@ -286,6 +286,7 @@ impl<'m> Traffic<'m> {
             let own = labels.map(supply::plain).unwrap_or_default();
             let mut pod = supply::identity(self.mesh(), cluster, at, own.into());
             pod.proxy.view = vec![Arc::clone(&gateway.known.network)];
+            pod.proxy.passthrough = true;
             whole.add(&self.spread(&pod, &second, &[], case), share);
         }
         whole

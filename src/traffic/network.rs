@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 
 use super::endpoint::NetworkGateway;
 use crate::clusters::ClusterId;
-use crate::kinds::core::Service;
+use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
 use crate::kinds::security::{PeerAuthentication, PeerTls};
 use crate::mesh::{In, Mesh, NETWORK_LABEL, value};
 use crate::source::Text;
 
-/// The port on which a gateway takes mTLS from other networks.
-const GATEWAY_PORT: u16 = 15443;
-/// The label that names another port.
+/// The label that names the port of a gateway.
 const PORT_LABEL: &str = "networking.istio.io/gatewayPort";
 /// The annotation that makes nodes the addresses of a Service of type NodePort.
 const NODES_ANNOTATION: &str = "traffic.istio.io/nodeSelector";
@@ -22,8 +20,6 @@ const NODES_ANNOTATION: &str = "traffic.istio.io/nodeSelector";
 pub struct Gateway<'m> {
     /// What istiod knows of it.
     pub known: NetworkGateway,
-    /// The port that other networks connect to; `None` where Kubernetes chooses it.
-    pub port: Option<u32>,
     /// Its Service; none where it is taken for granted, or only its address is told.
     pub service: Option<&'m In<Service>>,
 }
@@ -38,7 +34,7 @@ pub fn gateways(mesh: &Mesh, of: ClusterId) -> Vec<Gateway<'_>> {
     let labelled = services.filter_map(|s| {
         let network = s.meta.label(NETWORK_LABEL).filter(|network| !network.is_empty())?;
         let port = s.meta.label(PORT_LABEL).and_then(|port| port.parse().ok());
-        Some(of_service(mesh, s, network, port.unwrap_or(GATEWAY_PORT)))
+        Some(of_service(mesh, s, network, port.unwrap_or(NetworkGateway::PORT)))
     });
     let mut found: Vec<Gateway<'_>> = labelled.flatten().collect();
     for gateway in of_mesh_networks(mesh, of) {
@@ -52,7 +48,7 @@ pub fn gateways(mesh: &Mesh, of: ClusterId) -> Vec<Gateway<'_>> {
         if found.iter().all(|g| *g.known.network != *network.as_str()) {
             let address = format!("{network} of {}", cluster.name);
             let known = NetworkGateway::new(address, network.as_str(), "");
-            found.push(Gateway { known, port: Some(GATEWAY_PORT.into()), service: None });
+            found.push(Gateway { known, service: None });
         }
     }
     found
@@ -66,15 +62,15 @@ fn of_mesh_networks(mesh: &Mesh, of: ClusterId) -> Vec<Gateway<'_>> {
         let registries = told.endpoints.iter().filter_map(|e| e.from_registry.as_ref());
         let registries: Vec<&Text> = registries.collect();
         for gateway in &told.gateways {
-            let port = gateway.port.as_ref().map(|port| port.value);
+            let port = gateway.port.as_ref().map_or(NetworkGateway::PORT, |port| port.value);
             if let Some(address) = gateway.address.as_ref().filter(|a| !a.is_empty()) {
                 let known = NetworkGateway::new(address.as_str(), network.as_str(), "");
-                found.push(Gateway { known, port, service: None });
+                let known = NetworkGateway { port: Some(port), ..known };
+                found.push(Gateway { known, service: None });
                 continue;
             }
             let Some(name) = &gateway.registry_service_name else { continue };
             let Some(host) = mesh.host(name) else { continue };
-            let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(GATEWAY_PORT);
             let here = host.services_of_mesh(of).filter(|service| {
                 registries.iter().any(|name| mesh.cluster(service.cluster).is_called(name))
             });
@@ -89,13 +85,10 @@ fn of_service<'m>(
     mesh: &Mesh,
     service: &'m In<Service>,
     network: &str,
-    port: u16,
+    port: u32,
 ) -> Vec<Gateway<'m>> {
-    let Some(served) =
-        service.ports.iter().find(|p| p.port.as_ref().is_some_and(|p| p.value == port))
-    else {
-        return Vec::new();
-    };
+    let is_it = |p: &&ServicePort| p.port.as_ref().is_some_and(|p| u32::from(p.value) == port);
+    let Some(served) = service.ports.iter().find(is_it) else { return Vec::new() };
     let by_nodes = service.type_name() == "NodePort";
     let cluster = mesh.cluster(service.cluster);
     let name = cluster.istio_name().map_or(cluster.name.as_str(), |name| name.as_str());
@@ -108,11 +101,10 @@ fn of_service<'m>(
     let told = service.external_ips.iter().map(|ip| ip.value.clone());
     let addresses = has_address.then_some(stand_in).into_iter().chain(told);
     let at_node = || served.node_port.as_ref().map(|port| u32::from(port.value));
-    let port = if by_nodes && has_address { at_node() } else { Some(port.into()) };
-    let gateway = |address| Gateway {
-        known: NetworkGateway::new(address, network, name),
-        port,
-        service: Some(service),
+    let port = if by_nodes && has_address { at_node() } else { Some(port) };
+    let gateway = |address| {
+        let known = NetworkGateway { port, ..NetworkGateway::new(address, network, name) };
+        Gateway { known, service: Some(service) }
     };
     addresses.map(gateway).collect()
 }

@@ -146,6 +146,24 @@ fn waypoints_reach_other_networks_by_hbone_or_not_at_all() {
     }
 }
 
+/// Source: `ep_filters_test.go`, `TestEndpointsWithMTLSFilter`.
+#[test]
+fn a_gateway_that_hands_on_mtls_gets_endpoints_that_take_it() {
+    let (all, known) = four_networks();
+    let first = "1a:1x6 1b:1x6 2.2.2.20:6 2.2.2.21:6 2.2.2.2:6 4:1x6";
+    for (client, mtls, wanted) in [
+        ("1a@network1", None, first),
+        ("1a@network1", Some(true), first),
+        ("2a@network2", None, "1.1.1.1:12 2a:1x6 2b:2x6 4:1x6"),
+        ("1a@network1", Some(false), ""),
+    ] {
+        let proxy = Proxy { passthrough: true, ..Proxy::default() };
+        let client = Identity { proxy, ..identity(client) };
+        let filter = Filter { mtls, ..Filter::default() };
+        assert_eq!(members(&client, &all, &known, filter), wanted, "{client:?}");
+    }
+}
+
 /// Source: `proxy_view.go`; `mesh_network_test.go`.
 #[test]
 fn a_client_sees_the_networks_it_asks_for_and_those_without_name() {
@@ -300,6 +318,28 @@ fn pods_without_a_sidecar_are_not_reached_from_other_networks() {
     assert!(!crosses("", false, &west), "all of the namespace in ambient");
 }
 
+/// The gateway's own control plane tells it where to go on.
+#[test]
+fn a_gateway_chooses_again_among_what_takes_mtls() {
+    let label = "labels: {topology.istio.io/network: n2}";
+    let spec = "type: LoadBalancer, selector: {istio: gateway}, ports: [{port: 15443}]";
+    let metadata = format!("name: gateway, namespace: istio-system, {label}");
+    let pod = "{nodeSelector: {topology.kubernetes.io/zone: c}}";
+    let template = format!("template: {{metadata: {{labels: {{istio: gateway}}}}, spec: {pod}}}");
+    let deployment = format!("replicas: 1, selector: {{}}, {template}");
+    let west = manifest("Namespace", &format!("name: istio-system, {label}"), "")
+        + &manifest("Service", &metadata, &format!("spec: {{{spec}}}"))
+        + &object("Deployment", "istio-system", "gateway", &deployment)
+        + &service("")
+        + &pods("two", "b", "");
+    let naked = pods("three", "c", ", sidecar.istio.io/inject: 'false'");
+    let mesh = two_clusters(&cluster("n1", &pods("one", "a", "")), &(west + &naked));
+    let none = labels(&[]);
+    let caller = Caller::of(&mesh, &none);
+    let shares = caller.shares(&caller.destination(HOST, false));
+    assert_eq!(shares, "east/r1/a=50 west/r1/b=50");
+}
+
 /// Addresses of a network's gateways with their ports, `1.1.1.1:15443`.
 fn ways(objects: &str, network: &str) -> String {
     let namespace = |network: &str| {
@@ -311,7 +351,7 @@ fn ways(objects: &str, network: &str) -> String {
     let found = network::gateways(&mesh, mesh.clusters()[0].id);
     let found = found.iter().filter(|gateway| *gateway.known.network == *network);
     let shown = found.map(|gateway| {
-        let port = gateway.port.map_or("?".to_owned(), |port| port.to_string());
+        let port = gateway.known.port.map_or("?".to_owned(), |port| port.to_string());
         format!("{}:{port}", gateway.known.address)
     });
     shown.collect::<Vec<_>>().join(" ")
@@ -402,6 +442,11 @@ fn mesh_networks_tell_of_gateways() {
             "two addresses",
             "{address: 1.1.1.1, port: 15443}, {address: 1.1.1.2, port: 443}",
             "1.1.1.1:15443 1.1.1.2:443",
+        ),
+        (
+            "two ports of one address",
+            "{address: 1.1.1.1, port: 15443}, {address: 1.1.1.1, port: 443}",
+            "1.1.1.1:15443 1.1.1.1:443",
         ),
         ("a Service of the network's cluster", by_name, "gateway.istio-system of west:443"),
     ] {

@@ -151,7 +151,7 @@ pub fn groups<'e>(
 ) -> Vec<Group<'e>> {
     let near = |e: &Endpoint| {
         client.proxy.wants(&e.identity.network)
-            && !(e.unaddressed && gateways.is_empty())
+            && (e.addressed || !gateways.is_empty())
             && (!(filter.cluster_local || filter.node_local)
                 || e.identity.cluster == client.cluster)
             && (!filter.node_local || e.identity.node == client.node)
@@ -223,7 +223,7 @@ impl<'g> Networks<'g> {
             let direct = !elsewhere || gateways.is_empty() && !client.proxy.waypoint;
             let by_mtls = endpoint.mtls.is_used(mtls);
             if direct {
-                if !endpoint.unaddressed && (by_mtls || !client.proxy.passthrough) {
+                if endpoint.addressed && (by_mtls || !client.proxy.passthrough) {
                     let (count, healthy) = (endpoint.count, endpoint.health == Health::Healthy);
                     members.push(Member { target: Target::Endpoint(i), count, weight, healthy });
                 }

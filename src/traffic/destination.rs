@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
 use super::flow::{Terms, ZoneRouting};
-use super::policy::{Policy, tells_mtls};
+use super::mtls::tells_mtls;
+use super::policy::Policy;
 use super::setting::Setting;
 use super::step::Step;
 use super::supply::{Pool, Supply, Unknown};

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::mtls::Mtls;
 use crate::mesh::{
     CLUSTER_LABEL, Locality, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL,
 };
@@ -96,28 +97,6 @@ pub enum Health {
     Terminating,
 }
 
-/// Whether endpoints take Istio's mTLS, without which nothing crosses networks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mtls {
-    /// Their sidecar speaks it, and no policy forbids it.
-    #[default]
-    Taken,
-    /// Their sidecar speaks it. A PeerAuthentication says `DISABLE`, so only clients whose
-    /// DestinationRule says `ISTIO_MUTUAL` use it.
-    Disabled,
-    /// They have no sidecar, or are reached by HBONE.
-    Unable,
-}
-
-impl Mtls {
-    /// Whether a client uses it, given what its DestinationRule says, if anything.
-    ///
-    /// Source: `xds/endpoints/mtls_checker.go` and `endpoint_builder.go`, `buildEnvoyLbEndpoint`.
-    pub fn is_used(self, told: Option<bool>) -> bool {
-        self != Self::Unable && told.unwrap_or(self == Self::Taken)
-    }
-}
-
 /// Endpoints that differ in nothing but their address.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
@@ -132,10 +111,10 @@ pub struct Endpoint {
     pub weight: u32,
     /// How Kubernetes sees them.
     pub health: Health,
+    /// Whether their address is known; if not, only a gateway leads to them.
+    pub addressed: bool,
     /// Whether they take Istio's mTLS.
     pub mtls: Mtls,
-    /// Whether they have no address of their own, so that only a gateway leads to them.
-    pub unaddressed: bool,
 }
 
 impl Endpoint {
@@ -154,8 +133,8 @@ impl Endpoint {
             count,
             weight: 1,
             health: Health::Healthy,
+            addressed: true,
             mtls: Mtls::Taken,
-            unaddressed: false,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::assignment::{self, Filter, Known, Preference, Target};
-use super::endpoint::{Endpoint, Identity, Mtls, NetworkGateway};
+use super::endpoint::{Endpoint, Identity, NetworkGateway};
+use super::mtls::Mtls;
 use super::selection::{self, Choice, Ejected};
 use super::supply::Pool;
 use crate::clusters::ClusterId;

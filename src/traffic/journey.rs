@@ -6,10 +6,11 @@ use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
 use super::destination::{Delivery, Destination};
-use super::endpoint::{Identity, Mtls};
+use super::endpoint::Identity;
 use super::flow::{Failure, Flow, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
-use super::network::{Gateway, takes_mtls};
+use super::mtls::{Mtls, takes_mtls};
+use super::network::Gateway;
 use super::route::{Action, Built, Choice, Leg, Request};
 use super::step::Step;
 use super::supply::{self, Pool};
@@ -236,7 +237,7 @@ impl<'m> Traffic<'m> {
         let namespace = of_service.or(destination.host.namespace()).unwrap_or_default();
         let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
         let port = destination.port_of(pool);
-        if !pool.speaks_mtls {
+        if !pool.mtls {
             Mtls::Unable
         } else if takes_mtls(self.mesh(), destination.plane, namespace, label, port) {
             Mtls::Taken

@@ -1,4 +1,4 @@
-//! Networks: the gateways between them, and whether endpoints take the mTLS that they need.
+//! The gateways between networks.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,7 @@ use super::endpoint::NetworkGateway;
 use crate::clusters::ClusterId;
 use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
-use crate::kinds::security::{PeerAuthentication, PeerTls};
-use crate::mesh::{In, Mesh, NETWORK_LABEL, value};
+use crate::mesh::{In, Mesh, NETWORK_LABEL};
 use crate::source::Text;
 
 /// The label that names the port of a gateway.
@@ -107,48 +106,4 @@ fn of_service<'m>(
         Gateway { known, service: Some(service) }
     };
     addresses.map(gateway).collect()
-}
-
-/// Whether pods take mTLS on a port of theirs, by the PeerAuthentications of a control plane: those
-/// for the workload go before the namespace's, and these before the mesh's. Ports count in those for
-/// the workload alone, of which there are none in the root namespace.
-///
-/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`; `pilot/pkg/security/authn`,
-/// `ComposePeerAuthentication`.
-pub fn takes_mtls<'l>(
-    mesh: &Mesh,
-    control_plane: ClusterId,
-    namespace: &str,
-    label: impl Fn(&str) -> Option<&'l str>,
-    port: Option<u16>,
-) -> bool {
-    let root = mesh.root_namespace(control_plane);
-    let all = || mesh.peer_authentications.iter().filter(|p| p.cluster == control_plane);
-    let selects = |policy: &PeerAuthentication| {
-        let selector = policy.selector.as_ref().filter(|s| !s.is_empty())?;
-        let same = |(key, want): &(Text, Text)| label(key.as_str()) == Some(want.as_str());
-        Some(selector.match_labels.iter().all(same))
-    };
-    let own = all().filter(|p| p.namespace == namespace && namespace != root);
-    let own = own.filter(|p| selects(p) == Some(true));
-    let whole = |ns: &'_ str| {
-        let ns = ns.to_owned();
-        all().filter(move |p| p.namespace == ns && selects(p).is_none())
-    };
-    let of_port = |policy: &'_ PeerAuthentication| {
-        let told = policy.port_level_mtls.get(&port?.to_string())?;
-        takes(told)
-    };
-    let of_own = own.map(|p| of_port(p).or_else(|| takes(p.mtls.as_ref()?)));
-    let of_others = whole(namespace).chain(whole(root)).map(|p| takes(p.mtls.as_ref()?));
-    of_own.chain(of_others).flatten().next().unwrap_or(true)
-}
-
-/// What a policy says, if anything.
-fn takes(told: &PeerTls) -> Option<bool> {
-    match value(told.mode.as_ref()) {
-        Some("DISABLE") => Some(false),
-        Some("STRICT" | "PERMISSIVE") => Some(true),
-        _ => None,
-    }
 }

@@ -7,7 +7,7 @@ use crate::clusters::ClusterId;
 use crate::kinds::networking::{
     Anything, ClientTls, DestinationRule, LoadBalancer, OutlierDetection, PortPolicy, TrafficPolicy,
 };
-use crate::mesh::{AppliedRule, In, Mesh, value};
+use crate::mesh::{AppliedRule, In, Mesh};
 use crate::source::{Span, Spanned};
 
 /// Where a part of a policy stands.
@@ -174,32 +174,6 @@ impl<'m> Policy<'m> {
     ) -> Self {
         Self::with_default(rule, subset, port, mesh.default_traffic_policy(control_plane))
     }
-}
-
-/// Whether a rule tells clients to use Istio's mTLS, as istiod asks it before it sends them to the
-/// gateways of other networks: the subset's policy first, then the rule's, and in each an entry for the
-/// port before the rest, if that entry has `tls` at all. `tls` without `mode` means `DISABLE`. Before
-/// Istio 1.31 a subset inherits nothing here, although its cluster in Envoy does.
-///
-/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`, `tlsModeForDestinationRule`.
-pub fn tells_mtls(
-    rule: &AppliedRule<'_>,
-    subset: Option<&str>,
-    port: u32,
-    subsets_inherit: bool,
-) -> Option<bool> {
-    let is_for_port = |entry: &&PortPolicy| {
-        let number = entry.port.as_ref().and_then(|p| p.number.as_ref());
-        number.is_some_and(|number| number.value == port)
-    };
-    let told = |policy: &TrafficPolicy| {
-        let mut of_port = policy.port_level_settings.iter().filter(is_for_port);
-        let tls = of_port.find_map(|entry| entry.tls.as_ref()).or(policy.tls.as_ref())?;
-        Some(value(tls.mode.as_ref()) == Some("ISTIO_MUTUAL"))
-    };
-    let own = subset.and_then(|name| told(rule.subset(name)?.subset.traffic_policy.as_ref()?));
-    let of_rule = || told(rule.traffic_policy().filter(|_| subset.is_none() || subsets_inherit)?.1);
-    own.or_else(of_rule)
 }
 
 fn has_unread(rule: &AppliedRule<'_>) -> bool {

@@ -3,7 +3,8 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use super::endpoint::{Endpoint, Health, Identity, Labels, Mtls, Proxy};
+use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
+use super::mtls::{self, Mtls};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
@@ -33,11 +34,11 @@ pub struct Pool<'m> {
     pub zones: usize,
     /// The weight of each.
     pub weight: u32,
+    /// Whether their address is known.
+    pub addressed: bool,
     /// Whether a sidecar there speaks Istio's mTLS: pods have one unless they opt out or are in
     /// ambient, entries where their labels say so.
-    pub speaks_mtls: bool,
-    /// Whether it has no address of its own.
-    pub unaddressed: bool,
+    pub mtls: bool,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
     pub service: Option<&'m In<Service>>,
     /// The workload's name, the pod's, or the entry's address.
@@ -55,8 +56,8 @@ impl Pool<'_> {
             count,
             weight: self.weight,
             health: Health::Healthy,
+            addressed: self.addressed,
             mtls,
-            unaddressed: self.unaddressed,
         }
     }
 }
@@ -162,9 +163,8 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
-        let namespace = mesh.namespace(cluster, &service.namespace).found();
-        let in_ambient = is_ambient(namespace.and_then(|ns| ns.meta.label(DATAPLANE)));
-        let speaks_mtls = has_sidecar(labels, annotations, in_ambient);
+        let namespace = (cluster, service.namespace.as_str());
+        let mtls = mtls::has_sidecar(mesh, namespace, labels, annotations);
         let open = || placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
         for (zone, bounds) in open() {
             let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
@@ -179,8 +179,8 @@ impl<'m> Supply<'m> {
                 total: placement.total,
                 zones: open().count(),
                 weight: 1,
-                speaks_mtls,
-                unaddressed: false,
+                addressed: true,
+                mtls,
                 service: Some(service),
                 name,
                 span,
@@ -210,8 +210,8 @@ impl<'m> Supply<'m> {
             total: one,
             zones: 1,
             weight: entry.weight.as_ref().map_or(1, |w| w.value),
-            speaks_mtls: value(entry.labels.get(TLS_MODE)) == Some("istio"),
-            unaddressed: value(entry.address.as_ref()).unwrap_or_default().is_empty(),
+            addressed: entry.address.as_ref().is_some_and(|address| !address.is_empty()),
+            mtls: value(entry.labels.get(mtls::MODE_LABEL)) == Some("istio"),
             service: None,
             name: value(entry.address.as_ref()).unwrap_or_default(),
             span: entry.address.as_ref().map_or(span, |a| a.span),
@@ -227,28 +227,6 @@ fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
         keys.iter().find_map(|key| value(labels.get(key))).filter(|told| !told.is_empty())?;
     let parts = if told.contains('/') { told.to_owned() } else { told.replace('.', "/") };
     Some(Locality::parse(&parts))
-}
-
-/// The label by which istiod knows pods that speak Istio's mTLS. Injection puts it on.
-const TLS_MODE: &str = "security.istio.io/tlsMode";
-/// The label of a pod or namespace that puts it into ambient.
-const DATAPLANE: &str = "istio.io/dataplane-mode";
-
-fn is_ambient(mode: Option<&Text>) -> bool {
-    value(mode) == Some("ambient")
-}
-
-/// Whether pods get a sidecar, as far as manifests tell: the label of a pod goes before its namespace's.
-fn has_sidecar(
-    labels: &Entries<Text>,
-    annotations: &Entries<Text>,
-    namespace_in_ambient: bool,
-) -> bool {
-    let inject = "sidecar.istio.io/inject";
-    let told = value(labels.get(inject).or_else(|| annotations.get(inject)));
-    let ambient = namespace_in_ambient || is_ambient(labels.get(DATAPLANE));
-    let injected = told.map_or(!ambient, |told| told != "false");
-    injected && value(labels.get(TLS_MODE)).is_none_or(|mode| mode == "istio")
 }
 
 /// Whether an address is a name, which istiod does not send as an endpoint.

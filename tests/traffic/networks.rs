@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use mesh_lint::traffic::assignment::{Filter, groups};
-use mesh_lint::traffic::endpoint::{Endpoint, Families, Identity, Mtls, NetworkGateway, Proxy};
+use mesh_lint::traffic::endpoint::{Endpoint, Families, Identity, NetworkGateway, Proxy};
+use mesh_lint::traffic::mtls::Mtls;
 use mesh_lint::traffic::network;
 
 use crate::assignment::{endpoint, members};
@@ -96,7 +97,7 @@ fn without_mtls_nothing_crosses_networks() {
 #[test]
 fn a_client_without_network_goes_through_gateways_wherever_there_are_any() {
     let known = gateways("network-1/c/1.1.1.1 network-2/c/2.2.2.2");
-    let nowhere = |e: Endpoint| Endpoint { unaddressed: true, ..e };
+    let nowhere = |e: Endpoint| Endpoint { addressed: false, ..e };
     let all = [
         endpoint("a", "without-gateway", "", ""),
         endpoint("b", "network-1", "", ""),

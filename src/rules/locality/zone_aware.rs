@@ -11,7 +11,9 @@ use crate::kinds::is_placeholder;
 use crate::mesh::{In, Mesh, short};
 use crate::placement::Placements;
 use crate::source::{Span, Text};
-use crate::traffic::destination::SELF_DISCOVERY as DISCOVERY;
+
+/// Makes proxies tell Envoy the zones of their own workload.
+const DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 
 /// Where the default of `minClusterSize` is not told otherwise. Source: Envoy, `ZoneAwareLbConfig`.
 const MIN_CLUSTER_SIZE: u64 = 6;

@@ -1,5 +1,7 @@
 //! The way of a client's requests from the host that is called to where they arrive.
 
+use std::sync::Arc;
+
 use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
@@ -7,7 +9,8 @@ use super::destination::{Delivery, Destination};
 use super::endpoint::Identity;
 use super::flow::{Failure, Flow, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
-use super::network::{Gateway, takes_mtls};
+use super::mtls::{Mtls, takes_mtls};
+use super::network::Gateway;
 use super::route::{Action, Built, Choice, Leg, Request};
 use super::step::Step;
 use super::supply::{self, Pool};
@@ -200,15 +203,14 @@ impl<'m> Traffic<'m> {
         let labels = client.labels.map(supply::plain).unwrap_or_default();
         let identity = supply::identity(self.mesh(), client.cluster, at.clone(), labels.into());
         let gateways = self.gateways(client.cluster);
-        self.spread(&identity, destination, |_| true, gateways, case)
+        self.spread(&identity, destination, gateways, case)
     }
 
-    /// Where requests of a pod arrive among some of the endpoints of a destination.
+    /// Where requests of a pod arrive among the endpoints of a destination.
     fn spread(
         &self,
         client: &Identity,
         destination: &Destination<'m>,
-        sees: impl Fn(&Pool<'m>) -> bool,
         gateways: &[Gateway<'m>],
         case: Case<'_>,
     ) -> Flow {
@@ -218,8 +220,8 @@ impl<'m> Traffic<'m> {
         let mut offers = Vec::with_capacity(pools.len());
         for (pool, count) in pools.into_iter().zip(counts) {
             let gone = case.takes_away(pool);
-            if sees(pool) && !(gone && case.phase == Phase::Noticed) {
-                let mtls = self.takes_mtls(destination, pool);
+            if !(gone && case.phase == Phase::Noticed) {
+                let mtls = self.mtls_of(destination, pool);
                 offers.push(Offer { pool, count, mtls, fails: gone });
             }
         }
@@ -230,10 +232,18 @@ impl<'m> Traffic<'m> {
         })
     }
 
-    fn takes_mtls(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> bool {
-        let Some(service) = pool.service else { return false };
+    fn mtls_of(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> Mtls {
+        let of_service = pool.service.map(|service| service.namespace.as_str());
+        let namespace = of_service.or(destination.host.namespace()).unwrap_or_default();
         let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
-        takes_mtls(self.mesh(), destination.plane, &service.namespace, label, None)
+        let port = destination.port_of(pool);
+        if !pool.mtls {
+            Mtls::Unable
+        } else if takes_mtls(self.mesh(), destination.plane, namespace, label, port) {
+            Mtls::Taken
+        } else {
+            Mtls::Disabled
+        }
     }
 
     /// Where requests arrive that go to a gateway: from its pods there is a second choice, among the
@@ -245,6 +255,7 @@ impl<'m> Traffic<'m> {
         offers: &[Offer<'_, 'm>],
         case: Case<'_>,
     ) -> Flow {
+        // Charts of gateways ask for the endpoints of their network alone.
         let sees = |pool: &Pool<'_>| pool.identity.network == gateway.known.network;
         let zones = gateway.service.map(|service| self.zones_of(service)).unwrap_or_default();
         let total: f64 = zones.iter().map(|(_, weight)| weight).sum();
@@ -274,8 +285,10 @@ impl<'m> Traffic<'m> {
             }
             let at = self.mesh().with_subzone(cluster, &zone);
             let own = labels.map(supply::plain).unwrap_or_default();
-            let pod = supply::identity(self.mesh(), cluster, at, own.into());
-            whole.add(&self.spread(&pod, &second, sees, &[], case), share);
+            let mut pod = supply::identity(self.mesh(), cluster, at, own.into());
+            pod.proxy.view = vec![Arc::clone(&gateway.known.network)];
+            pod.proxy.passthrough = true;
+            whole.add(&self.spread(&pod, &second, &[], case), share);
         }
         whole
     }

@@ -1,14 +1,18 @@
 //! The endpoints of a host: pods and entries of all clusters, by zone, and how many there may be.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
-use super::endpoint::{Endpoint, Health, Identity, Labels};
+use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
+use super::mtls::{self, Mtls};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::WorkloadEntry;
+use crate::kinds::workloads::TemplateMeta;
 use crate::mesh::{Host, In, Locality, Mesh, value};
 use crate::placement::{Bounds, Placement, Placements};
-use crate::source::{Span, Text};
+use crate::source::{Span, Spanned, Text};
 use crate::yaml::Entries;
 
 /// Endpoints of one workload in one zone.
@@ -30,6 +34,11 @@ pub struct Pool<'m> {
     pub zones: usize,
     /// The weight of each.
     pub weight: u32,
+    /// Whether their address is known.
+    pub addressed: bool,
+    /// Whether a sidecar there speaks Istio's mTLS: pods have one unless they opt out or are in
+    /// ambient, entries where their labels say so.
+    pub mtls: bool,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
     pub service: Option<&'m In<Service>>,
     /// The workload's name, the pod's, or the entry's address.
@@ -40,13 +49,14 @@ pub struct Pool<'m> {
 
 impl Pool<'_> {
     /// Its endpoints, if there are so many.
-    pub fn endpoint(&self, count: u32, mtls: bool) -> Endpoint {
+    pub fn endpoint(&self, count: u32, mtls: Mtls) -> Endpoint {
         Endpoint {
             identity: Arc::clone(&self.identity),
             written: Arc::clone(&self.written),
             count,
             weight: self.weight,
             health: Health::Healthy,
+            addressed: self.addressed,
             mtls,
         }
     }
@@ -95,7 +105,11 @@ impl<'m> Supply<'m> {
             {
                 supply.unknown.push(Unknown::Selected(key.span));
             }
-            for endpoint in &entry.endpoints {
+            let resolved = value(entry.resolution.as_ref()).is_some_and(|r| r.starts_with("DNS"));
+            // Only Envoy's DNS clusters have names for addresses. Source: `endpoint_builder.go`.
+            let sent =
+                |e: &&Spanned<WorkloadEntry>| resolved || !is_name(value(e.address.as_ref()));
+            for endpoint in entry.endpoints.iter().filter(sent) {
                 supply.take_entry(mesh, entry.cluster, endpoint, endpoint.span);
             }
         }
@@ -121,11 +135,13 @@ impl<'m> Supply<'m> {
             if mesh.is_assumed(&workload.meta) {
                 self.unknown.push(Unknown::Assumed(workload.named_at()));
             }
-            let labels = &placements.template(workload).metadata.labels;
-            self.take(mesh, service, workload.name(), workload.named_at(), labels, placement);
+            let TemplateMeta { labels, annotations } = &placements.template(workload).metadata;
+            let told = (labels, annotations);
+            self.take(mesh, service, workload.name(), workload.named_at(), told, placement);
         }
         for (pod, placement) in &here.pods {
-            self.take(mesh, service, pod.name(), pod.named_at(), &pod.meta.labels, placement);
+            let told = (&pod.meta.labels, &pod.meta.annotations);
+            self.take(mesh, service, pod.name(), pod.named_at(), told, placement);
         }
     }
 
@@ -135,7 +151,7 @@ impl<'m> Supply<'m> {
         service: &'m In<Service>,
         name: &'m str,
         span: Span,
-        labels: &Entries<Text>,
+        (labels, annotations): (&Entries<Text>, &Entries<Text>),
         placement: &Placement,
     ) {
         let cluster = service.cluster;
@@ -147,6 +163,8 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
+        let namespace = (cluster, service.namespace.as_str());
+        let mtls = mtls::has_sidecar(mesh, namespace, labels, annotations);
         let open = || placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
         for (zone, bounds) in open() {
             let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
@@ -161,6 +179,8 @@ impl<'m> Supply<'m> {
                 total: placement.total,
                 zones: open().count(),
                 weight: 1,
+                addressed: true,
+                mtls,
                 service: Some(service),
                 name,
                 span,
@@ -190,6 +210,8 @@ impl<'m> Supply<'m> {
             total: one,
             zones: 1,
             weight: entry.weight.as_ref().map_or(1, |w| w.value),
+            addressed: entry.address.as_ref().is_some_and(|address| !address.is_empty()),
+            mtls: value(entry.labels.get(mtls::MODE_LABEL)) == Some("istio"),
             service: None,
             name: value(entry.address.as_ref()).unwrap_or_default(),
             span: entry.address.as_ref().map_or(span, |a| a.span),
@@ -207,6 +229,13 @@ fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
     Some(Locality::parse(&parts))
 }
 
+/// Whether an address is a name, which istiod does not send as an endpoint.
+fn is_name(address: Option<&str>) -> bool {
+    let address = address.unwrap_or_default();
+    let is_other = address.is_empty() || address.starts_with("unix://") || is_placeholder(address);
+    !is_other && address.parse::<IpAddr>().is_err()
+}
+
 /// Labels by name.
 pub fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
@@ -221,5 +250,6 @@ pub fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Lab
         locality,
         node: "".into(),
         labels,
+        proxy: Proxy::default(),
     }
 }

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assignment;
+mod calls;
 mod hosts;
+mod networks;
 mod policy;
 mod route;
 mod scene;
 mod selection;
+mod terms;
 
 use mesh_lint::config::Config;
 use mesh_lint::lint;

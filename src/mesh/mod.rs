@@ -357,6 +357,14 @@ impl Mesh {
             && self.supplies(cluster).iter().any(|supply| supply.may_bring(kind, namespace))
     }
 
+    /// Whether nothing is known that lives outside the input and could matter to a cluster: another
+    /// cluster of its mesh, or what is brought to one of them, the machinery of Istio aside.
+    pub fn is_whole(&self, id: ClusterId) -> bool {
+        let brings =
+            |c: &Cluster| !c.is_complete() && self.supplies(c.id).iter().any(|s| !s.is_machinery());
+        !self.peers(id).any(brings) && self.clusters_elsewhere(id).next().is_none()
+    }
+
     /// What brings objects to a cluster that are not in the input.
     pub fn supplies(&self, cluster: ClusterId) -> &[Supply] {
         self.supplies.get(cluster.index()).map_or(&[], Vec::as_slice)

@@ -387,12 +387,16 @@ impl Mesh {
 
     /// The text of a span as written; empty where there is none.
     pub fn raw(&self, span: Span) -> &str {
-        let after = self.texts.partition_point(|(base, _)| *base <= span.start);
-        let text = after.checked_sub(1).and_then(|i| self.texts.get(i));
+        let text = self.text_at(span.start).and_then(|i| self.texts.get(i));
         text.and_then(|(base, text)| {
             text.get((span.start - base) as usize..(span.end - base) as usize)
         })
         .unwrap_or_default()
+    }
+
+    /// Which of all texts has an offset of the address space.
+    pub fn text_at(&self, offset: u32) -> Option<usize> {
+        self.texts.partition_point(|(base, _)| *base <= offset).checked_sub(1)
     }
 
     /// What could not be read as it was meant.

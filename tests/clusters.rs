@@ -225,6 +225,16 @@ fn a_remote_reads_the_configuration_of_its_primary() {
 }
 
 #[test]
+fn an_empty_address_of_a_control_plane_makes_no_remote() {
+    let values = "global:\n  multiCluster: {clusterName: east}\n  remotePilotAddress: \"\"\n";
+    let (_, model) = build(&[("east/values.yaml", values), ("east/cart.yaml", SERVICE)]);
+    assert_eq!(model.mesh.clusters()[0].role(), None);
+    let defaults = "global:\n  meshID: \"\"\n  remotePilotAddress: \"\"\n";
+    let (_, model) = build(&[("east/values.yaml", defaults), ("east/cart.yaml", SERVICE)]);
+    assert_eq!(model.skipped[0].reason, "not Kubernetes");
+}
+
+#[test]
 fn clusters_without_a_sign_of_each_other_are_meshes_of_their_own() {
     let files = [("clusters/east/cart.yaml", CART), ("clusters/west/cart.yaml", CART)];
     let (_, model) = build(&files);

@@ -295,9 +295,6 @@ impl Assembly<'_, '_> {
                     }
                     None => (Vec::new(), Origin::Configuration),
                 };
-                if self.owners[file].is_none() && !read.objects.is_empty() {
-                    fleet.homeless.push(read.file);
-                }
                 fleet.placed.push(Placed { file: read.file, clusters, origin });
             }
         }

@@ -399,6 +399,18 @@ impl Mesh {
         self.texts.partition_point(|(base, _)| *base <= offset).checked_sub(1)
     }
 
+    /// The line in which an offset of the address space lies, as written.
+    pub fn line_at(&self, offset: u32) -> &str {
+        let Some((base, text)) = self.text_at(offset).and_then(|i| self.texts.get(i)) else {
+            return "";
+        };
+        let at = (offset - base) as usize;
+        let (Some(before), Some(after)) = (text.get(..at), text.get(at..)) else { return "" };
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = after.find('\n').map_or(text.len(), |end| at + end);
+        text.get(start..end).unwrap_or_default()
+    }
+
     /// What could not be read as it was meant.
     pub fn problems(&self) -> &Problems {
         &self.problems

@@ -1,9 +1,13 @@
 //! The text itself: what no parser can read, and what it reads otherwise than a person does.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::names::{complaint, nearest};
 use super::{Judged, Rule, rule};
 use crate::config::suppress::Reach;
-use crate::finding::{Findings, Fix};
+use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::Mesh;
 
@@ -74,8 +78,24 @@ fn duplicate_key(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// What a pipeline replaces and no YAML text can begin with: `%REPLICAS%`, `@replicas@`.
+static MARK: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[:\-\[,]\s*[%@][A-Za-z_][\w.-]*[%@]").expect("a fixed pattern"));
+
 fn syntax(mesh: &Mesh, found: &mut Findings) {
     for error in &mesh.problems().syntax {
+        // What fills it in may be a secret, so it is not named.
+        if MARK.is_match(mesh.line_at(error.span.start)) {
+            found
+                .say(
+                    "this document is not YAML before its placeholders are filled in",
+                    error.span,
+                    "nothing in this document can be checked",
+                )
+                .help("check what the pipeline makes of it, or put the placeholder in quotes")
+                .lower(Severity::Note);
+            continue;
+        }
         found
             .say("this document is not YAML", error.span, error.message.clone())
             .help("mend it: nothing in this document can be applied or checked");

@@ -290,6 +290,34 @@ fn argo_says_where_an_application_goes() {
 }
 
 #[test]
+fn a_matrix_brings_each_application_to_each_cluster_and_its_namespace() {
+    let matrix = |git: &str, path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: apps, namespace: argocd}}\nspec:\n  \
+             goTemplate: true\n  generators:\n  - matrix:\n      generators:\n      - list: {{elements: [{{cluster: \
+             frankfurt}}, {{cluster: dublin}}]}}\n      - git: {{directories: [{{path: \"{git}\"}}, {{path: apps/old, exclude: \
+             true}}]}}\n  template:\n    metadata: {{name: app}}\n    spec:\n      source: {{repoURL: u, path: '{path}'}}\n      \
+             destination: {{name: '{{{{.cluster}}}}', namespace: shop}}\n"
+        )
+    };
+    let base = kustomization("resources: [app.yaml]\n");
+    let overlay = kustomization("resources: [../../base]\n");
+    let set = matrix("apps/*", "{{.path.path}}/overlays/{{.cluster}}");
+    let files = [
+        ("apps/cart/base/app.yaml", CART),
+        ("apps/cart/base/kustomization.yaml", base.as_str()),
+        ("apps/cart/overlays/dublin/kustomization.yaml", overlay.as_str()),
+        ("apps/cart/overlays/frankfurt/kustomization.yaml", overlay.as_str()),
+        ("argo/apps.yaml", set.as_str()),
+    ];
+    expect(&files, &[("apps/cart/base/app.yaml", "dublin+frankfurt")]);
+    let (_, model) = build(&files);
+    let places = model.mesh.workloads.iter().map(|w| w.namespace.as_str());
+    assert_eq!(places.collect::<Vec<_>>(), ["shop", "shop"]);
+    assert!(model.mesh.clusters().iter().all(|c| model.mesh.supplies(c.id).is_empty()));
+}
+
+#[test]
 fn the_configuration_goes_first() {
     let config = "clusters:\n  blue: {paths: [a/**, common/**], network: n1}\n  green: {paths: [b/**, common/**]}\n";
     let files = [

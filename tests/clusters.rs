@@ -201,6 +201,21 @@ fn values_files_per_cluster_tell_facts() {
 }
 
 #[test]
+fn values_files_that_tell_one_name_are_two_clusters_all_the_same() {
+    let values = |network: &str| {
+        format!(
+            "global: {{meshID: shop, network: {network}, multiCluster: {{clusterName: east}}}}\n"
+        )
+    };
+    let (east, west) = (values("net-east"), values("net-west"));
+    let files =
+        [("istio/values-east.yaml", east.as_str()), ("istio/values-west.yaml", west.as_str())];
+    expect(&files, &[("istio/values-east.yaml", "east"), ("istio/values-west.yaml", "west")]);
+    let (_, model) = build(&files);
+    assert_eq!(model.mesh.meshes().len(), 1);
+}
+
+#[test]
 fn the_name_of_a_folder_need_not_be_istio_s() {
     let (one, two) = (istio("app-one"), istio("app-two"));
     let files = [("clusters/one/istio.yaml", one.as_str()), ("clusters/two/istio.yaml", &two)];

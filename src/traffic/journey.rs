@@ -3,7 +3,8 @@
 use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
-use super::destination::{Delivery, Destination};
+use super::delivery::Delivery;
+use super::destination::Destination;
 use super::endpoint::Identity;
 use super::flow::{Failure, Flow, Landing, Offer, flow};
 use super::loss::{Lost, Phase};

@@ -12,7 +12,8 @@ use crate::traffic::Traffic;
 use crate::traffic::assignment::Preference;
 use crate::traffic::clients::{Departure, Visit, same_zone};
 use crate::traffic::counts::percent;
-use crate::traffic::destination::{Delivery, Destination};
+use crate::traffic::delivery::Delivery;
+use crate::traffic::destination::Destination;
 use crate::traffic::flow::Failure;
 use crate::traffic::journey::Case;
 use crate::traffic::loss::{Lost, Phase};
@@ -21,11 +22,11 @@ use crate::traffic::story::missing;
 use crate::traffic::supply::Pool;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/cluster-loss-fails", traffic: cluster_loss_fails),
-    rule!("locality/cross-cluster-leak", traffic: cross_cluster_leak),
-    rule!("locality/cross-region-leak", traffic: cross_region_leak),
-    rule!("locality/cross-zone-leak", traffic: cross_zone_leak),
-    rule!("locality/zone-loss-fails", traffic: zone_loss_fails),
+    rule!("locality/cluster-loss-fails", visits: cluster_loss_fails),
+    rule!("locality/cross-cluster-leak", visits: cross_cluster_leak),
+    rule!("locality/cross-region-leak", visits: cross_region_leak),
+    rule!("locality/cross-zone-leak", visits: cross_zone_leak),
+    rule!("locality/zone-loss-fails", visits: zone_loss_fails),
 ];
 
 /// Shares below this are rounding.

@@ -222,9 +222,10 @@ pub(super) fn policies(mesh: &Mesh) -> Vec<EffectivePolicy<'_>> {
     let mut found = Vec::new();
     for rule in mesh.applied_rules() {
         let Some(name) = host_of(rule.parts[0]) else { continue };
-        let hosts: Vec<Option<Host<'_>>> = match HostPattern(&name).is_wildcard() {
-            true => covered(mesh, &rule, &name).into_iter().map(Some).collect(),
-            false => vec![mesh.host(&name)],
+        let hosts: Vec<Option<Host<'_>>> = if HostPattern(&name).is_wildcard() {
+            covered(mesh, &rule, &name).into_iter().map(Some).collect()
+        } else {
+            vec![mesh.host(&name)]
         };
         let hosts = if hosts.is_empty() { vec![None] } else { hosts };
         for host in hosts {

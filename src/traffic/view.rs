@@ -143,8 +143,8 @@ fn here<'m>(
         && mesh.places(cluster.id).iter().all(|p| p.locality.subzone.is_empty());
     let Some(subset) = subset else {
         let workloads = placed.workloads.iter().map(|(w, _)| *w).collect();
-        let (zones, total) = (placed.zones.clone(), placed.total);
-        return Some(Here { cluster, zones, zoned, total, workloads });
+        let (spread, total) = (placed.zones.clone(), placed.total);
+        return Some(Here { cluster, zones: spread, zoned, total, workloads });
     };
     let by_place = |key: &str| {
         key.contains("topology.") && key != CLUSTER_LABEL && key != NETWORK_LABEL
@@ -154,15 +154,15 @@ fn here<'m>(
         return None;
     }
     let selected = placed.workloads.iter().filter(|(w, _)| subset.may_select(mesh, w));
-    let (mut zones, mut total) = (BTreeMap::<Locality, Bounds>::new(), Bounds::default());
+    let (mut spread, mut total) = (BTreeMap::<Locality, Bounds>::new(), Bounds::default());
     let mut workloads = Vec::new();
     for (workload, placement) in selected {
         workloads.push(*workload);
         total = total.plus(placement.total);
         for (zone, bounds) in &placement.zones {
-            let sum = zones.entry(zone.clone()).or_default();
+            let sum = spread.entry(zone.clone()).or_default();
             *sum = sum.plus(bounds.bounds);
         }
     }
-    Some(Here { cluster, zones, zoned, total, workloads })
+    Some(Here { cluster, zones: spread, zoned, total, workloads })
 }

@@ -142,7 +142,7 @@ fn target_of_route(route: &Route<'_>) -> Target {
 
 /// The hash of a port that a route to it cannot find, since it names no port.
 /// Source: `route.go`, `HashForHTTPDestination`.
-fn lost_hash<'m>(policy: &EffectivePolicy<'m>) -> Option<(u32, Span)> {
+fn lost_hash(policy: &EffectivePolicy<'_>) -> Option<(u32, Span)> {
     let port = policy.port.filter(|_| policy.is_certain)?.value;
     let subset = policy.subset.map(|s| s.name.as_str());
     let general = |subset| hash_of(&Policy::of(Some(&policy.rule), subset, None)).is_some();

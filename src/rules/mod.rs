@@ -34,7 +34,7 @@ impl<'m> Evidence<'m> {
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
     /// asks, a core that helps there could take up another rule that waits for the same.
     pub fn prepare<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>) {
-        if rules.into_iter().any(|rule| rule.check.asks_visits()) {
+        if rules.into_iter().any(|rule| rule.check.asks_traffic()) {
             self.traffic().visits();
         }
     }
@@ -49,8 +49,8 @@ pub trait Check: Sync {
     /// Puts what is wrong with the mesh into `found`.
     fn check(&self, evidence: &Evidence<'_>, found: &mut Findings);
 
-    /// Whether it asks where all requests of the mesh go.
-    fn asks_visits(&self) -> bool {
+    /// Whether it asks where requests go.
+    fn asks_traffic(&self) -> bool {
         false
     }
 }
@@ -61,25 +61,25 @@ impl<F: Fn(&Mesh, &mut Findings) + Sync> Check for F {
     }
 }
 
-/// A check that asks for policies, endpoints and ways.
+/// A check that asks where requests go.
 struct OfTraffic<F>(F);
-
-/// A check that asks where all requests of the mesh go.
-struct OfVisits<F>(F);
 
 impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
     fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
         (self.0)(evidence.traffic(), found);
     }
+
+    fn asks_traffic(&self) -> bool {
+        true
+    }
 }
 
-impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfVisits<F> {
+/// A check that asks which policies are in effect and where pods can be, not where requests go.
+struct OfPolicies<F>(F);
+
+impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfPolicies<F> {
     fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
         (self.0)(evidence.traffic(), found);
-    }
-
-    fn asks_visits(&self) -> bool {
-        true
     }
 }
 
@@ -98,8 +98,8 @@ macro_rules! rule {
     ($name:literal, traffic: $check:expr) => {
         rule!($name, $crate::rules::OfTraffic($check))
     };
-    ($name:literal, visits: $check:expr) => {
-        rule!($name, $crate::rules::OfVisits($check))
+    ($name:literal, policies: $check:expr) => {
+        rule!($name, $crate::rules::OfPolicies($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {

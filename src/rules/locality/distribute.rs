@@ -9,15 +9,16 @@ use crate::mesh::{Locality, LocalityPattern, Lookup, Mesh};
 use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
+use crate::traffic::Traffic;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/distribute-and-failover", distribute_and_failover),
     rule!("locality/distribute-from-shadowed", distribute_from_shadowed),
     rule!("locality/distribute-from-unknown", distribute_from_unknown),
-    rule!("locality/distribute-idle-zone", distribute_idle_zone),
-    rule!("locality/distribute-only-own-zone", distribute_only_own_zone),
+    rule!("locality/distribute-idle-zone", policies: distribute_idle_zone),
+    rule!("locality/distribute-only-own-zone", policies: distribute_only_own_zone),
     rule!("locality/distribute-overlapping", distribute_overlapping),
-    rule!("locality/distribute-rounding", distribute_rounding),
+    rule!("locality/distribute-rounding", policies: distribute_rounding),
     rule!("locality/distribute-source-missing", distribute_source_missing),
     rule!("locality/distribute-to-empty-zone", distribute_to_empty_zone),
     rule!("locality/distribute-weights", distribute_weights),
@@ -208,8 +209,8 @@ fn overlaps(entry: Entry<'_>) -> Vec<(&Text, &Text)> {
     pairs.collect()
 }
 
-fn distribute_only_own_zone(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn distribute_only_own_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for text in settings(mesh) {
         let all = mesh.whereabouts(&text.planes);
         if all.complete && all.zones().len() < 2 {
@@ -220,7 +221,7 @@ fn distribute_only_own_zone(mesh: &Mesh, found: &mut Findings) {
             pinned.filter_map(|entry| Some((entry, only_own_zone(entry)?))).collect();
         let pinned: Vec<_> = pinned
             .into_iter()
-            .filter(|(entry, _)| may_be_elsewhere(mesh, &placements, &text, entry))
+            .filter(|(entry, _)| may_be_elsewhere(mesh, placements, &text, entry))
             .collect();
         let Some((entry, to)) = pinned.first() else { continue };
         let zone = entry.clients();

@@ -7,22 +7,22 @@ use super::{networks, priority};
 use crate::finding::{Findings, Fix};
 use crate::kinds::is_placeholder;
 use crate::mesh::{LocalityPattern, Lookup, Mesh, Whereabouts, list};
-use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
+use crate::traffic::Traffic;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/failover-duplicate-from", failover_duplicate_from),
     rule!("locality/failover-names-zone", failover_names_zone),
     rule!(
         "locality/failover-priority-across-networks",
-        networks::failover_priority_across_networks
+        policies: networks::failover_priority_across_networks
     ),
     rule!("locality/failover-priority-duplicate-key", priority::failover_priority_duplicate_key),
     rule!("locality/failover-priority-label-absent", priority::failover_priority_label_absent),
     rule!("locality/failover-priority-malformed", priority::failover_priority_malformed),
     rule!("locality/failover-priority-order", priority::failover_priority_order),
-    rule!("locality/failover-to-empty-region", failover_to_empty_region),
+    rule!("locality/failover-to-empty-region", policies: failover_to_empty_region),
 ];
 
 /// The entries of a setting that have both ends.
@@ -141,8 +141,8 @@ fn no_region<'m>(all: &Whereabouts, text: &'m Text, certain: bool) -> Option<NoR
     }
 }
 
-fn failover_to_empty_region(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn failover_to_empty_region(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for text in settings(mesh).into_iter().filter(|text| text.is_certain(mesh)) {
         let Some(host) = text.host(mesh) else { continue };
         let all = mesh.whereabouts(&text.planes);

@@ -22,11 +22,11 @@ use crate::traffic::story::missing;
 use crate::traffic::supply::Pool;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/cluster-loss-fails", visits: cluster_loss_fails),
-    rule!("locality/cross-cluster-leak", visits: cross_cluster_leak),
-    rule!("locality/cross-region-leak", visits: cross_region_leak),
-    rule!("locality/cross-zone-leak", visits: cross_zone_leak),
-    rule!("locality/zone-loss-fails", visits: zone_loss_fails),
+    rule!("locality/cluster-loss-fails", traffic: cluster_loss_fails),
+    rule!("locality/cross-cluster-leak", traffic: cross_cluster_leak),
+    rule!("locality/cross-region-leak", traffic: cross_region_leak),
+    rule!("locality/cross-zone-leak", traffic: cross_zone_leak),
+    rule!("locality/zone-loss-fails", traffic: zone_loss_fails),
 ];
 
 /// Shares below this are rounding.

@@ -18,13 +18,13 @@ use crate::traffic::setting::Setting;
 use crate::traffic::view::View;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/ejection-below-zone-share", traffic: ejection_below_zone_share),
-    rule!("locality/failover-without-outlier-detection", traffic: failover_without_outlier_detection),
-    rule!("locality/mesh-outlier-detection-ignored", traffic: mesh_outlier_detection_ignored),
-    rule!("locality/min-health-percent-panic", traffic: min_health_percent_panic),
-    rule!("locality/outlier-detection-ejects-nothing", traffic: outlier_detection_ejects_nothing),
-    rule!("locality/outlier-detection-pins-zone", traffic: outlier_detection_pins_zone),
-    rule!("locality/port-policy-drops-outlier-detection", traffic: port_policy_drops_outlier_detection),
+    rule!("locality/ejection-below-zone-share", policies: ejection_below_zone_share),
+    rule!("locality/failover-without-outlier-detection", policies: failover_without_outlier_detection),
+    rule!("locality/mesh-outlier-detection-ignored", policies: mesh_outlier_detection_ignored),
+    rule!("locality/min-health-percent-panic", policies: min_health_percent_panic),
+    rule!("locality/outlier-detection-ejects-nothing", policies: outlier_detection_ejects_nothing),
+    rule!("locality/outlier-detection-pins-zone", policies: outlier_detection_pins_zone),
+    rule!("locality/port-policy-drops-outlier-detection", policies: port_policy_drops_outlier_detection),
 ];
 
 /// Outlier detection that lets a whole zone be left.

@@ -16,9 +16,9 @@ use crate::traffic::policy::Policy;
 use crate::traffic::setting::Setting;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/mesh-distribute-too-wide", traffic: mesh_distribute_too_wide),
-    rule!("locality/port-hash-without-port", traffic: port_hash_without_port),
-    rule!("locality/retries-stay-in-zone", traffic: retries_stay_in_zone),
+    rule!("locality/mesh-distribute-too-wide", policies: mesh_distribute_too_wide),
+    rule!("locality/port-hash-without-port", policies: port_hash_without_port),
+    rule!("locality/retries-stay-in-zone", policies: retries_stay_in_zone),
 ];
 
 /// A host that no locality of an entry has an endpoint for, and what tells so.

@@ -17,13 +17,13 @@ use crate::traffic::effective::{EffectivePolicy, Layout};
 use crate::traffic::step::Step;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/hash-and-locality", traffic: hash_and_locality),
-    rule!("locality/locality-setting-has-no-effect", traffic: locality_setting_has_no_effect),
+    rule!("locality/hash-and-locality", policies: hash_and_locality),
+    rule!("locality/locality-setting-has-no-effect", policies: locality_setting_has_no_effect),
     rule!("locality/traffic-distribution-differs", traffic_distribution_differs),
-    rule!("locality/traffic-distribution-ignored", traffic: traffic_distribution_ignored),
+    rule!("locality/traffic-distribution-ignored", policies: traffic_distribution_ignored),
     rule!("locality/traffic-distribution-unknown-value", traffic_distribution_unknown_value),
     rule!("locality/zone-aware-and-locality", zone_aware::zone_aware_and_locality),
-    rule!("locality/zone-aware-needs-discovery", traffic: zone_aware::zone_aware_needs_discovery),
+    rule!("locality/zone-aware-needs-discovery", policies: zone_aware::zone_aware_needs_discovery),
 ];
 
 type Service = In<crate::kinds::core::Service>;

@@ -130,7 +130,9 @@ pub(super) fn distribute_idle_zone(traffic: &Traffic<'_>, found: &mut Findings) 
         for workload in workloads_in(&replicas, zone).take(SHOWN) {
             finding.also(workload.named_at(), format!("has replicas in `{zone}`"));
         }
-        finding.help("give the zone a share, best that of its own clients, or run nothing there");
+        finding.help(
+            "add the zone to `to`, best in the entry for its own clients, or run nothing there",
+        );
     }
 }
 
@@ -207,14 +209,16 @@ pub(super) fn distribute_rounding(traffic: &Traffic<'_>, found: &mut Findings) {
             ),
             to.span,
             format!(
-                "{weight} for {zones} zones with replicas is rounded up in each: {granted} in all"
+                "{weight} is shared by {zones} zones with replicas and rounded up in each: {granted} in all"
             ),
         );
         for again in distorted.iter().skip(1).take(SHOWN) {
             let Distortion { to, weight, .. } = again;
             finding.also(to.span, format!("{:.1} % instead of {weight} %", again.share()));
         }
-        finding.help("write a weight for each zone instead of one for all of them");
+        finding.help(
+            "write a weight for each zone instead of one for all of them; the least a zone can have is 1",
+        );
     }
 }
 

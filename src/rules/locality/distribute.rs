@@ -37,7 +37,7 @@ fn distribute_and_failover(mesh: &Mesh, found: &mut Findings) {
                 .say(
                     format!("{} has `distribute` and `failover` at once", text.subject()),
                     span.unwrap_or(setting.span),
-                    "refused by the API server; where it gets in, `failover` does nothing",
+                    format!("{}; where it gets in, `failover` does nothing", text.refusal()),
                 )
                 .also(entry.from.span, "`distribute` goes first")
                 .help(help);
@@ -64,17 +64,21 @@ fn distribute_weights(mesh: &Mesh, found: &mut Findings) {
         let wrong: Vec<(Span, String)> = text.entries().filter_map(wrong_weights).collect();
         let Some(((span, label), others)) = wrong.split_first() else { continue };
         let finding = found.say(
-            format!("weights in `distribute` of {} do not make 100", text.subject()),
+            format!(
+                "weights in `distribute` of {} are not 1 to 100, and 100 in all",
+                text.subject()
+            ),
             *span,
             label,
         );
         for (span, label) in others.iter().take(SHOWN) {
             finding.also(*span, label);
         }
-        finding.help(
-            "the API server refuses it: let the weights of each entry be from 1 to 100 and 100 in \
-             all, and leave out a locality that shall get nothing",
-        );
+        finding.help(format!(
+            "{}: let the weights of each entry be from 1 to 100 and 100 in all, and leave out a \
+             locality that shall get nothing",
+            text.refusal()
+        ));
     }
 }
 
@@ -227,7 +231,10 @@ fn distribute_only_own_zone(traffic: &Traffic<'_>, found: &mut Findings) {
         let zone = entry.clients();
         let zone = zone.zone().unwrap_or_default();
         let finding = found.say(
-            format!("{} is kept in the client's own zone, with no way out", text.subject()),
+            format!(
+                "`distribute` of {} keeps requests in the client's own zone, with no way out",
+                text.subject()
+            ),
             to.span,
             format!("503 for clients in `{zone}` when no endpoint in `{zone}` is healthy, in spite of outlierDetection"),
         );
@@ -235,8 +242,8 @@ fn distribute_only_own_zone(traffic: &Traffic<'_>, found: &mut Findings) {
             finding.also(to.span, format!("the same for `{}`", entry.from));
         }
         finding.help(
-            "drop `distribute`: with outlierDetection traffic stays in its zone, and leaves it when \
-             that fails; or give other zones a share",
+            "drop `distribute`: with `outlierDetection: {maxEjectionPercent: 100}` alone traffic stays \
+             in its zone, and leaves it when that fails; or give other zones a share",
         );
     }
 }

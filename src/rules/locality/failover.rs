@@ -44,7 +44,11 @@ fn failover_duplicate_from(mesh: &Mesh, found: &mut Findings) {
         let again: Vec<_> = again.collect();
         let Some((from, to, known)) = again.first() else { continue };
         let finding = found.say(
-            format!("`failover` of {} never goes from `{from}` to `{to}`", text.subject()),
+            format!(
+                "`failover` of {} has several targets for `{from}`, of which only `{}` counts",
+                text.subject(),
+                known.1
+            ),
             from.span,
             format!("only the first entry for `{from}` counts: `{to}` is like any other region"),
         );
@@ -52,7 +56,7 @@ fn failover_duplicate_from(mesh: &Mesh, found: &mut Findings) {
             finding.also(from.span, format!("nor to `{to}`"));
         }
         finding
-            .also(known.0.span, format!("goes to `{}`", known.1))
+            .also(known.0.span, format!("goes to `{}` first", known.1))
             .help("keep one entry per region: all other regions follow together after its target");
     }
 }
@@ -97,7 +101,11 @@ fn failover_names_zone(mesh: &Mesh, found: &mut Findings) {
                 first.is
             ),
             first.text.span,
-            "no region: the entry has no effect",
+            if first.text.contains('/') {
+                "the API server refuses a `/`; where it gets in, the entry has no effect"
+            } else {
+                "no region: the entry has no effect"
+            },
         );
         for other in wrong.iter().skip(1).take(SHOWN) {
             finding.also(other.text.span, format!("this is {}", other.is));
@@ -114,8 +122,8 @@ fn help_for_regions(all: &Whereabouts) -> String {
         format!(" (the known ones are {})", list(regions.into_iter().take(2 * SHOWN)))
     };
     format!(
-        "name regions{known}, or drop the entry: within a region the own zone goes first and the others \
-         follow by themselves"
+        "name regions{known}, or drop the entry: with outlierDetection the own zone goes first and the \
+         others of the region follow by themselves"
     )
 }
 

@@ -118,7 +118,8 @@ fn say_misranked(text: &SettingText<'_>, wrong: &Misranked<'_>, found: &mut Find
         message,
         key.text.span,
         format!(
-            "clients in {} shall ask {} before {}: behind a gateway that has no such label",
+            "for clients in {}, endpoints in {} should go before {}, and the gateway they are behind has no \
+             such label",
             at(client),
             at(wanted),
             at(instead)

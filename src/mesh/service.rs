@@ -66,6 +66,13 @@ impl<'m> Host<'m> {
         own.or_else(|| self.services_of_mesh(control_plane).next())
     }
 
+    /// The same, where it is certain which one that is: among several of other clusters nobody knows.
+    pub fn certain_service_for(self, control_plane: ClusterId) -> Option<&'m In<Service>> {
+        let mut all = self.services_of_mesh(control_plane);
+        let is_alone = all.next().is_some() && all.next().is_none();
+        self.service_for(control_plane).filter(|s| is_alone || s.cluster == control_plane)
+    }
+
     /// The namespace its Services stand in.
     pub fn namespace(self) -> Option<&'m str> {
         self.services().map(|s| s.namespace.as_str()).next()

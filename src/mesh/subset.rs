@@ -18,7 +18,7 @@ pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 pub const SUBZONE_LABEL: &str = "topology.istio.io/subzone";
 
 /// A subset with the DestinationRule that defines it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Subset<'m> {
     /// The rule.
     pub rule: &'m In<DestinationRule>,

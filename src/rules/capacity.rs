@@ -15,13 +15,13 @@ use crate::traffic::Traffic;
 use zones::{Share, shares};
 
 pub(super) const RULES: &[Rule] = &[
-    rule!("capacity/autoscaler-bounds", guards::autoscaler_bounds),
-    rule!("capacity/autoscaler-shared-by-zones", autoscaler_shared_by_zones),
+    rule!("capacity/autoscaler-bounds", policies: guards::autoscaler_bounds),
+    rule!("capacity/autoscaler-shared-by-zones", policies: autoscaler_shared_by_zones),
     rule!("capacity/autoscaler-target-missing", guards::autoscaler_target_missing),
-    rule!("capacity/disruption-budget-blocks-zone", guards::disruption_budget_blocks_zone),
-    rule!("capacity/replicas-may-miss-zone", replicas_may_miss_zone),
-    rule!("capacity/single-replica-zone", single_replica_zone),
-    rule!("capacity/uneven-zones", uneven_zones),
+    rule!("capacity/disruption-budget-blocks-zone", policies: guards::disruption_budget_blocks_zone),
+    rule!("capacity/replicas-may-miss-zone", policies: replicas_may_miss_zone),
+    rule!("capacity/single-replica-zone", policies: single_replica_zone),
+    rule!("capacity/uneven-zones", policies: uneven_zones),
     rule!("capacity/zone-without-autoscaler", guards::zone_without_autoscaler),
     rule!("capacity/zone-without-disruption-budget", guards::zone_without_disruption_budget),
     rule!("capacity/zone-without-replicas", traffic: zone_without_replicas),
@@ -131,13 +131,13 @@ fn in_zone<'m>(
     Some(sum)
 }
 
-fn replicas_may_miss_zone(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn replicas_may_miss_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let mut by_rule: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
     let may_miss = |s: &Share<'_>| s.bounds.least == 0 && s.bounds.most > 0;
     // Where it is not even known whether a node fits, there is nothing to say.
     let sure = |s: &Share<'_>| s.why_least().is_none_or(|(_, why, _)| why != Cause::Unsure);
-    for same in once(shares(mesh, &placements), |s| may_miss(s) && sure(s)) {
+    for same in once(shares(mesh, placements), |s| may_miss(s) && sure(s)) {
         for share in same {
             by_rule.entry(share.setting.setting.span).or_default().push(share);
         }
@@ -179,9 +179,9 @@ fn replicas_may_miss_zone(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
-    for same in once(shares(mesh, &placements), |s| s.bounds.least == 1) {
+fn single_replica_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
+    for same in once(shares(mesh, placements), |s| s.bounds.least == 1) {
         let share = &same[0];
         let only = share.bounds.most == 1;
         let how = if only { "has a single replica" } else { "may be down to a single replica" };
@@ -202,14 +202,14 @@ fn single_replica_zone(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn uneven_zones(mesh: &Mesh, found: &mut Findings) {
+fn uneven_zones(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let factor = mesh
         .option("capacity/uneven-zones", "factor")
         .and_then(|f| f.parse().ok())
         .unwrap_or(FACTOR);
-    let placements = Placements::new(mesh);
     let mut settings: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
-    for share in shares(mesh, &placements) {
+    for share in shares(mesh, placements) {
         settings.entry(share.setting.setting.span).or_default().push(share);
     }
     for shares in settings.into_values().filter(|all| all.iter().all(|s| s.known && s.one_zone)) {
@@ -279,10 +279,10 @@ fn client_zones(mesh: &Mesh, control_plane: crate::clusters::ClusterId) -> Vec<L
     zones
 }
 
-fn autoscaler_shared_by_zones(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn autoscaler_shared_by_zones(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let mut told: BTreeSet<Span> = BTreeSet::new();
-    for share in shares(mesh, &placements).into_iter().filter(|s| s.one_zone && s.parts > 1) {
+    for share in shares(mesh, placements).into_iter().filter(|s| s.one_zone && s.parts > 1) {
         for (workload, placement) in &share.workloads {
             let open: Vec<String> = placement
                 .zones

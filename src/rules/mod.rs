@@ -109,6 +109,15 @@ impl<F: Fn(&[Judged<'_>], &mut Findings) + Sync> Check for OfSuppressions<F> {
     }
 }
 
+/// A check that asks which policies are in effect and where pods can be, not where requests go.
+struct OfPolicies<F>(F);
+
+impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfPolicies<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(evidence.traffic(), found);
+    }
+}
+
 /// A rule: its name, its page and its check.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -126,6 +135,9 @@ macro_rules! rule {
     };
     ($name:literal, suppressions: $check:expr) => {
         rule!($name, $crate::rules::OfSuppressions($check))
+    };
+    ($name:literal, policies: $check:expr) => {
+        rule!($name, $crate::rules::OfPolicies($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {

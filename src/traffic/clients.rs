@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use super::Traffic;
-use super::destination::Delivery;
+use super::delivery::Delivery;
 use super::flow::Flow;
 use super::journey::{Case, Way};
 use super::route::Request;

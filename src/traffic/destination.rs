@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
+use super::delivery::Delivery;
 use super::flow::{Terms, ZoneRouting};
 use super::mtls::tells_mtls;
 use super::policy::Policy;
@@ -12,7 +13,7 @@ use super::step::Step;
 use super::supply::{Pool, Supply, Unknown};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::networking::{OutlierDetection, ServiceEntry};
+use crate::kinds::networking::OutlierDetection;
 use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Subset, value};
 use crate::source::{Span, Text};
 use crate::yaml::IntOrString;
@@ -22,19 +23,6 @@ pub const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 
 /// The minor version of Istio from which on subsets have the rule's `tls` for endpoints too.
 const SUBSETS_INHERIT_MTLS_SINCE: u32 = 31;
-
-/// How requests get to the endpoints of a destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Envoy chooses an endpoint.
-    Balanced,
-    /// They go to the address that the client chose: neither policy nor locality counts.
-    OriginalDestination(Step),
-    /// They go to a name that is resolved outside the mesh.
-    External(Step),
-    /// They stay on the client's node (`internalTrafficPolicy: Local`): 503 where no endpoint is there.
-    SameNode(Step),
-}
 
 /// A cluster of Envoy as some clients have it.
 #[derive(Clone, Debug)]
@@ -93,7 +81,7 @@ impl<'m> Destination<'m> {
         let inherit = !mesh.is_before(plane, SUBSETS_INHERIT_MTLS_SINCE);
         terms.filter.mtls = applied.and_then(|rule| tells_mtls(rule, name, port, inherit));
         terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
-        let delivery = delivery(&policy, service, entry);
+        let delivery = Delivery::of(&policy, service, entry);
         let port_name = service.and_then(|s| port_name(s, port));
         let selected = selected(&supply, chosen, service, port_name, port);
         let lacks_subset = subset.is_some() && chosen.is_none();
@@ -250,47 +238,6 @@ fn ejects(od: &OutlierDetection) -> bool {
     on(&od.consecutive_5xx_errors, true)
         || on(&od.consecutive_gateway_errors, false)
         || split && on(&od.consecutive_local_origin_failures, true)
-}
-
-fn delivery(
-    policy: &Policy<'_>,
-    service: Option<&In<Service>>,
-    entry: Option<&In<ServiceEntry>>,
-) -> Delivery {
-    let simple = policy.load_balancer.get().and_then(|lb| lb.simple.as_ref());
-    if let Some(simple) = simple.filter(|simple| simple.as_str() == "PASSTHROUGH") {
-        return Delivery::OriginalDestination(Step::new(
-            "the policy says PASSTHROUGH",
-            simple.span,
-        ));
-    }
-    if let Some(service) = service {
-        if let Some(none) = service.cluster_ip.as_ref().filter(|ip| ip.as_str() == "None") {
-            return Delivery::OriginalDestination(Step::new(
-                "the Service is headless, so that the client chooses the pod",
-                none.span,
-            ));
-        }
-        let local = service.internal_traffic_policy.as_ref();
-        if let Some(local) = local.filter(|policy| policy.as_str() == "Local") {
-            return Delivery::SameNode(Step::new("it stays on the client's node", local.span));
-        }
-        return Delivery::Balanced;
-    }
-    let Some(entry) = entry else { return Delivery::Balanced };
-    let resolution = entry.resolution.as_ref();
-    match value(resolution).unwrap_or("NONE") {
-        "NONE" => Delivery::OriginalDestination(Step::new(
-            "the ServiceEntry resolves nothing (`resolution: NONE`)",
-            resolution.map_or(entry.named_at(), |r| r.span),
-        )),
-        "STATIC" => Delivery::Balanced,
-        _ if entry.endpoints.is_empty() => Delivery::External(Step::new(
-            "the name is resolved outside the mesh",
-            resolution.map_or(entry.named_at(), |r| r.span),
-        )),
-        _ => Delivery::Balanced,
-    }
 }
 
 /// The name of a Service's port; empty where it has none.

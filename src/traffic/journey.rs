@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
-use super::destination::{Delivery, Destination};
+use super::delivery::Delivery;
+use super::destination::Destination;
 use super::endpoint::Identity;
 use super::flow::{Failure, Flow, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
@@ -232,7 +233,9 @@ impl<'m> Traffic<'m> {
         })
     }
 
-    fn mtls_of(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> Mtls {
+    /// Who takes Istio's mTLS of those behind a destination.
+    #[must_use]
+    pub fn mtls_of(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> Mtls {
         let of_service = pool.service.map(|service| service.namespace.as_str());
         let namespace = of_service.or(destination.host.namespace()).unwrap_or_default();
         let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);

@@ -3,7 +3,10 @@
 pub mod assignment;
 pub mod clients;
 pub mod counts;
+pub mod delivery;
 pub mod destination;
+pub mod distribution;
+pub mod effective;
 pub mod endpoint;
 pub mod flow;
 pub mod journey;
@@ -20,6 +23,7 @@ pub mod setting;
 pub mod step;
 pub mod story;
 pub mod supply;
+pub mod view;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -28,6 +32,7 @@ use crate::clusters::ClusterId;
 use crate::mesh::{Host, Locality, Mesh};
 use crate::placement::Placements;
 use clients::Visit;
+use effective::EffectivePolicy;
 use network::Gateway;
 use route::Router;
 use supply::Supply;
@@ -45,6 +50,7 @@ pub struct Traffic<'m> {
     /// By cluster.
     localities: Vec<OnceLock<Vec<Locality>>>,
     visits: OnceLock<Vec<Visit<'m>>>,
+    policies: OnceLock<Vec<EffectivePolicy<'m>>>,
 }
 
 impl<'m> Traffic<'m> {
@@ -62,6 +68,7 @@ impl<'m> Traffic<'m> {
             supplies: Mutex::default(),
             localities: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
             visits: OnceLock::new(),
+            policies: OnceLock::new(),
         }
     }
 
@@ -73,6 +80,11 @@ impl<'m> Traffic<'m> {
     /// Where its pods can be.
     pub fn placements(&self) -> &Placements<'m> {
         &self.placements
+    }
+
+    /// The policies that its DestinationRules come to, in the order of the rules.
+    pub fn policies(&self) -> &[EffectivePolicy<'m>] {
+        self.policies.get_or_init(|| effective::policies(self.mesh))
     }
 
     /// What routes its requests.

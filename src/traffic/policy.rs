@@ -98,6 +98,15 @@ impl<'m, T> Part<'m, T> {
         }
     }
 
+    /// What would count if no entry for the port were there.
+    fn counting(self) -> Option<Span> {
+        match self {
+            Self::Set { value, .. } => Some(value.span),
+            Self::Missing(Missing::PortReplaces { hidden, .. }) => hidden,
+            Self::Missing(_) => None,
+        }
+    }
+
     /// Why it is not there.
     pub fn missing(self) -> Option<Missing> {
         match self {
@@ -130,8 +139,13 @@ pub struct Policy<'m> {
 
 impl<'m> Policy<'m> {
     /// The policy that endpoints are laid out by, and that Envoy gets without a mesh-wide default:
-    /// of the rule that applies (or none), for a subset of it (or none) and a port of the service.
-    pub fn of(rule: Option<&AppliedRule<'m>>, subset: Option<&str>, port: u32) -> Self {
+    /// of the rule that applies (or none), for a subset of it (or none) and a port of the service (or
+    /// none: for all ports that have no entry of their own).
+    pub fn of(
+        rule: Option<&AppliedRule<'m>>,
+        subset: Option<&str>,
+        port: impl Into<Option<u32>>,
+    ) -> Self {
         Self::with_default(rule, subset, port, None)
     }
 
@@ -142,9 +156,10 @@ impl<'m> Policy<'m> {
     pub fn with_default(
         rule: Option<&AppliedRule<'m>>,
         subset: Option<&str>,
-        port: u32,
+        port: impl Into<Option<u32>>,
         default: Option<&'m Spanned<TrafficPolicy>>,
     ) -> Self {
+        let port = port.into();
         let subset = subset.and_then(|name| rule?.subset(name));
         let base = rule.and_then(AppliedRule::traffic_policy);
         let base = base.map(|(rule, policy)| Layer::of(rule, policy, port, Level::Rule));
@@ -226,12 +241,12 @@ impl<'m> Layer<'m> {
     fn of(
         rule: &'m In<DestinationRule>,
         policy: &'m Spanned<TrafficPolicy>,
-        port: u32,
+        port: Option<u32>,
         level: Level,
     ) -> Self {
         let entry = policy.port_level_settings.iter().find_map(|entry| {
             let number = entry.port.as_ref()?.number.as_ref()?;
-            (number.value == port).then_some((entry, number.span))
+            (port == Some(number.value)).then_some((entry, number.span))
         });
         match entry {
             Some((entry, at)) => {
@@ -310,7 +325,7 @@ impl<'m> Layers<'m> {
                 Some(why @ Part::Missing(Missing::PortReplaces { .. })),
             ) => why,
             (Part::Missing(Missing::PortReplaces { port, level, hidden }), base) => {
-                let hidden = hidden.or_else(|| base?.get().map(|value| value.span));
+                let hidden = hidden.or_else(|| base?.counting());
                 Part::Missing(Missing::PortReplaces { port, level, hidden })
             }
             _ => part,

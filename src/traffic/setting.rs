@@ -1,18 +1,14 @@
 //! Which locality setting counts for a policy: the first one there is, whole, never mixed.
 //!
-//! Source: `pilot/pkg/networking/core/loadbalancer/loadbalancer.go`, `GetEffectiveLbSetting`, and
-//! `pilot/pkg/model/service.go`, `GetTrafficDistribution`.
+//! Source: `pilot/pkg/networking/core/loadbalancer/loadbalancer.go`, `GetEffectiveLbSetting`.
 
+use super::distribution::{self, Asked, Preference};
 use super::policy::{Level, Part, Policy};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::is_placeholder;
 use crate::kinds::networking::{DestinationRule, LocalityLb, ZoneAwareLb};
-use crate::mesh::{In, Mesh, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL};
+use crate::mesh::{In, Mesh};
 use crate::source::{Spanned, Text};
-
-/// The annotation for Services that are older than `spec.trafficDistribution`, and for Namespaces.
-const ANNOTATION: &str = "networking.istio.io/traffic-distribution";
 
 /// Where a setting comes from.
 #[derive(Clone, Copy, Debug)]
@@ -76,39 +72,6 @@ pub enum Setting<'m> {
     Unknown(&'m Text),
 }
 
-/// What clients of a Service prefer by its `trafficDistribution`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preference {
-    /// Endpoints of their zone.
-    SameZone,
-    /// Endpoints of their subzone, then of their zone: `PreferClose` before Istio 1.27.
-    SameSubzone,
-    /// Endpoints of their node.
-    SameNode,
-}
-
-impl Preference {
-    /// What istiod makes of it: the same as this `failoverPriority`.
-    pub fn keys(self) -> &'static [&'static str] {
-        const ALL: [&str; 5] =
-            [NETWORK_LABEL, REGION_LABEL, ZONE_LABEL, SUBZONE_LABEL, "kubernetes.io/hostname"];
-        match self {
-            Self::SameZone => &ALL[..3],
-            Self::SameSubzone => &ALL[..4],
-            Self::SameNode => &ALL,
-        }
-    }
-}
-
-/// Which values of `trafficDistribution` an istiod knows.
-#[derive(Clone, Copy)]
-struct Known {
-    /// From 1.27 on: `PreferSameZone` and `PreferSameNode`, and `PreferClose` leaves subzones out.
-    same_zone: bool,
-    /// From 1.29 on: the annotation of a Namespace.
-    namespaces: bool,
-}
-
 impl<'m> Setting<'m> {
     /// The setting that counts for a policy. The Service is the one whose attributes count: that of
     /// the control plane's own cluster where there is one.
@@ -128,17 +91,41 @@ impl<'m> Setting<'m> {
                 return Self::locality(setting, by);
             }
         }
-        if let Some(told) = service.and_then(|s| traffic_distribution(mesh, control_plane, s)) {
-            return told;
+        match service.map(|s| distribution::asked(mesh, control_plane, s)) {
+            Some(Ok(Some(Asked { prefers, told }))) => Self::TrafficDistribution { prefers, told },
+            Some(Err(told)) => Self::Unknown(told),
+            Some(Ok(None)) | None => Self::of_mesh(mesh, control_plane),
         }
+    }
+
+    /// The setting of MeshConfig, for all that have none of their own.
+    pub fn of_mesh(mesh: &'m Mesh, control_plane: ClusterId) -> Self {
         let by = By::Mesh(control_plane);
-        let config = || mesh.mesh_configs(control_plane);
-        let setting = config().find_map(|c| c.zone_aware_lb_setting.as_ref());
-        if let Some(setting) = setting.filter(|_| zone_aware) {
+        if let Some(setting) = mesh.mesh_zone_aware(control_plane) {
             return Self::zone_aware(setting, by);
         }
-        let setting = config().find_map(|c| c.locality_lb_setting.as_ref());
+        let setting = mesh.mesh_locality(control_plane);
         setting.map_or(Self::Default, |setting| Self::locality(setting, by))
+    }
+
+    /// The `localityLbSetting`, where one counts and is switched on.
+    pub fn as_locality(self) -> Option<&'m Spanned<LocalityLb>> {
+        match self {
+            Self::Locality { setting, .. } => Some(setting),
+            _ => None,
+        }
+    }
+
+    /// Whether only MeshConfig has a say in it.
+    pub fn is_of_mesh(self) -> bool {
+        match self {
+            Self::Off { by, .. }
+            | Self::ZoneAwareOff { by, .. }
+            | Self::Locality { by, .. }
+            | Self::ZoneAware { by, .. } => by.is_mesh(),
+            Self::Default => true,
+            Self::TrafficDistribution { .. } | Self::Unknown(_) => false,
+        }
     }
 
     fn zone_aware(setting: &'m Spanned<ZoneAwareLb>, by: By<'m>) -> Self {
@@ -158,57 +145,5 @@ impl<'m> Setting<'m> {
     /// Whether it ranks endpoints without outlier detection too.
     pub fn is_forced(self) -> bool {
         matches!(self, Self::ZoneAware { .. } | Self::TrafficDistribution { .. })
-    }
-}
-
-/// What a Service tells: its field, its annotation, its Namespace's annotation. An unknown value of
-/// the field counts as none, one of an annotation as `Any`.
-fn traffic_distribution<'m>(
-    mesh: &'m Mesh,
-    control_plane: ClusterId,
-    service: &'m In<Service>,
-) -> Option<Setting<'m>> {
-    // Before, only ambient heeded it.
-    if mesh.is_before(control_plane, 25) {
-        return None;
-    }
-    let known = Known {
-        same_zone: !mesh.is_before(control_plane, 27),
-        namespaces: !mesh.is_before(control_plane, 29),
-    };
-    let found = |told: &'m Text, word: &str| {
-        if is_placeholder(told) {
-            return Some(Setting::Unknown(told));
-        }
-        known.preference(word).map(|prefers| Setting::TrafficDistribution { prefers, told })
-    };
-    let field = service.traffic_distribution.as_ref();
-    if let Some(setting) = field.and_then(|told| found(told, told)) {
-        return Some(setting);
-    }
-    let namespace = || {
-        let namespace = mesh.namespace(service.cluster, &service.namespace).found()?;
-        namespace.meta.annotation(ANNOTATION).filter(|_| known.namespaces)
-    };
-    let own = service.meta.annotation(ANNOTATION).filter(|told| !told.is_empty());
-    let told = own.or_else(namespace)?;
-    found(told, spelled(told))
-}
-
-/// A value of the annotation as the field spells it.
-fn spelled(value: &str) -> &str {
-    let all = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-    all.into_iter().find(|word| word.eq_ignore_ascii_case(value)).unwrap_or(value)
-}
-
-impl Known {
-    fn preference(self, word: &str) -> Option<Preference> {
-        match word {
-            "PreferClose" if !self.same_zone => Some(Preference::SameSubzone),
-            "PreferClose" => Some(Preference::SameZone),
-            "PreferSameZone" if self.same_zone => Some(Preference::SameZone),
-            "PreferSameNode" if self.same_zone => Some(Preference::SameNode),
-            _ => None,
-        }
     }
 }

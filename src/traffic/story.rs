@@ -1,7 +1,8 @@
 //! Why endpoints get the shares they get: a destination's rule, policy and setting in sentences.
 
 use super::assignment::Preference;
-use super::destination::{Delivery, Destination};
+use super::delivery::Delivery;
+use super::destination::Destination;
 use super::policy::{Level, Missing, Part};
 use super::setting::{By, Setting};
 use super::step::Step;

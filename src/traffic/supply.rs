@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
 use super::mtls::{self, Mtls};
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::WorkloadEntry;
 use crate::kinds::workloads::TemplateMeta;
 use crate::mesh::{Host, In, Locality, Mesh, value};
-use crate::placement::{Bounds, Placement, Placements};
+use crate::placement::{Bounds, Placement, Placements, ServicePlacement};
 use crate::source::{Span, Spanned, Text};
 use crate::yaml::Entries;
 
@@ -70,6 +70,11 @@ pub struct Supply<'m> {
     /// Why there may be others, or why it is not known where they are: a Service whose pods are not in
     /// the input, a workload whose zones nobody tells.
     pub unknown: Vec<Unknown<'m>>,
+    /// The Services of the host, one for each cluster, with what is behind them.
+    pub services: Vec<(&'m In<Service>, ServicePlacement<'m>)>,
+    /// Whether something outside the input may have endpoints too: a cluster that may have the Service
+    /// as well, or clusters that nobody told of.
+    pub may_be_elsewhere: bool,
 }
 
 /// What is not known of a host's endpoints.
@@ -95,7 +100,8 @@ pub enum Unknown<'m> {
 impl<'m> Supply<'m> {
     /// What is behind a host, for the clusters of the mesh that a cluster belongs to.
     pub fn of(mesh: &'m Mesh, placements: &Placements<'m>, host: Host<'m>, of: ClusterId) -> Self {
-        let mut supply = Self::default();
+        let mut supply =
+            Self { may_be_elsewhere: may_be_elsewhere(mesh, host, of), ..Self::default() };
         for service in host.services_of_mesh(of).filter(|s| !s.is_external_name()) {
             supply.take_service(mesh, placements, service);
         }
@@ -116,9 +122,15 @@ impl<'m> Supply<'m> {
         supply
     }
 
-    /// Whether it is known what there is and where.
+    /// Whether it is known what there is and where, as far as the input goes.
     pub fn is_known(&self) -> bool {
         self.unknown.is_empty()
+    }
+
+    /// Whether all its pods are certainly in the input, wherever they run.
+    pub fn is_whole(&self) -> bool {
+        let counts = |unknown: &Unknown<'_>| !matches!(unknown, Unknown::Zones { .. });
+        !self.may_be_elsewhere && !self.unknown.iter().any(counts)
     }
 
     fn take_service(
@@ -128,8 +140,13 @@ impl<'m> Supply<'m> {
         service: &'m In<Service>,
     ) {
         let here = placements.of_service(service);
-        if here.workloads.is_empty() && here.pods.is_empty() {
+        let nothing = here.workloads.is_empty() && here.pods.is_empty();
+        // A Service without selector has endpoints that somebody writes.
+        if nothing && (service.selector.is_none() || !mesh.cluster(service.cluster).is_complete()) {
             self.unknown.push(Unknown::Pods(service));
+        }
+        if mesh.is_assumed(&service.meta) {
+            self.unknown.push(Unknown::Assumed(service.named_at()));
         }
         for (workload, placement) in &here.workloads {
             if mesh.is_assumed(&workload.meta) {
@@ -143,6 +160,7 @@ impl<'m> Supply<'m> {
             let told = (&pod.meta.labels, &pod.meta.annotations);
             self.take(mesh, service, pod.name(), pod.named_at(), told, placement);
         }
+        self.services.push((service, here));
     }
 
     fn take(
@@ -217,6 +235,32 @@ impl<'m> Supply<'m> {
             span: entry.address.as_ref().map_or(span, |a| a.span),
         });
     }
+}
+
+/// Whether clusters that the input does not show, or not all of, may have endpoints of a host.
+fn may_be_elsewhere(mesh: &Mesh, host: Host<'_>, of: ClusterId) -> bool {
+    let peers: Vec<&Cluster> = mesh.peers(of).collect();
+    let absent = |cluster: &Cluster, namespace| {
+        let name = host.name.split('.').next().unwrap_or_default();
+        mesh.service(cluster.id, namespace, name).is_absent()
+    };
+    let has = |cluster: &Cluster| host.services().any(|s| s.cluster == cluster.id);
+    let open = |cluster: &&Cluster| {
+        !has(cluster) && host.namespace().is_some_and(|namespace| !absent(cluster, namespace))
+    };
+    match peers[..] {
+        [only] => may_have_peers(mesh, only) || open(&only),
+        _ => peers.iter().any(open),
+    }
+}
+
+/// Whether the only cluster of a mesh may have peers outside the input: nobody configured the mesh, no
+/// other cluster is there to be told apart from it, and its control plane has a name among others.
+fn may_have_peers(mesh: &Mesh, cluster: &Cluster) -> bool {
+    let facts = &cluster.facts;
+    let named = facts.name.iter().any(|f| f.value.as_str() != "Kubernetes");
+    let signs = named || !facts.network.is_empty() || !facts.mesh_id.is_empty();
+    cluster.config.is_none() && mesh.clusters().len() == 1 && signs
 }
 
 /// The locality that pods claim by a label, whatever node they run on; `.` stands for `/` where there

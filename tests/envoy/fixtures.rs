@@ -12,12 +12,12 @@ use mesh_lint::traffic::Traffic;
 use mesh_lint::traffic::assignment::{self, Filter, Known, Preference, Target};
 use mesh_lint::traffic::clients::same_zone;
 use mesh_lint::traffic::counts::favouring;
-use mesh_lint::traffic::destination::{Delivery, Destination};
+use mesh_lint::traffic::delivery::Delivery;
+use mesh_lint::traffic::destination::Destination;
 use mesh_lint::traffic::endpoint::{Endpoint, Identity, NetworkGateway};
 use mesh_lint::traffic::flow::{Flow, Landing};
 use mesh_lint::traffic::journey::{Case, Way};
 use mesh_lint::traffic::loss::{Lost, Phase};
-use mesh_lint::traffic::network::takes_mtls;
 use mesh_lint::traffic::route::Request;
 use mesh_lint::traffic::selection::{Choice, ejectable};
 use mesh_lint::traffic::supply::{self, Pool};
@@ -153,11 +153,7 @@ fn leg<'m>(
         if gone && case.phase == Phase::Noticed {
             continue;
         }
-        let mtls = pool.service.is_some_and(|service| {
-            let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
-            takes_mtls(mesh, destination.plane, &service.namespace, label, None)
-        });
-        endpoints.push(pool.endpoint(count, mtls));
+        endpoints.push(pool.endpoint(count, traffic.mtls_of(destination, pool)));
         landings.push(Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) });
         fails.push(gone);
     }

@@ -4,6 +4,7 @@
 
 mod assignment;
 mod calls;
+mod effective;
 mod hosts;
 mod networks;
 mod policy;

@@ -254,7 +254,7 @@ fn the_policy_of_a_port_and_a_subset() {
         let spec = format!("host: s{}, subsets: [{{name: v1{}}}]", policy(&top), policy(&subset));
         let mesh = mesh(&[rule("a", "s", &spec)]);
         let found = applied(&mesh, &client(&mesh, "a", None), HOST, "a");
-        let policy = Policy::of(found.as_ref(), Some("v1"), port.parse().unwrap());
+        let policy = Policy::of(found.as_ref(), Some("v1"), port.parse::<u32>().unwrap());
         assert_eq!(told(&mesh, &policy), expected, "{what}");
     }
 }

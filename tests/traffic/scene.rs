@@ -6,9 +6,9 @@ use std::sync::Arc;
 use mesh_lint::kinds::networking::{LocalityLb, ZoneAwareLb};
 use mesh_lint::mesh::Locality;
 use mesh_lint::traffic::assignment::{self, Filter, Group, Known, Preference, Target};
+use mesh_lint::traffic::distribution;
 use mesh_lint::traffic::endpoint::{Endpoint, Health, Identity, NetworkGateway};
 use mesh_lint::traffic::selection::{self, Choice, Ejected, Selection};
-use mesh_lint::traffic::setting;
 use mesh_lint::yaml;
 
 /// Reads a value of YAML.
@@ -96,7 +96,7 @@ impl Policy {
             (None, Some(setting)) if !setting.is_enabled() => Preference::None,
             (None, Some(setting)) => Preference::of_locality(setting, self.outliers.is_some()),
             (None, None) if self.same_zone => Preference::Failover {
-                labels: setting::Preference::SameZone.keys().to_vec(),
+                labels: distribution::Preference::SameZone.keys().to_vec(),
                 regions: &[],
             },
             (None, None) => Preference::of_default(self.outliers.is_some()),

@@ -4,7 +4,7 @@
 #![expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
 
 use mesh_lint::traffic::assignment::Preference;
-use mesh_lint::traffic::destination::Delivery;
+use mesh_lint::traffic::delivery::Delivery;
 use mesh_lint::traffic::flow::ZoneRouting;
 
 use crate::calls::{Caller, HOST, labels, mesh_config, object, pods, rule, service};

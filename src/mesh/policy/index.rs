@@ -267,12 +267,10 @@ impl Plane {
         pools.flat_map(|pool| pool.most_specific(host)).collect()
     }
 
-    /// Whatever was merged from several rules.
-    pub(super) fn several(&self) -> Vec<&Merged> {
+    /// All that was made of the rules, for whichever client.
+    pub(super) fn merged(&self) -> impl Iterator<Item = &Merged> {
         let namespaces = self.local.values().chain(self.exported.values());
         let pools = namespaces.chain([&self.root_local]);
-        let all =
-            pools.flat_map(|pool| pool.exact.values().chain(pool.wildcard.values())).flatten();
-        all.filter(|merged| merged.parts.len() > 1).collect()
+        pools.flat_map(|pool| pool.exact.values().chain(pool.wildcard.values())).flatten()
     }
 }

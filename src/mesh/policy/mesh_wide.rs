@@ -1,8 +1,8 @@
 //! What a control plane is told for the whole mesh, and what it is old enough for.
 
-use crate::clusters::{ClusterId, Fact, Origin};
+use crate::clusters::{ClusterId, Fact, Origin, Role};
 use crate::kinds::control_plane::MeshConfig;
-use crate::kinds::networking::TrafficPolicy;
+use crate::kinds::networking::{LocalityLb, TrafficPolicy, ZoneAwareLb};
 use crate::mesh::Mesh;
 use crate::source::{Span, Spanned, Text};
 
@@ -15,6 +15,24 @@ impl Mesh {
     /// MeshConfig of a control plane, wherever it stands: what comes first counts.
     pub fn mesh_configs(&self, control_plane: ClusterId) -> impl Iterator<Item = &MeshConfig> {
         self.cluster(control_plane).facts.mesh_config.iter()
+    }
+
+    /// Whether MeshConfig of a control plane is in the input, or what installs it without one.
+    pub fn knows_mesh_config(&self, control_plane: ClusterId) -> bool {
+        let cluster = self.cluster(control_plane);
+        let installed = cluster.facts.role.iter().any(|(role, _)| *role == Role::Primary);
+        installed || !cluster.facts.mesh_config.is_empty() || cluster.is_complete()
+    }
+
+    /// `localityLbSetting` of a control plane's MeshConfig.
+    pub fn mesh_locality(&self, control_plane: ClusterId) -> Option<&Spanned<LocalityLb>> {
+        self.mesh_configs(control_plane).find_map(|c| c.locality_lb_setting.as_ref())
+    }
+
+    /// `zoneAwareLbSetting` of a control plane's MeshConfig, where it knows that.
+    pub fn mesh_zone_aware(&self, control_plane: ClusterId) -> Option<&Spanned<ZoneAwareLb>> {
+        let told = self.mesh_configs(control_plane).find_map(|c| c.zone_aware_lb_setting.as_ref());
+        told.filter(|_| self.knows_zone_aware(control_plane))
     }
 
     /// `defaultTrafficPolicy` of a control plane, where it knows that.

@@ -12,7 +12,7 @@ use crate::clusters::ClusterId;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{DestinationRule, TrafficPolicy, WorkloadSelector};
 use crate::source::{Spanned, Text};
-use index::{Candidates, Merged};
+use index::{Candidates, Merged, Plane};
 
 pub(super) use index::Policies;
 pub use setting::LocalitySetting;
@@ -186,9 +186,21 @@ impl Mesh {
         self.distinct(plane.for_anyone(host, &namespaces))
     }
 
+    /// What all control planes make of all their DestinationRules, each for some client or other, in
+    /// the order of the input.
+    pub fn applied_rules(&self) -> Vec<AppliedRule<'_>> {
+        let mut all: Vec<&Merged> = self.policies.planes().flat_map(Plane::merged).collect();
+        all.sort_by_key(|merged| merged.parts.iter().min());
+        self.distinct(all)
+    }
+
     /// Rules of one host and namespace that istiod merges, as all control planes do it.
     pub fn all_merged_rules(&self) -> Vec<AppliedRule<'_>> {
-        self.policies.planes().flat_map(|plane| self.distinct(plane.several())).collect()
+        let merged = self.policies.planes().map(|plane| {
+            let several = plane.merged().filter(|m| m.parts.len() > 1);
+            self.distinct(several.collect())
+        });
+        merged.flatten().collect()
     }
 
     fn distinct(&self, all: Vec<&Merged>) -> Vec<AppliedRule<'_>> {

@@ -6,8 +6,9 @@ use super::zones::shares;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::workloads::{DisruptionBudget, Workload};
 use crate::mesh::{In, Lookup, Mesh, Scaler};
-use crate::placement::{Bounds, Placements, pinned_zone, template};
+use crate::placement::{Bounds, pinned_zone, template};
 use crate::source::Span;
+use crate::traffic::Traffic;
 use crate::yaml::IntOrString;
 
 /// The workloads behind each service that are confined to one zone each, by zone.
@@ -110,11 +111,11 @@ pub(super) fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-pub(super) fn autoscaler_bounds(mesh: &Mesh, found: &mut Findings) {
-    for scaler in mesh.scalers() {
+pub(super) fn autoscaler_bounds(traffic: &Traffic<'_>, found: &mut Findings) {
+    for scaler in traffic.mesh().scalers() {
         say_bounds(scaler, found);
     }
-    fewer_than_zones(mesh, found);
+    fewer_than_zones(traffic, found);
 }
 
 /// Bounds that the API server refuses.
@@ -146,10 +147,10 @@ fn say_bounds(scaler: &Scaler, found: &mut Findings) {
 }
 
 /// Autoscalers that cannot fill all zones to which `distribute` sends traffic.
-fn fewer_than_zones(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn fewer_than_zones(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let mut told: BTreeSet<Span> = BTreeSet::new();
-    for share in shares(mesh, &placements).into_iter().filter(|s| s.zones_wanted > 1) {
+    for share in shares(mesh, placements).into_iter().filter(|s| s.zones_wanted > 1) {
         let [(workload, _)] = share.workloads.as_slice() else { continue };
         let Some(scaler) = mesh.scalers_of(workload).first() else { continue };
         let wanted = share.zones_wanted;
@@ -171,8 +172,8 @@ fn fewer_than_zones(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-pub(super) fn disruption_budget_blocks_zone(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+pub(super) fn disruption_budget_blocks_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for budget in &mesh.disruption_budgets {
         let guarded: Vec<&In<Workload>> = mesh
             .workloads_in(budget.cluster, &budget.namespace)

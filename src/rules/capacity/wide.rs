@@ -9,7 +9,8 @@ use crate::mesh::{HostPattern, LocalityPattern, fqdn, list, short};
 use crate::source::{Span, Spanned, Text};
 use crate::traffic::Traffic;
 use crate::traffic::clients::Visit;
-use crate::traffic::destination::{Delivery, Destination};
+use crate::traffic::delivery::Delivery;
+use crate::traffic::destination::Destination;
 use crate::traffic::setting::{By, Setting};
 
 /// How many hosts one finding names.

@@ -6,8 +6,9 @@ use super::texts::{Entry, SHOWN, SettingText, settings};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::Findings;
 use crate::mesh::{Host, Locality, LocalityPattern, Lookup, Mesh, Place, list};
-use crate::placement::{Bounds, HostPlacement, Placements};
+use crate::placement::{Bounds, HostPlacement};
 use crate::source::Text;
+use crate::traffic::Traffic;
 
 pub(super) fn distribute_source_missing(mesh: &Mesh, found: &mut Findings) {
     for text in settings(mesh).into_iter().filter(|text| text.is_certain(mesh)) {
@@ -96,8 +97,8 @@ fn has_clients(mesh: &Mesh, text: &SettingText<'_>, plane: ClusterId, cluster: &
         })
 }
 
-pub(super) fn distribute_idle_zone(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+pub(super) fn distribute_idle_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for text in settings(mesh).into_iter().filter(|text| text.is_certain(mesh)) {
         let Some(host) = text.host(mesh).filter(|host| decides_for_all(mesh, &text, *host)) else {
             continue;
@@ -129,7 +130,9 @@ pub(super) fn distribute_idle_zone(mesh: &Mesh, found: &mut Findings) {
         for workload in workloads_in(&replicas, zone).take(SHOWN) {
             finding.also(workload.named_at(), format!("has replicas in `{zone}`"));
         }
-        finding.help("give the zone a share, best that of its own clients, or run nothing there");
+        finding.help(
+            "add the zone to `to`, best in the entry for its own clients, or run nothing there",
+        );
     }
 }
 
@@ -181,8 +184,8 @@ fn workloads_in<'m>(
     here.filter(move |(_, p)| p.in_zone(zone).least > 0).map(|(workload, _)| *workload)
 }
 
-pub(super) fn distribute_rounding(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+pub(super) fn distribute_rounding(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let mut known: BTreeMap<(ClusterId, String), Option<HostPlacement<'_>>> = BTreeMap::new();
     for text in settings(mesh) {
         let Some(host) = text.host(mesh) else { continue };
@@ -206,14 +209,16 @@ pub(super) fn distribute_rounding(mesh: &Mesh, found: &mut Findings) {
             ),
             to.span,
             format!(
-                "{weight} for {zones} zones with replicas is rounded up in each: {granted} in all"
+                "{weight} is shared by {zones} zones with replicas and rounded up in each: {granted} in all"
             ),
         );
         for again in distorted.iter().skip(1).take(SHOWN) {
             let Distortion { to, weight, .. } = again;
             finding.also(to.span, format!("{:.1} % instead of {weight} %", again.share()));
         }
-        finding.help("write a weight for each zone instead of one for all of them");
+        finding.help(
+            "write a weight for each zone instead of one for all of them; the least a zone can have is 1",
+        );
     }
 }
 

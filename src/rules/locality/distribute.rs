@@ -9,15 +9,16 @@ use crate::mesh::{Locality, LocalityPattern, Lookup, Mesh};
 use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
+use crate::traffic::Traffic;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/distribute-and-failover", distribute_and_failover),
     rule!("locality/distribute-from-shadowed", distribute_from_shadowed),
     rule!("locality/distribute-from-unknown", distribute_from_unknown),
-    rule!("locality/distribute-idle-zone", distribute_idle_zone),
-    rule!("locality/distribute-only-own-zone", distribute_only_own_zone),
+    rule!("locality/distribute-idle-zone", policies: distribute_idle_zone),
+    rule!("locality/distribute-only-own-zone", policies: distribute_only_own_zone),
     rule!("locality/distribute-overlapping", distribute_overlapping),
-    rule!("locality/distribute-rounding", distribute_rounding),
+    rule!("locality/distribute-rounding", policies: distribute_rounding),
     rule!("locality/distribute-source-missing", distribute_source_missing),
     rule!("locality/distribute-to-empty-zone", distribute_to_empty_zone),
     rule!("locality/distribute-weights", distribute_weights),
@@ -36,7 +37,7 @@ fn distribute_and_failover(mesh: &Mesh, found: &mut Findings) {
                 .say(
                     format!("{} has `distribute` and `failover` at once", text.subject()),
                     span.unwrap_or(setting.span),
-                    "refused by the API server; where it gets in, `failover` does nothing",
+                    format!("{}; where it gets in, `failover` does nothing", text.refusal()),
                 )
                 .also(entry.from.span, "`distribute` goes first")
                 .help(help);
@@ -63,17 +64,21 @@ fn distribute_weights(mesh: &Mesh, found: &mut Findings) {
         let wrong: Vec<(Span, String)> = text.entries().filter_map(wrong_weights).collect();
         let Some(((span, label), others)) = wrong.split_first() else { continue };
         let finding = found.say(
-            format!("weights in `distribute` of {} do not make 100", text.subject()),
+            format!(
+                "weights in `distribute` of {} are not 1 to 100, and 100 in all",
+                text.subject()
+            ),
             *span,
             label,
         );
         for (span, label) in others.iter().take(SHOWN) {
             finding.also(*span, label);
         }
-        finding.help(
-            "the API server refuses it: let the weights of each entry be from 1 to 100 and 100 in \
-             all, and leave out a locality that shall get nothing",
-        );
+        finding.help(format!(
+            "{}: let the weights of each entry be from 1 to 100 and 100 in all, and leave out a \
+             locality that shall get nothing",
+            text.refusal()
+        ));
     }
 }
 
@@ -208,8 +213,8 @@ fn overlaps(entry: Entry<'_>) -> Vec<(&Text, &Text)> {
     pairs.collect()
 }
 
-fn distribute_only_own_zone(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn distribute_only_own_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for text in settings(mesh) {
         let all = mesh.whereabouts(&text.planes);
         if all.complete && all.zones().len() < 2 {
@@ -220,13 +225,16 @@ fn distribute_only_own_zone(mesh: &Mesh, found: &mut Findings) {
             pinned.filter_map(|entry| Some((entry, only_own_zone(entry)?))).collect();
         let pinned: Vec<_> = pinned
             .into_iter()
-            .filter(|(entry, _)| may_be_elsewhere(mesh, &placements, &text, entry))
+            .filter(|(entry, _)| may_be_elsewhere(mesh, placements, &text, entry))
             .collect();
         let Some((entry, to)) = pinned.first() else { continue };
         let zone = entry.clients();
         let zone = zone.zone().unwrap_or_default();
         let finding = found.say(
-            format!("{} is kept in the client's own zone, with no way out", text.subject()),
+            format!(
+                "`distribute` of {} keeps requests in the client's own zone, with no way out",
+                text.subject()
+            ),
             to.span,
             format!("503 for clients in `{zone}` when no endpoint in `{zone}` is healthy, in spite of outlierDetection"),
         );
@@ -234,8 +242,8 @@ fn distribute_only_own_zone(mesh: &Mesh, found: &mut Findings) {
             finding.also(to.span, format!("the same for `{}`", entry.from));
         }
         finding.help(
-            "drop `distribute`: with outlierDetection traffic stays in its zone, and leaves it when \
-             that fails; or give other zones a share",
+            "drop `distribute`: with `outlierDetection: {maxEjectionPercent: 100}` alone traffic stays \
+             in its zone, and leaves it when that fails; or give other zones a share",
         );
     }
 }

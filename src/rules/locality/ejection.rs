@@ -1,13 +1,12 @@
 //! What outlier detection leaves of a zone that fails as a whole, and how uneven zones are.
 
-use super::choice::{Layout, layout};
-use super::endpoints::{Endpoints, of_level};
-use super::levels::Level;
 use crate::kinds::networking::LocalityLb;
-use crate::mesh::{Locality, LocalityPattern, Mesh};
+use crate::mesh::{Locality, LocalityPattern};
 use crate::placement::{Bounds, Placements};
 use crate::source::Span;
-use crate::traffic::selection;
+use crate::traffic::effective::{EffectivePolicy, Layout};
+use crate::traffic::view::View;
+use crate::traffic::{Traffic, selection};
 
 /// `maxEjectionPercent` holds to the letter from this minor version on; before, one endpoint could
 /// always be ejected. Source: Envoy, pull request 27909.
@@ -61,20 +60,16 @@ impl Stuck {
 
 /// The zones whose clients keep sending requests to endpoints that all fail, although other zones
 /// have some.
-pub(super) fn stuck<'m>(
-    mesh: &'m Mesh,
-    placements: &Placements<'m>,
-    level: &Level<'m>,
-) -> Vec<Stuck> {
-    let Some(outliers) = level.outliers else { return Vec::new() };
-    let layout = layout(mesh, level);
+pub(super) fn stuck<'m>(traffic: &Traffic<'m>, policy: &EffectivePolicy<'m>) -> Vec<Stuck> {
+    let Some(outliers) = policy.outliers() else { return Vec::new() };
+    let layout = policy.likely_layout();
     if !matches!(layout, Layout::OwnZoneFirst(_) | Layout::Weights(_))
         || outliers.max_ejection() >= 100
     {
         return Vec::new();
     }
     let mut found: Vec<Stuck> = Vec::new();
-    for part in of_level(mesh, placements, level).iter().filter(|part| part.zoned) {
+    for part in policy.views(traffic).iter().filter(|part| part.zoned) {
         for zone in part.zones.keys().filter(|zone| !zone.zone.is_empty()) {
             let weighted = match layout {
                 Layout::Weights(setting) => match own_weight(&setting.value, zone) {
@@ -84,7 +79,13 @@ pub(super) fn stuck<'m>(
                 _ => None,
             };
             if found.iter().all(|s| s.zone != *zone) {
-                found.extend(stuck_in(part, placements, zone, outliers.max_ejection(), weighted));
+                found.extend(stuck_in(
+                    part,
+                    traffic.placements(),
+                    zone,
+                    outliers.max_ejection(),
+                    weighted,
+                ));
             }
         }
     }
@@ -92,7 +93,7 @@ pub(super) fn stuck<'m>(
 }
 
 fn stuck_in<'m>(
-    part: &Endpoints<'m>,
+    part: &View<'m>,
     placements: &Placements<'m>,
     zone: &Locality,
     percent: u32,
@@ -141,7 +142,7 @@ fn kept(pods: u32, all: u32, percent: u32) -> u64 {
 
 /// The part of its clients' requests that certainly keeps failing while a zone fails, in per cent; 0
 /// where there may be no other endpoint, or where the zone may be left.
-fn failing(part: &Endpoints<'_>, zone: &Locality, percent: u32, weight: Option<u32>) -> u32 {
+fn failing(part: &View<'_>, zone: &Locality, percent: u32, weight: Option<u32>) -> u32 {
     let others = others(part, zone);
     let here = part.zones[zone];
     if here.least == 0 || others.least == 0 {
@@ -162,7 +163,7 @@ fn failing(part: &Endpoints<'_>, zone: &Locality, percent: u32, weight: Option<u
 }
 
 /// Endpoints outside a zone.
-fn others(part: &Endpoints<'_>, zone: &Locality) -> Bounds {
+fn others(part: &View<'_>, zone: &Locality) -> Bounds {
     let others = part.zones.iter().filter(|(z, _)| *z != zone).map(|(_, b)| *b);
     let sum = others.fold(Bounds::default(), Bounds::plus);
     Bounds { least: sum.least, most: sum.most.saturating_add(part.remote_most) }
@@ -186,7 +187,7 @@ pub(super) struct Uneven {
 }
 
 /// The zones that certainly differ by more than the factor.
-pub(super) fn uneven(part: &Endpoints<'_>, factor: f64) -> Option<Uneven> {
+pub(super) fn uneven(part: &View<'_>, factor: f64) -> Option<Uneven> {
     let mut zones = part.zones.iter().filter(|(zone, b)| !zone.zone.is_empty() && b.least > 0);
     let small = zones.clone().min_by_key(|(_, b)| b.most)?;
     let large = zones.by_ref().max_by_key(|(_, b)| b.least)?;
@@ -226,7 +227,7 @@ mod tests {
         let part = |a: (u32, u32), b: (u32, u32)| {
             let bounds = |(least, most)| Bounds { least, most };
             let zones = [(zone("a"), bounds(a)), (zone("b"), bounds(b))].into();
-            Endpoints { zones, total: bounds(a).plus(bounds(b)), ..Endpoints::default() }
+            View { zones, total: bounds(a).plus(bounds(b)), ..View::default() }
         };
         assert_eq!(failing(&part((3, 3), (6, 6)), &zone("a"), 10, None), 100);
         assert_eq!(failing(&part((3, 3), (2, 2)), &zone("a"), 10, Some(80)), 80);

@@ -7,22 +7,22 @@ use super::{networks, priority};
 use crate::finding::{Findings, Fix};
 use crate::kinds::is_placeholder;
 use crate::mesh::{LocalityPattern, Lookup, Mesh, Whereabouts, list};
-use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
+use crate::traffic::Traffic;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/failover-duplicate-from", failover_duplicate_from),
     rule!("locality/failover-names-zone", failover_names_zone),
     rule!(
         "locality/failover-priority-across-networks",
-        networks::failover_priority_across_networks
+        policies: networks::failover_priority_across_networks
     ),
     rule!("locality/failover-priority-duplicate-key", priority::failover_priority_duplicate_key),
     rule!("locality/failover-priority-label-absent", priority::failover_priority_label_absent),
     rule!("locality/failover-priority-malformed", priority::failover_priority_malformed),
     rule!("locality/failover-priority-order", priority::failover_priority_order),
-    rule!("locality/failover-to-empty-region", failover_to_empty_region),
+    rule!("locality/failover-to-empty-region", policies: failover_to_empty_region),
 ];
 
 /// The entries of a setting that have both ends.
@@ -44,7 +44,11 @@ fn failover_duplicate_from(mesh: &Mesh, found: &mut Findings) {
         let again: Vec<_> = again.collect();
         let Some((from, to, known)) = again.first() else { continue };
         let finding = found.say(
-            format!("`failover` of {} never goes from `{from}` to `{to}`", text.subject()),
+            format!(
+                "`failover` of {} has several targets for `{from}`, of which only `{}` counts",
+                text.subject(),
+                known.1
+            ),
             from.span,
             format!("only the first entry for `{from}` counts: `{to}` is like any other region"),
         );
@@ -52,7 +56,7 @@ fn failover_duplicate_from(mesh: &Mesh, found: &mut Findings) {
             finding.also(from.span, format!("nor to `{to}`"));
         }
         finding
-            .also(known.0.span, format!("goes to `{}`", known.1))
+            .also(known.0.span, format!("goes to `{}` first", known.1))
             .help("keep one entry per region: all other regions follow together after its target");
     }
 }
@@ -97,7 +101,11 @@ fn failover_names_zone(mesh: &Mesh, found: &mut Findings) {
                 first.is
             ),
             first.text.span,
-            "no region: the entry has no effect",
+            if first.text.contains('/') {
+                "the API server refuses a `/`; where it gets in, the entry has no effect"
+            } else {
+                "no region: the entry has no effect"
+            },
         );
         for other in wrong.iter().skip(1).take(SHOWN) {
             finding.also(other.text.span, format!("this is {}", other.is));
@@ -114,8 +122,8 @@ fn help_for_regions(all: &Whereabouts) -> String {
         format!(" (the known ones are {})", list(regions.into_iter().take(2 * SHOWN)))
     };
     format!(
-        "name regions{known}, or drop the entry: within a region the own zone goes first and the others \
-         follow by themselves"
+        "name regions{known}, or drop the entry: with outlierDetection the own zone goes first and the \
+         others of the region follow by themselves"
     )
 }
 
@@ -141,8 +149,8 @@ fn no_region<'m>(all: &Whereabouts, text: &'m Text, certain: bool) -> Option<NoR
     }
 }
 
-fn failover_to_empty_region(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn failover_to_empty_region(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for text in settings(mesh).into_iter().filter(|text| text.is_certain(mesh)) {
         let Some(host) = text.host(mesh) else { continue };
         let all = mesh.whereabouts(&text.planes);

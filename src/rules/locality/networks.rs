@@ -9,6 +9,7 @@ use crate::finding::{Findings, Severity};
 use crate::mesh::{CLUSTER_LABEL, Host, Locality, Mesh, NETWORK_LABEL, REGION_LABEL, ZONE_LABEL};
 use crate::placement::Placements;
 use crate::source::Span;
+use crate::traffic::Traffic;
 
 /// Endpoints that failoverPriority treats alike, or clients.
 struct Group<'m> {
@@ -66,8 +67,8 @@ fn rank_of<'k, 'm>(
     Some((far, None))
 }
 
-pub(super) fn failover_priority_across_networks(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
+pub(super) fn failover_priority_across_networks(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let gateways: Gateways = mesh
         .clusters()
         .iter()
@@ -87,7 +88,7 @@ pub(super) fn failover_priority_across_networks(mesh: &Mesh, found: &mut Finding
             }
             let endpoints = endpoints_of.entry(mesh.cluster(plane).mesh);
             let endpoints =
-                endpoints.or_insert_with(|| endpoints_in(mesh, &placements, host, plane));
+                endpoints.or_insert_with(|| endpoints_in(mesh, placements, host, plane));
             let clients = clients(mesh, plane);
             if let Some(wrong) = misranked(mesh, &gateways, &keys, &clients, endpoints) {
                 say_misranked(&text, &wrong, found);
@@ -117,7 +118,8 @@ fn say_misranked(text: &SettingText<'_>, wrong: &Misranked<'_>, found: &mut Find
         message,
         key.text.span,
         format!(
-            "clients in {} shall ask {} before {}: behind a gateway that has no such label",
+            "for clients in {}, endpoints in {} should go before {}, and the gateway they are behind has no \
+             such label",
             at(client),
             at(wanted),
             at(instead)

@@ -3,28 +3,28 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::{self, Layout, MeshWide, deciding, layout, mesh_wide, preference};
 use super::ejection::{self, Stuck};
-use super::endpoints::of_level;
-use super::levels::{Level, levels, siblings};
-use super::settings::why_without_effect;
 use crate::clusters::ClusterId;
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
-use crate::kinds::networking::{DestinationRule, LocalityLb, OutlierDetection};
+use crate::kinds::networking::{LocalityLb, OutlierDetection};
 use crate::mesh::{In, Mesh, fqdn, list};
-use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Spanned};
+use crate::traffic::Traffic;
+use crate::traffic::distribution::asked;
+use crate::traffic::effective::{EffectivePolicy, Layout};
+use crate::traffic::setting::Setting;
+use crate::traffic::view::View;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/ejection-below-zone-share", ejection_below_zone_share),
-    rule!("locality/failover-without-outlier-detection", failover_without_outlier_detection),
-    rule!("locality/mesh-outlier-detection-ignored", mesh_outlier_detection_ignored),
-    rule!("locality/min-health-percent-panic", min_health_percent_panic),
-    rule!("locality/outlier-detection-ejects-nothing", outlier_detection_ejects_nothing),
-    rule!("locality/outlier-detection-pins-zone", outlier_detection_pins_zone),
-    rule!("locality/port-policy-drops-outlier-detection", port_policy_drops_outlier_detection),
+    rule!("locality/ejection-below-zone-share", policies: ejection_below_zone_share),
+    rule!("locality/failover-without-outlier-detection", policies: failover_without_outlier_detection),
+    rule!("locality/mesh-outlier-detection-ignored", policies: mesh_outlier_detection_ignored),
+    rule!("locality/min-health-percent-panic", policies: min_health_percent_panic),
+    rule!("locality/outlier-detection-ejects-nothing", policies: outlier_detection_ejects_nothing),
+    rule!("locality/outlier-detection-pins-zone", policies: outlier_detection_pins_zone),
+    rule!("locality/port-policy-drops-outlier-detection", policies: port_policy_drops_outlier_detection),
 ];
 
 /// Outlier detection that lets a whole zone be left.
@@ -34,11 +34,12 @@ const ADVICE: &str = "`outlierDetection: {consecutive5xxErrors: 5, interval: 10s
 /// How much more load a pod of a small zone may get than one of a large zone.
 const FACTOR: f64 = 2.0;
 
-/// Whether the policies of a level's rule could be read as a whole, and are what is applied.
-fn is_sure(mesh: &Mesh, level: &Level<'_>) -> bool {
-    let unread = |path: &String| path.contains("trafficPolicy") || path.contains("subsets");
-    !level.rule.meta.unread.iter().any(unread) && !mesh.is_assumed(&level.rule.meta)
-}
+/// Unready endpoints are sent to proxies from this minor version on, unless `minHealthPercent` is set.
+const UNREADY_SENT_SINCE: u32 = 31;
+
+/// What is taken for granted where the built-in setting may have been switched off.
+const ASSUMES: &str =
+    ", if MeshConfig, which is not in the input, leaves locality load balancing on";
 
 /// Whether a setting asks for failover, or at least for locality to count.
 fn asks_for_failover(setting: &LocalityLb) -> bool {
@@ -51,68 +52,69 @@ fn of_mesh(mesh: &Mesh, control_plane: ClusterId) -> Option<&Spanned<OutlierDete
 }
 
 /// The locality setting of a level that waits for outlier detection in vain.
-fn idle_failover<'m>(mesh: &'m Mesh, level: &Level<'m>) -> Option<&'m Spanned<LocalityLb>> {
-    let setting = level.enabled_locality()?;
-    let by_mesh = mesh_wide(mesh, level.control_plane());
+fn idle_failover<'m>(
+    mesh: &'m Mesh,
+    policy: &EffectivePolicy<'m>,
+) -> Option<&'m Spanned<LocalityLb>> {
+    let setting = policy.enabled_locality()?;
     // Where the mesh has a setting of its own, `{enabled: true}` may be there to take it away.
-    let switched_on = setting.enabled.is_some() && !matches!(by_mesh, MeshWide::Locality(_));
+    let of_mesh = Setting::of_mesh(mesh, policy.control_plane).as_locality();
+    let switched_on = setting.enabled.is_some() && of_mesh.is_none();
     let waits = setting.distribute.is_empty() && (asks_for_failover(setting) || switched_on);
-    let brings =
-        |l: &In<DestinationRule>| l.traffic_policy.iter().any(|p| p.outlier_detection.is_some());
-    let idle = waits && level.outliers.is_none() && level.dropped.is_none();
-    let works = || is_sure(mesh, level) && why_without_effect(mesh, level).is_none();
-    Some(setting).filter(|_| idle && works() && !siblings(mesh, level.rule).any(brings))
+    let idle = waits && policy.outliers().is_none() && policy.dropped().is_none();
+    Some(setting).filter(|_| idle && policy.is_certain && policy.is_balanced())
 }
 
-fn failover_without_outlier_detection(mesh: &Mesh, found: &mut Findings) {
-    let levels = levels(mesh);
-    let mut idle: BTreeMap<Span, Vec<(&Level<'_>, &Spanned<LocalityLb>)>> = BTreeMap::new();
-    for level in &levels {
-        if let Some(setting) = idle_failover(mesh, level)
-            && of_mesh(mesh, level.control_plane()).is_none()
+fn failover_without_outlier_detection(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, policies) = (traffic.mesh(), traffic.policies());
+    let mut idle: BTreeMap<Span, Vec<(&EffectivePolicy<'_>, &Spanned<LocalityLb>)>> =
+        BTreeMap::new();
+    for policy in policies {
+        if let Some(setting) = idle_failover(mesh, policy)
+            && of_mesh(mesh, policy.control_plane).is_none()
         {
-            idle.entry(setting.span).or_default().push((level, setting));
+            idle.entry(setting.span).or_default().push((policy, setting));
         }
     }
     for (span, all) in idle {
-        let (level, setting) = all[0];
+        let (policy, setting) = all[0];
         let what = if asks_for_failover(setting) { "never fails over" } else { "knows no zones" };
         let finding = found.say(
             format!(
                 "{}{} {what}: its locality setting has no outlier detection beside it",
-                level.target(),
-                level.on_port()
+                policy.target(),
+                policy.on_port()
             ),
             span,
             "without effect: requests spread over all zones and regions by the number of pods",
         );
-        let mut others = levels.iter().filter(|l| l.rule.is_same_text(level.rule));
-        if let Some(elsewhere) = others.find_map(|l| l.outliers) {
+        let mut others =
+            policies.iter().filter(|p| p.rule.parts[0].is_same_text(policy.rule.parts[0]));
+        if let Some(elsewhere) = others.find_map(EffectivePolicy::outliers) {
             finding.also(elsewhere.span, "not for these requests: another subset or port has it");
         }
-        let service = level.host(mesh).and_then(|h| deciding(h, level.control_plane()));
-        if let Some(asked) = service.and_then(|s| preference(mesh, s).found()) {
-            finding.also(asked.at.span, "does not help: a DestinationRule's setting goes first");
+        if let Ok(Some(asked)) = policy.asked(mesh) {
+            finding.also(asked.told.span, "does not help: a DestinationRule's setting goes first");
         }
         finding.help(format!("add {ADVICE} to the same policy"));
     }
-    mesh_failover_without_any(mesh, &levels, found);
+    mesh_failover_without_any(mesh, policies, found);
 }
 
 /// Failover for the whole mesh, and no DestinationRule that makes it work for any host.
-fn mesh_failover_without_any(mesh: &Mesh, levels: &[Level<'_>], found: &mut Findings) {
+fn mesh_failover_without_any(mesh: &Mesh, policies: &[EffectivePolicy<'_>], found: &mut Findings) {
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
-        let MeshWide::Locality(setting) = mesh_wide(mesh, cluster.id) else { continue };
+        let Some(setting) = Setting::of_mesh(mesh, cluster.id).as_locality() else { continue };
         let own = mesh.config_cluster(cluster.id).found() == Some(cluster.id);
         let idle = asks_for_failover(setting) && setting.distribute.is_empty();
-        let here = || levels.iter().filter(|l| l.control_plane() == cluster.id);
-        let some = here().any(|l| l.outliers.is_some() || !is_sure(mesh, l))
+        let mut here = policies.iter().filter(|p| p.control_plane == cluster.id);
+        let some = here.any(|p| p.outliers().is_some() || !p.is_certain)
             || of_mesh(mesh, cluster.id).is_some();
         let mut services = services_beside(mesh, cluster.id).peekable();
         // What a Service prefers goes before the mesh's setting.
-        let waits =
-            services.peek().is_none() || services.any(|s| preference(mesh, s).found().is_none());
+        let asks = |s| matches!(asked(mesh, cluster.id, s), Ok(Some(_)));
+        let waits = services.peek().is_none() || services.any(|s| !asks(s));
         if !own || !idle || some || !waits || !sees_all_rules(mesh, cluster.id) {
             continue;
         }
@@ -149,22 +151,20 @@ fn sees_all_rules(mesh: &Mesh, control_plane: ClusterId) -> bool {
     !seen.is_empty() && others.all(|s| seen.contains(s.namespace.as_str()))
 }
 
-fn mesh_outlier_detection_ignored(mesh: &Mesh, found: &mut Findings) {
-    let levels = levels(mesh);
+fn mesh_outlier_detection_ignored(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let Some(outliers) = of_mesh(mesh, cluster.id) else { continue };
-        let here = || levels.iter().filter(|l| l.control_plane() == cluster.id);
-        let mut relying: Vec<(&Level<'_>, Span)> =
-            here().filter_map(|l| Some((l, idle_failover(mesh, l)?.span))).collect();
+        let here = || traffic.policies().iter().filter(|p| p.control_plane == cluster.id);
+        let mut relying: Vec<(&EffectivePolicy<'_>, Span)> =
+            here().filter_map(|p| Some((p, idle_failover(mesh, p)?.span))).collect();
         relying.dedup_by_key(|(_, span)| *span);
-        let of_mesh = match mesh_wide(mesh, cluster.id) {
-            MeshWide::Locality(l) if l.distribute.is_empty() => Some(l),
-            _ => None,
-        };
+        let of_mesh = Setting::of_mesh(mesh, cluster.id).as_locality();
+        let of_mesh = of_mesh.filter(|l| l.distribute.is_empty());
         let of_mesh = of_mesh.filter(|l| asks_for_failover(l) || l.enabled.is_some());
-        let ejects: BTreeSet<String> =
-            here().filter(|l| l.outliers.is_some()).map(Level::host_name).collect();
+        let ejecting = here().filter(|p| p.outliers().is_some());
+        let ejects: BTreeSet<String> = ejecting.map(EffectivePolicy::host_name).collect();
         let has_own = |s: &In<Service>| ejects.contains(&fqdn(s.name(), &s.namespace));
         let waits = ejects.is_empty() || services_beside(mesh, cluster.id).any(|s| !has_own(s));
         let of_mesh = of_mesh.filter(|_| waits);
@@ -180,8 +180,8 @@ fn mesh_outlier_detection_ignored(mesh: &Mesh, found: &mut Findings) {
             let text = "without effect for hosts whose DestinationRule has no outlier detection";
             finding.also(setting.span, text);
         }
-        for (level, span) in relying {
-            finding.also(span, format!("{} never fails over", level.target()));
+        for (policy, span) in relying {
+            finding.also(span, format!("{} never fails over", policy.target()));
         }
         finding.help(format!(
             "add {ADVICE} to each DestinationRule whose host is to fail over, or to one for `*.local` in \
@@ -190,53 +190,50 @@ fn mesh_outlier_detection_ignored(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Levels with outlier detection, each text once.
-fn with_outliers<'l, 'm>(
-    mesh: &Mesh,
-    levels: &'l [Level<'m>],
-) -> BTreeMap<Span, Vec<(&'l Level<'m>, &'m Spanned<OutlierDetection>)>> {
+/// Policies with outlier detection, each text once.
+fn with_outliers<'t, 'm>(
+    traffic: &'t Traffic<'m>,
+) -> BTreeMap<Span, Vec<(&'t EffectivePolicy<'m>, &'m Spanned<OutlierDetection>)>> {
     let mut found: BTreeMap<Span, Vec<_>> = BTreeMap::new();
-    for level in levels.iter().filter(|l| is_sure(mesh, l)) {
-        if let Some(outliers) = level.outliers {
-            found.entry(outliers.span).or_default().push((level, outliers));
+    for policy in traffic.policies().iter().filter(|p| p.is_certain) {
+        if let Some(outliers) = policy.outliers() {
+            found.entry(outliers.span).or_default().push((policy, outliers));
         }
     }
     found
 }
 
-/// For each text with outlier detection, the first of its levels that leaves a zone not.
-fn stuck<'l, 'm>(
-    mesh: &'m Mesh,
-    placements: &Placements<'m>,
-    levels: &'l [Level<'m>],
-) -> Vec<(&'l Level<'m>, &'m Spanned<OutlierDetection>, Vec<Stuck>)> {
+/// For each text with outlier detection, the first of its policies that leaves a zone not.
+fn stuck<'t, 'm>(
+    traffic: &'t Traffic<'m>,
+) -> Vec<(&'t EffectivePolicy<'m>, &'m Spanned<OutlierDetection>, Vec<Stuck>)> {
     let mut found = Vec::new();
-    for all in with_outliers(mesh, levels).into_values() {
-        let first = all.into_iter().find_map(|(level, outliers)| {
-            let strict = !mesh.may_be_before(level.control_plane(), ejection::STRICT_SINCE);
-            let works = strict && why_without_effect(mesh, level).is_none();
-            let stuck = if works { ejection::stuck(mesh, placements, level) } else { Vec::new() };
-            (!stuck.is_empty()).then_some((level, outliers, stuck))
+    for all in with_outliers(traffic).into_values() {
+        let first = all.into_iter().find_map(|(policy, outliers)| {
+            let strict =
+                !traffic.mesh().may_be_before(policy.control_plane, ejection::STRICT_SINCE);
+            let works = strict && policy.is_balanced();
+            let stuck = if works { ejection::stuck(traffic, policy) } else { Vec::new() };
+            (!stuck.is_empty()).then_some((policy, outliers, stuck))
         });
         found.extend(first);
     }
     found
 }
 
-fn ejection_below_zone_share(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
-    let levels = levels(mesh);
-    for (level, outliers, zones) in stuck(mesh, &placements, &levels) {
+fn ejection_below_zone_share(traffic: &Traffic<'_>, found: &mut Findings) {
+    for (policy, outliers, zones) in stuck(traffic) {
         let Some(worst) = zones.iter().min_by_key(|z| Reverse(z.failing)) else { continue };
         let at = outliers.max_ejection_percent.as_ref().filter(|p| p.value > 0);
         let unset = if at.is_none() { " (not set)" } else { "" };
         let names: Vec<String> = zones.iter().map(|z| z.zone.to_string()).collect();
         let finding = found.say(
             format!(
-                "clients of {}{} do not leave a zone that answers 5xx: {}",
-                level.target(),
-                level.on_port(),
-                worst.ejected()
+                "clients of {}{} do not leave a zone that answers 5xx: {}{}",
+                policy.at_host(),
+                policy.on_port(),
+                worst.ejected(),
+                if policy.assumes_mesh_config() { ASSUMES } else { "" }
             ),
             at.map_or(outliers.span, |p| p.span),
             format!(
@@ -247,7 +244,11 @@ fn ejection_below_zone_share(mesh: &Mesh, found: &mut Findings) {
         );
         if names.len() > 1 {
             let text = format!("the same in {}", list(names.iter().map(String::as_str)));
-            finding.also(level.rule.host.as_ref().map_or(level.rule.named_at(), |h| h.span), text);
+            let rule = policy.written_in();
+            finding.also(rule.host.as_ref().map_or(rule.named_at(), |h| h.span), text);
+        }
+        if policy.assumes_mesh_config() {
+            finding.lower(Severity::Warning);
         }
         if let Some(span) = worst.at {
             finding.also(span, worst.share());
@@ -259,16 +260,13 @@ fn ejection_below_zone_share(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn outlier_detection_ejects_nothing(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
-    let levels = levels(mesh);
-    let told: BTreeSet<Span> =
-        stuck(mesh, &placements, &levels).into_iter().map(|(_, o, _)| o.span).collect();
-    for (span, all) in with_outliers(mesh, &levels) {
-        let (level, outliers) = all[0];
-        let target = format!("outlier detection of {}{}", level.target(), level.on_port());
+fn outlier_detection_ejects_nothing(traffic: &Traffic<'_>, found: &mut Findings) {
+    let told: BTreeSet<Span> = stuck(traffic).into_iter().map(|(_, o, _)| o.span).collect();
+    for (span, all) in with_outliers(traffic) {
+        let (policy, outliers) = all[0];
+        let target = format!("outlier detection of {}{}", policy.target(), policy.on_port());
         if let Some(zero) = counts_nothing(outliers) {
-            let first = matches!(layout(mesh, level), Layout::OwnZoneFirst(_));
+            let first = matches!(policy.layout(), Layout::OwnZoneFirst(_));
             let pins = if first { "; it only keeps clients in their zone" } else { "" };
             found
                 .say(
@@ -279,10 +277,10 @@ fn outlier_detection_ejects_nothing(mesh: &Mesh, found: &mut Findings) {
                 .help("leave `consecutive5xxErrors` out (5 in a row), or set how many errors in a row eject an endpoint");
             continue;
         }
-        let most = all.iter().map(|(level, _)| most(mesh, &placements, level));
+        let most = all.iter().map(|(policy, _)| most(traffic, policy));
         let most: Option<Vec<u32>> = most.collect();
         let Some(most) = most.and_then(|all| all.into_iter().max()) else { continue };
-        let strict = !mesh.may_be_before(level.control_plane(), ejection::STRICT_SINCE);
+        let strict = !traffic.mesh().may_be_before(policy.control_plane, ejection::STRICT_SINCE);
         let percent = outliers.max_ejection();
         // Without the only endpoint there would be none.
         if told.contains(&span) || !strict || most < 2 || most.saturating_mul(percent) >= 100 {
@@ -311,36 +309,31 @@ fn counts_nothing(outliers: &OutlierDetection) -> Option<Span> {
     (!gateway && !split).then_some(zero.span)
 }
 
-/// The most endpoints a level can have; `None` where not all of them can be seen.
-fn most<'m>(mesh: &'m Mesh, placements: &Placements<'m>, level: &Level<'m>) -> Option<u32> {
-    of_level(mesh, placements, level).iter().map(super::endpoints::Endpoints::most).max()
+/// The most endpoints that a policy can be for; `None` where not all of them can be seen.
+fn most<'m>(traffic: &Traffic<'m>, policy: &EffectivePolicy<'m>) -> Option<u32> {
+    policy.views(traffic).iter().map(View::most).max()
 }
 
-fn outlier_detection_pins_zone(mesh: &Mesh, found: &mut Findings) {
-    let option = mesh.option("locality/outlier-detection-pins-zone", "factor");
+fn outlier_detection_pins_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let option = traffic.mesh().option("locality/outlier-detection-pins-zone", "factor");
     let factor = option.and_then(|f| f.parse().ok()).unwrap_or(FACTOR);
-    let placements = Placements::new(mesh);
-    let levels = levels(mesh);
-    for all in with_outliers(mesh, &levels).into_values() {
-        let uneven = all.into_iter().find_map(|(level, outliers)| {
-            let Layout::OwnZoneFirst(None) = layout(mesh, level) else { return None };
-            let service = level.host(mesh).and_then(|h| deciding(h, level.control_plane()))?;
-            if preference(mesh, service).found().is_some()
-                || why_without_effect(mesh, level).is_some()
-            {
-                return None;
-            }
-            let parts = of_level(mesh, &placements, level);
-            let uneven = parts.iter().find_map(|part| ejection::uneven(part, factor))?;
-            Some((level, outliers, uneven))
+    for all in with_outliers(traffic).into_values() {
+        let uneven = all.into_iter().find_map(|(policy, outliers)| {
+            let built_in = matches!(policy.setting, None | Some(Setting::Default))
+                && matches!(policy.likely_layout(), Layout::OwnZoneFirst(None));
+            let views =
+                if built_in && policy.is_balanced() { policy.views(traffic) } else { Vec::new() };
+            let uneven = views.iter().find_map(|view| ejection::uneven(view, factor))?;
+            Some((policy, outliers, uneven))
         });
-        let Some((level, outliers, uneven)) = uneven else { continue };
+        let Some((policy, outliers, uneven)) = uneven else { continue };
         let (small, large) = (&uneven.small, &uneven.large);
         found
             .say(
                 format!(
-                    "outlier detection keeps clients of {} in their zone, and `{}` has {} replicas for `{}`'s {}",
-                    level.target(), small.0, small.1, large.0, large.1
+                    "outlier detection keeps clients of {} in their zone, and `{}` has {} replicas for `{}`'s {}{}",
+                    policy.at_host(), small.0, small.1, large.0, large.1,
+                    if policy.assumes_mesh_config() { ASSUMES } else { "" }
                 ),
                 outliers.span,
                 format!(
@@ -356,29 +349,26 @@ fn outlier_detection_pins_zone(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn min_health_percent_panic(mesh: &Mesh, found: &mut Findings) {
-    let levels = levels(mesh);
-    for all in with_outliers(mesh, &levels).into_values() {
-        let first = all.into_iter().find_map(|(level, outliers)| {
+fn min_health_percent_panic(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
+    for all in with_outliers(traffic).into_values() {
+        let first = all.into_iter().find_map(|(policy, outliers)| {
             let least = outliers.min_health_percent.as_ref().filter(|p| p.value > 0)?;
-            let service = level.host(mesh).and_then(|h| deciding(h, level.control_plane()));
             // A Service's preference sets the threshold to 0.
-            let forced = service.is_some_and(|s| !preference(mesh, s).is_absent());
-            let placed =
-                matches!(layout(mesh, level), Layout::OwnZoneFirst(_) | Layout::Weights(_));
-            let works = placed && !forced && why_without_effect(mesh, level).is_none();
-            works.then_some((level, least))
+            let forced = !matches!(policy.asked(mesh), Ok(None));
+            let placed = matches!(policy.layout(), Layout::OwnZoneFirst(_) | Layout::Weights(_));
+            (placed && !forced && policy.is_balanced()).then_some((policy, least))
         });
-        let Some((level, least)) = first else { continue };
-        let old = mesh.may_be_before(level.control_plane(), choice::UNREADY_SENT_SINCE);
+        let Some((policy, least)) = first else { continue };
+        let old = mesh.may_be_before(policy.control_plane, UNREADY_SENT_SINCE);
         let unready =
             if old { "" } else { ", and unready pods no longer move traffic to other zones" };
         found
             .say(
                 format!(
                     "`minHealthPercent` of {}{} sends requests to ejected endpoints again{unready}",
-                    level.target(),
-                    level.on_port()
+                    policy.target(),
+                    policy.on_port()
                 ),
                 least.span,
                 format!(
@@ -415,31 +405,26 @@ fn mesh_wide_panic(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn port_policy_drops_outlier_detection(mesh: &Mesh, found: &mut Findings) {
-    let mut dropping: BTreeMap<Span, Vec<Level<'_>>> = BTreeMap::new();
-    for level in levels(mesh).into_iter().filter(|l| is_sure(mesh, l)) {
-        if let Some(port) = level.port.filter(|_| level.dropped.is_some()) {
-            dropping.entry(port.span).or_default().push(level);
+fn port_policy_drops_outlier_detection(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mut dropping: BTreeMap<Span, Vec<(&EffectivePolicy<'_>, Span)>> = BTreeMap::new();
+    for policy in traffic.policies().iter().filter(|p| p.is_certain && p.is_balanced()) {
+        if let Some((port, dropped)) = policy.port.zip(policy.dropped()) {
+            dropping.entry(port.span).or_default().push((policy, dropped));
         }
     }
     for (span, all) in dropping {
-        let level = &all[0];
-        if why_without_effect(mesh, level).is_some() {
-            continue;
-        }
+        let (policy, dropped) = all[0];
         let finding = found.say(
             format!(
                 "{} has no outlier detection{}, and does not fail over there",
-                level.target(),
-                level.on_port()
+                policy.target(),
+                policy.on_port()
             ),
             span,
             "a port's policy replaces all of the others: what it leaves out is not there",
         );
-        if let Some(dropped) = level.dropped {
-            finding.also(dropped.span, "does not count for that port");
-        }
-        if let Some(setting) = level.enabled_locality() {
+        finding.also(dropped, "does not count for that port");
+        if let Some(setting) = policy.enabled_locality() {
             finding.also(setting.span, "without effect, for want of outlier detection");
         }
         finding.help("repeat `outlierDetection` (and `loadBalancer`, `tls`, `connectionPool`) in the port's entry");

@@ -65,7 +65,10 @@ pub(super) fn failover_priority_duplicate_key(mesh: &Mesh, found: &mut Findings)
                 finding.also(other.text.span, "the same label");
             }
             finding
-                .help("name each label once; after the one that goes first all others are alike");
+                .help(format!(
+                    "name each label once: `{label}` puts the client's own value first, `{label}=value` one \
+                     value for all clients; several values cannot be put in order"
+                ));
         }
     }
 }

@@ -3,26 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::{deciding, preference};
-use super::endpoints::endpoints;
-use super::levels::{host_of, levels, number};
-use super::settings::{mesh_weights, why_without_effect};
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
-use crate::kinds::networking::{
-    DestinationRule, Distribute, HttpMatch, HttpRoute, LoadBalancer, ServiceEntry, Subset,
-    TrafficPolicy, WorkloadEntry,
-};
+use crate::kinds::networking::{Distribute, HttpMatch, ServiceEntry, WorkloadEntry};
 use crate::mesh::{Host, In, Locality, LocalityPattern, Mesh, Route, list, short, value};
-use crate::placement::Placements;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Spanned};
 use crate::traffic::Traffic;
+use crate::traffic::distribution::asked;
+use crate::traffic::effective::EffectivePolicy;
+use crate::traffic::policy::Policy;
+use crate::traffic::setting::Setting;
 
 pub(in crate::rules) const RULES: &[Rule] = &[
-    rule!("locality/mesh-distribute-too-wide", traffic: mesh_distribute_too_wide),
-    rule!("locality/port-hash-without-port", port_hash_without_port),
-    rule!("locality/retries-stay-in-zone", retries_stay_in_zone),
+    rule!("locality/mesh-distribute-too-wide", policies: mesh_distribute_too_wide),
+    rule!("locality/port-hash-without-port", policies: port_hash_without_port),
+    rule!("locality/retries-stay-in-zone", policies: retries_stay_in_zone),
 ];
 
 /// A host that no locality of an entry has an endpoint for, and what tells so.
@@ -33,18 +29,19 @@ struct Left<'m> {
 }
 
 fn mesh_distribute_too_wide(traffic: &Traffic<'_>, found: &mut Findings) {
-    let (mesh, placements) = (traffic.mesh(), traffic.placements());
-    let levels = levels(mesh);
-    let own = levels.iter().filter(|l| l.locality().is_some() || l.zone_aware().is_some());
-    let own: BTreeSet<Span> = own.map(|l| l.rule.meta.span).collect();
+    let mesh = traffic.mesh();
+    let own = traffic.policies().iter();
+    let own = own.filter(|p| p.locality().is_some() || p.zone_aware().is_some());
+    let own: BTreeSet<Span> =
+        own.flat_map(|p| p.rule.parts.iter().map(|part| part.meta.span)).collect();
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
-        let Some(setting) = mesh_weights(mesh, cluster.id) else { continue };
+        let Some(setting) = Setting::of_mesh(mesh, cluster.id).as_locality() else { continue };
         for entry in setting.distribute.iter().filter(|e| is_used(traffic, cluster.id, e)) {
             let Some(from) = &entry.from else { continue };
             let hosts = mesh.hosts().filter(|h| !has_own_setting(mesh, *h, cluster.id, &own));
             let left: Vec<Left<'_>> =
-                hosts.filter_map(|h| left_out(mesh, placements, h, cluster.id, entry)).collect();
+                hosts.filter_map(|h| left_out(traffic, h, cluster.id, entry)).collect();
             let Some(first) = left.first().filter(|_| told.insert(from.span)) else { continue };
             let names: BTreeSet<&str> = left.iter().map(|l| l.host.short()).collect();
             let finding = found.say(
@@ -79,19 +76,19 @@ fn is_used(traffic: &Traffic<'_>, control_plane: ClusterId, entry: &Distribute) 
 /// Whether a DestinationRule or the Service may have a setting that goes before the mesh's.
 fn has_own_setting(mesh: &Mesh, host: Host<'_>, plane: ClusterId, own: &BTreeSet<Span>) -> bool {
     let rules = mesh.rules_for(host.name, plane);
-    let service = deciding(host, plane);
+    let service = host.certain_service_for(plane);
     rules.iter().any(|r| own.contains(&r.meta.span))
-        || service.is_some_and(|s| !preference(mesh, s).is_absent())
+        || service.is_some_and(|s| !matches!(asked(mesh, plane, s), Ok(None)))
 }
 
 /// Whether a host certainly has no endpoint in any locality that an entry names.
 fn left_out<'m>(
-    mesh: &'m Mesh,
-    placements: &Placements<'m>,
+    traffic: &Traffic<'m>,
     host: Host<'m>,
     plane: ClusterId,
     entry: &Distribute,
 ) -> Option<Left<'m>> {
+    let mesh = traffic.mesh();
     let to: Vec<_> = entry.to.iter().map(|(to, _)| LocalityPattern::parse(to)).collect();
     let named = |zone: &Locality| to.iter().any(|pattern| pattern.matches(zone));
     let mut entries = host.entries().filter(|e| e.cluster == plane);
@@ -101,8 +98,8 @@ fn left_out<'m>(
         let why = "its endpoints are in no locality that the entry names";
         return out.then_some(Left { host, at: one.named_at(), why });
     }
-    let service = deciding(host, plane).filter(|s| s.type_name() != "headless")?;
-    let parts = endpoints(mesh, placements, host, plane, None);
+    let service = host.certain_service_for(plane).filter(|s| s.type_name() != "headless")?;
+    let parts = traffic.views(host, plane, None);
     let has_any = parts.iter().all(|p| p.total.least > 0 && p.zoned && p.remote_most == 0);
     let nowhere =
         parts.iter().all(|p| p.zones.iter().all(|(zone, bounds)| bounds.most == 0 || !named(zone)));
@@ -126,47 +123,49 @@ fn is_outside(entry: &In<ServiceEntry>, named: &impl Fn(&Locality) -> bool) -> b
         && (!entry.endpoints.is_empty() || outside(None))
 }
 
-/// The hash of a policy's own load balancer.
-fn hash_of(lb: Option<&Spanned<LoadBalancer>>) -> Option<Span> {
-    lb?.consistent_hash.as_ref().map(|h| h.span)
+/// The hash of a policy's load balancer.
+fn hash_of(policy: &Policy<'_>) -> Option<Span> {
+    policy.load_balancer.get()?.consistent_hash.as_ref().map(|hash| hash.span)
 }
 
-/// Hashes of a policy by port.
-fn port_hashes(policy: Option<&TrafficPolicy>) -> Vec<(u32, Span)> {
-    let entries = policy.into_iter().flat_map(|p| &p.port_level_settings);
-    entries.filter_map(|e| Some((number(e)?.value, hash_of(e.load_balancer.as_ref())?))).collect()
+/// What requests lead to: control plane, host, subset.
+type Target = (ClusterId, String, Option<String>);
+
+fn target_of(policy: &EffectivePolicy<'_>) -> Target {
+    let subset = policy.subset.map(|s| s.name.value.clone());
+    (policy.control_plane, policy.host_name(), subset)
 }
 
-/// The hashes of ports that a route to a rule's host cannot find, since it names no port.
+fn target_of_route(route: &Route<'_>) -> Target {
+    (route.service.cluster, route.host.clone(), route.subset().map(|s| s.value.clone()))
+}
+
+/// The hash of a port that a route to it cannot find, since it names no port.
 /// Source: `route.go`, `HashForHTTPDestination`.
-fn lost_hashes(mesh: &Mesh, rule: &In<DestinationRule>, route: &Route<'_>) -> Vec<(u32, Span)> {
-    let Some(http) = route.rule.filter(|_| route.service.cluster == rule.cluster) else {
-        return Vec::new();
-    };
-    let named = |s: &&Subset| s.name.is_some() && s.name.as_ref() == route.subset();
-    let subset = rule.subsets.iter().find(named);
-    let own = subset.and_then(|s| s.traffic_policy.as_ref()).map(|p| &p.value);
-    let whole = rule.traffic_policy.as_ref().map(|p| &p.value);
-    let general = |p: &TrafficPolicy| hash_of(p.load_balancer.as_ref()).is_some();
-    let unsure = mesh.is_assumed(&route.service.meta) || mesh.is_assumed(&rule.meta);
-    if unsure || route.destination.port.is_some() || own.into_iter().chain(whole).any(general) {
-        return Vec::new();
-    }
-    let mut hashes = port_hashes(own);
-    hashes.extend(port_hashes(whole));
-    hashes.retain(|(port, _)| may_be_called_on(mesh, http, route, *port));
-    hashes
+fn lost_hash(policy: &EffectivePolicy<'_>) -> Option<(u32, Span)> {
+    let port = policy.port.filter(|_| policy.is_certain)?.value;
+    let subset = policy.subset.map(|s| s.name.as_str());
+    let general = |subset| hash_of(&Policy::of(Some(&policy.rule), subset, None)).is_some();
+    let found = general(None) || general(subset);
+    Some((port, hash_of(&policy.policy)?)).filter(|_| !found)
 }
 
-fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
+fn port_hash_without_port(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
+    let mut hashes: BTreeMap<Target, Vec<(u32, Span, &EffectivePolicy<'_>)>> = BTreeMap::new();
+    for policy in traffic.policies() {
+        if let Some((port, span)) = lost_hash(policy) {
+            hashes.entry(target_of(policy)).or_default().push((port, span, policy));
+        }
+    }
     let mut lost: BTreeMap<Span, (String, u32, Vec<Span>)> = BTreeMap::new();
-    let routes = mesh.routes_by_host();
-    for rule in &mesh.destination_rules {
-        let Some(host) = host_of(rule) else { continue };
-        for route in routes.get(&host).into_iter().flatten() {
-            for (port, span) in lost_hashes(mesh, rule, route) {
-                let (.., routes) = lost.entry(span).or_insert((host.clone(), port, Vec::new()));
-                routes.push(route.host_at());
+    let sure = |route: &Route<'_>| !mesh.is_assumed(&route.service.meta);
+    let routes = mesh.routes().into_iter().filter(|r| r.destination.port.is_none() && sure(r));
+    for route in routes {
+        for (port, span, policy) in hashes.get(&target_of_route(&route)).into_iter().flatten() {
+            if may_be_called_on(policy, &route, *port) {
+                let of_host = (route.host.clone(), *port, Vec::new());
+                lost.entry(*span).or_insert(of_host).2.push(route.host_at());
             }
         }
     }
@@ -189,62 +188,87 @@ fn port_hash_without_port(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Whether a rule takes requests to a port that its destination has.
-fn may_be_called_on(mesh: &Mesh, rule: &HttpRoute, route: &Route<'_>, port: u32) -> bool {
+/// Whether a route takes requests to a port that its destination has. A policy for a port speaks for a
+/// Service that the input does not have.
+fn may_be_called_on(policy: &EffectivePolicy<'_>, route: &Route<'_>, port: u32) -> bool {
     let on = |m: &Spanned<HttpMatch>| m.port.as_ref().is_none_or(|p| p.value == port);
-    let Some(service) = mesh.host(&route.host).and_then(|h| deciding(h, route.service.cluster))
-    else {
-        return false;
+    let taken =
+        route.rule.is_some_and(|http| http.matches.is_empty() || http.matches.iter().any(on));
+    let ports = policy.service.map(|s| s.ports.iter().filter_map(|p| p.port.as_ref()));
+    let has = match ports {
+        Some(mut ports) => ports.any(|p| u32::from(p.value) == port),
+        None => policy.host.is_none(),
     };
-    let has = service.ports.iter().filter_map(|p| p.port.as_ref());
-    (rule.matches.is_empty() || rule.matches.iter().any(on))
-        && has.into_iter().any(|p| u32::from(p.value) == port)
+    taken && has
 }
 
-/// What a route leads to: control plane, host, subset.
-type Target = (ClusterId, String, Option<String>);
+/// What ranks zones: a failover that works, or what a Service asks for.
+#[derive(Clone, Copy)]
+enum Ranking {
+    Failover(Span),
+    Preference(Span),
+}
 
-/// Where requests have priorities by locality that somebody asked for, and the setting that asks.
-fn prioritised(mesh: &Mesh) -> BTreeMap<Target, Span> {
+/// Where requests have priorities by locality that somebody asked for; `None` where not.
+fn rankings(traffic: &Traffic<'_>) -> BTreeMap<Target, Option<Ranking>> {
     let mut found = BTreeMap::new();
-    for level in levels(mesh).iter().filter(|l| !mesh.is_assumed(&l.rule.meta)) {
-        let Some(setting) = level.enabled_locality().filter(|_| level.outliers.is_some()) else {
-            continue;
+    for policy in traffic.policies() {
+        let ranking = match policy.setting {
+            Some(Setting::Locality { setting, by }) if !by.is_mesh() => {
+                let asks = !setting.failover.is_empty() || !setting.failover_priority.is_empty();
+                let works = setting.distribute.is_empty() && policy.outliers().is_some();
+                (asks && works).then_some(Ranking::Failover(setting.span))
+            }
+            Some(Setting::TrafficDistribution { told, .. }) => Some(Ranking::Preference(told.span)),
+            _ => None,
         };
-        let asks = !setting.failover.is_empty() || !setting.failover_priority.is_empty();
-        let works = setting.distribute.is_empty() && why_without_effect(mesh, level).is_none();
-        if asks && works {
-            let subset = level.subset.map(|s| s.name.value.clone());
-            let target = (level.control_plane(), level.host_name(), subset);
-            found.entry(target).or_insert(setting.span);
-        }
+        let ranking = ranking.filter(|_| policy.is_certain && policy.is_balanced());
+        let known = found.entry(target_of(policy)).or_insert(ranking);
+        *known = known.or(ranking);
     }
     found
 }
 
-fn retries_stay_in_zone(mesh: &Mesh, found: &mut Findings) {
-    let prioritised = prioritised(mesh);
-    let mut by_rule: BTreeMap<Span, Vec<(Span, Route<'_>, Span)>> = BTreeMap::new();
+/// What the Service of a host asks for that no policy is for.
+fn preference_of(mesh: &Mesh, (plane, host, subset): &Target) -> Option<Ranking> {
+    let service = mesh.host(host).filter(|_| subset.is_none())?.certain_service_for(*plane)?;
+    let sure = !mesh.is_assumed(&service.meta) && service.type_name() != "headless";
+    let asked = asked(mesh, *plane, service).ok().flatten().filter(|_| sure)?;
+    Some(Ranking::Preference(asked.told.span))
+}
+
+fn retries_stay_in_zone(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
+    let rankings = rankings(traffic);
+    let mut by_rule: BTreeMap<Span, Vec<(Span, Route<'_>, Ranking)>> = BTreeMap::new();
     for route in mesh.routes() {
         let meta = &route.service.meta;
         let unsure = mesh.is_assumed(meta) || meta.unread.iter().any(|p| p.contains("retries"));
         let Some(retries) = route.rule.and_then(|rule| rule.retries.as_ref()) else { continue };
-        let subset = route.subset().map(|s| s.value.clone());
-        let target = (route.service.cluster, route.host.clone(), subset);
         let some = retries.attempts.as_ref().is_some_and(|n| n.value > 0);
         let stay = !unsure && some && retries.retry_remote_localities.is_none();
-        if let Some(setting) = prioritised.get(&target).filter(|_| stay) {
-            by_rule.entry(meta.span).or_default().push((retries.span, route, *setting));
+        let target = target_of_route(&route);
+        let of_policy = rankings.get(&target).copied();
+        let ranking = of_policy.unwrap_or_else(|| preference_of(mesh, &target));
+        if let Some(ranking) = ranking.filter(|_| stay) {
+            by_rule.entry(meta.span).or_default().push((retries.span, route, ranking));
         }
     }
     for all in by_rule.into_values() {
-        let (span, route, setting) = &all[0];
+        let (span, route, ranking) = &all[0];
         let finding = found.say(
             format!("retries to `{}` stay in the zone that failed", short(&route.host)),
             *span,
             "tries other endpoints of the same priority only, even where all of them fail",
         );
-        finding.also(*setting, "has the next zone take over only once endpoints are ejected");
+        match *ranking {
+            Ranking::Failover(setting) => {
+                finding.also(setting, "has the next zone take over only once endpoints are ejected")
+            }
+            Ranking::Preference(told) => {
+                finding.also(told, "has the next zone take over only once endpoints are not ready")
+            }
+        };
         for (span, ..) in &all[1..] {
             finding.also(*span, "and so do these");
         }

@@ -73,6 +73,14 @@ impl<'m> SettingText<'m> {
         }
     }
 
+    /// Who refuses it where it does not hold, as the beginning of a sentence.
+    pub(super) fn refusal(&self) -> &'static str {
+        match self.setting.rule {
+            Some(_) => "the API server refuses it",
+            None => "istiod does not load such a MeshConfig and keeps the one it had",
+        }
+    }
+
     /// Whether a rule may build on it that something is missing: it is really there, and all of it can be
     /// read.
     pub(super) fn is_certain(&self, mesh: &Mesh) -> bool {

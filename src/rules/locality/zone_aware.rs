@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::{knows_mesh_config, mesh_zone_aware};
-use super::endpoints::{Endpoints, of_level};
-use super::levels::{Level, host_of, levels};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{In, Mesh, short};
-use crate::placement::Placements;
 use crate::source::{Span, Text};
+use crate::traffic::Traffic;
+use crate::traffic::effective::{EffectivePolicy, host_of};
+use crate::traffic::view::View;
 
 /// Makes proxies tell Envoy the zones of their own workload.
 const DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
@@ -60,7 +59,7 @@ fn both_for_the_mesh(mesh: &Mesh, found: &mut Findings) {
                 [l.distribute.is_empty(), l.failover.is_empty(), l.failover_priority.is_empty()];
             asks.contains(&false)
         });
-        let zone_aware = mesh_zone_aware(mesh, cluster.id);
+        let zone_aware = mesh.mesh_zone_aware(cluster.id);
         let Some((locality, zone_aware)) = locality.zip(zone_aware) else { continue };
         if told.insert(zone_aware.span) {
             found
@@ -76,18 +75,17 @@ fn both_for_the_mesh(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-pub(super) fn zone_aware_needs_discovery(mesh: &Mesh, found: &mut Findings) {
-    let levels = levels(mesh);
+pub(super) fn zone_aware_needs_discovery(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
-        let known = knows_mesh_config(mesh, cluster.id) && !overrides_proxies(mesh, cluster.id);
+        let known = mesh.knows_mesh_config(cluster.id) && !overrides_proxies(mesh, cluster.id);
         let mut configs = mesh.mesh_configs(cluster.id);
         let variable = configs.find_map(|c| c.default_config.proxy_metadata.get(DISCOVERY));
         let on = variable.filter(|v| v.as_str() == "true");
-        let here = levels.iter().filter(|l| l.control_plane() == cluster.id);
-        let of_rules = here.filter_map(Level::zone_aware);
-        let wanted: Vec<_> =
-            mesh_zone_aware(mesh, cluster.id).into_iter().chain(of_rules).collect();
+        let here = traffic.policies().iter().filter(|p| p.control_plane == cluster.id);
+        let of_rules = here.filter_map(EffectivePolicy::zone_aware);
+        let wanted: Vec<_> = mesh.mesh_zone_aware(cluster.id).into_iter().chain(of_rules).collect();
         let first = wanted.iter().find(|z| z.value.is_enabled());
         let unclear = variable.is_some_and(|v| is_placeholder(v));
         match (first, on) {
@@ -100,7 +98,7 @@ pub(super) fn zone_aware_needs_discovery(mesh: &Mesh, found: &mut Findings) {
             _ => {}
         }
     }
-    too_small_for_zones(mesh, &levels, found);
+    too_small_for_zones(traffic, found);
 }
 
 fn say_lacks_discovery(found: &mut Findings, setting: Span, variable: Option<&Text>) {
@@ -146,22 +144,19 @@ fn overrides_proxies(mesh: &Mesh, control_plane: ClusterId) -> bool {
 }
 
 /// Zone-aware routing of hosts that never have enough endpoints for it.
-fn too_small_for_zones(mesh: &Mesh, levels: &[Level<'_>], found: &mut Findings) {
-    let placements = Placements::new(mesh);
+fn too_small_for_zones(traffic: &Traffic<'_>, found: &mut Findings) {
     let mut by_setting: BTreeMap<Span, Vec<_>> = BTreeMap::new();
-    for level in levels {
-        let on = level.zone_aware().filter(|z| z.value.is_enabled());
-        if let Some(setting) = on.filter(|_| !mesh.is_assumed(&level.rule.meta)) {
-            by_setting.entry(setting.span).or_default().push((level, setting));
+    for policy in traffic.policies().iter().filter(|p| p.is_certain) {
+        if let Some(setting) = policy.zone_aware().filter(|z| z.value.is_enabled()) {
+            by_setting.entry(setting.span).or_default().push((policy, setting));
         }
     }
     for (span, all) in by_setting {
-        let (level, setting) = all[0];
+        let (policy, setting) = all[0];
         let least = setting.min_cluster_size.as_ref().map_or(MIN_CLUSTER_SIZE, |n| n.value);
-        let most = all.iter().map(|(level, _)| {
-            let parts = of_level(mesh, &placements, level);
-            parts.iter().map(Endpoints::most).max().map(u64::from)
-        });
+        let most = all
+            .iter()
+            .map(|(policy, _)| policy.views(traffic).iter().map(View::most).max().map(u64::from));
         let most: Option<Vec<u64>> = most.collect();
         let Some(most) = most.and_then(|all| all.into_iter().max()) else { continue };
         if most >= least || most == 0 {
@@ -173,7 +168,7 @@ fn too_small_for_zones(mesh: &Mesh, levels: &[Level<'_>], found: &mut Findings) 
             .say(
                 format!(
                     "zone-aware routing of {} balances no zones: it has {most} endpoints at most, and needs {least}",
-                    level.target()
+                    policy.target()
                 ),
                 at,
                 format!("`minClusterSize`{unset}: with fewer, requests spread over all zones of the region"),

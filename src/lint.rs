@@ -189,6 +189,11 @@ impl Model {
         self.resources.summary(&self.mesh)
     }
 
+    /// The resource at a place.
+    pub fn resource_at(&self, span: Span) -> Option<Arc<ResourceName>> {
+        self.resources.at(span, &self.mesh).0
+    }
+
     /// The text of a span; nothing where a report may not show it, since a hash tells short values too.
     fn visible<'s>(&self, span: Span, sources: &'s Sources) -> &'s str {
         let next = self.hidden.partition_point(|hidden| hidden.end <= span.start);

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
 
@@ -139,6 +140,32 @@ pub struct MeshConfig {
     pub default_service_export_to: Vec<Text>,
     /// What proxies get.
     pub default_config: ProxyConfig,
+    /// Who can take telemetry and decide on requests, by name.
+    pub extension_providers: Vec<ExtensionProvider>,
+    /// Who takes telemetry where a Telemetry names nobody.
+    pub default_providers: DefaultProviders,
+}
+
+/// An entry of `extensionProviders`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ExtensionProvider {
+    /// What policies call it.
+    pub name: Option<Text>,
+    /// Set for one of Lightstep, which Envoy has no more.
+    pub lightstep: Option<serde::de::IgnoredAny>,
+}
+
+/// `defaultProviders`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DefaultProviders {
+    /// For access logs.
+    pub access_logging: Vec<Text>,
+    /// For metrics.
+    pub metrics: Vec<Text>,
+    /// For traces.
+    pub tracing: Vec<Text>,
 }
 
 /// `outboundTrafficPolicy`.
@@ -159,6 +186,16 @@ pub struct ProxyConfig {
     pub discovery_address: Option<Text>,
     /// Environment of the proxies.
     pub proxy_metadata: Entries<Text>,
+    /// Their image.
+    pub image: ProxyImage,
+}
+
+/// `image` of a proxy's configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProxyImage {
+    /// `default`, `distroless`, `debug`.
+    pub image_type: Option<Text>,
 }
 
 /// An entry of `serviceSettings`.
@@ -229,7 +266,7 @@ pub struct NetworkEndpoints {
     pub from_registry: Option<Text>,
 }
 
-/// A MutatingWebhookConfiguration.
+/// A mutating or validating webhook configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Webhooks {
@@ -245,6 +282,10 @@ pub struct Webhook {
     pub name: Option<Text>,
     /// Who answers it.
     pub client_config: ClientConfig,
+    /// Namespaces it is for; all where absent.
+    pub namespace_selector: Option<Selector>,
+    /// Objects it is for; all where absent.
+    pub object_selector: Option<Selector>,
 }
 
 /// Who answers a webhook.

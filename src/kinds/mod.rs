@@ -3,7 +3,9 @@
 pub mod control_plane;
 pub mod core;
 pub mod delivery;
+pub mod extensions;
 pub mod file;
+pub mod gateway_api;
 pub mod machines;
 pub mod networking;
 pub mod policy;
@@ -49,6 +51,41 @@ pub struct Meta {
     pub layers: Vec<Span>,
     /// Whether a kustomization fills in fields with values that are not followed.
     pub is_filled_in: bool,
+    /// What its controllers say of it, where a dump of a cluster has that: `status.conditions`, and those
+    /// of `status.parents`.
+    pub conditions: Vec<Condition>,
+}
+
+/// What a controller says of a resource.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// What is judged.
+    #[serde(rename = "type")]
+    pub kind: Option<Text>,
+    /// `True`, `False` or `Unknown`.
+    pub status: Option<Text>,
+    /// The reason, in one word.
+    pub reason: Option<Text>,
+    /// The reason, in words.
+    pub message: Option<Text>,
+}
+
+/// `status`, as far as it judges.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    conditions: Vec<Condition>,
+    parents: Vec<Status>,
+}
+
+/// What controllers say of a resource; nothing where the status is not of this shape.
+fn conditions(root: Value<'_>) -> Vec<Condition> {
+    let Some(status) = root.get("status").and_then(|s| s.read::<Status>().0) else {
+        return Vec::new();
+    };
+    let of_parents = status.parents.into_iter().flat_map(|parent| parent.conditions);
+    status.conditions.into_iter().chain(of_parents).collect()
 }
 
 /// An entry of `metadata.ownerReferences`.
@@ -249,7 +286,32 @@ views! {
         ["Istio", "IstioRevision"];
     /// A webhook configuration: the injector's path tells cluster and network.
     Webhook(control_plane::Webhooks): "", ["admissionregistration.k8s.io"],
-        ["MutatingWebhookConfiguration"];
+        ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    /// A Job or CronJob.
+    Job(workloads::Job): "spec", ["batch"], ["Job", "CronJob"];
+    /// An AuthorizationPolicy.
+    AuthorizationPolicy(security::AuthorizationPolicy): "spec", ["security.istio.io"],
+        ["AuthorizationPolicy"];
+    /// A RequestAuthentication.
+    RequestAuthentication(security::RequestAuthentication): "spec", ["security.istio.io"],
+        ["RequestAuthentication"];
+    /// A Telemetry.
+    Telemetry(extensions::Telemetry): "spec", ["telemetry.istio.io"], ["Telemetry"];
+    /// An EnvoyFilter.
+    EnvoyFilter(extensions::EnvoyFilter): "spec", ["networking.istio.io"], ["EnvoyFilter"];
+    /// A WasmPlugin or TrafficExtension.
+    WasmPlugin(extensions::WasmPlugin): "spec", ["extensions.istio.io"],
+        ["WasmPlugin", "TrafficExtension"];
+    /// A ProxyConfig.
+    ProxyConfig(extensions::ProxyConfig): "spec", ["networking.istio.io"], ["ProxyConfig"];
+    /// A Gateway of the Gateway API.
+    ApiGateway(gateway_api::Gateway): "spec", ["gateway.networking.k8s.io"], ["Gateway"];
+    /// A route of the Gateway API.
+    ApiRoute(gateway_api::Route): "spec", ["gateway.networking.k8s.io"],
+        ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
+    /// A CustomResourceDefinition.
+    Definition(gateway_api::Definition): "spec", ["apiextensions.k8s.io"],
+        ["CustomResourceDefinition"];
     /// A Flux HelmRelease.
     HelmRelease(delivery::HelmRelease): "spec", ["helm.toolkit.fluxcd.io"], ["HelmRelease"];
     /// A Flux Kustomization.
@@ -305,6 +367,7 @@ pub fn head(root: Value<'_>, file: Option<FileId>, mismatches: &mut Vec<Mismatch
         owners: m.owner_references.unwrap_or_default(),
         span: root.span(),
         file,
+        conditions: conditions(root),
         ..Meta::default()
     })
 }

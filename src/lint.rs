@@ -175,7 +175,12 @@ fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
         let value = meta.annotation(suppress::ANNOTATION)?;
         Some(suppress::in_annotation(value, value.span, meta.span))
     });
-    comments.chain(annotations).collect()
+    let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
+    let of_istio = metas.filter_map(|meta| {
+        let value = meta.annotation(suppress::ISTIO_ANNOTATION)?;
+        Some(suppress::in_istio_annotation(value, value.span, meta.span))
+    });
+    comments.chain(annotations).chain(of_istio).collect()
 }
 
 /// Reads, builds, runs the rules, suppresses, sorts.
@@ -294,6 +299,11 @@ fn drop_told_better(findings: &mut Vec<Reported>) {
 /// The rules that a suppression names; `None` for all.
 fn silenced(suppression: &Suppression) -> Option<BTreeSet<&'static str>> {
     let words = &suppression.rules;
+    if suppression.only_codes {
+        let told = |code: &String| words.is_empty() || words.iter().any(|word| word.value == *code);
+        let named = |rule: &Rule| rule.istio_codes().iter().any(told);
+        return Some(crate::rules::all().filter(named).map(|rule| rule.name).collect());
+    }
     let named = |rule: &Rule| words.iter().any(|word| rule.is_called(word));
     (!words.is_empty()).then(|| crate::rules::all().filter(named).map(|rule| rule.name).collect())
 }

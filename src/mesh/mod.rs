@@ -6,11 +6,13 @@ mod difference;
 mod drift;
 mod graph;
 mod host;
+mod injector;
 mod locality;
 mod lookup;
 mod names;
 mod network;
 mod objects;
+mod pods;
 mod policy;
 mod route;
 mod scaling;
@@ -27,16 +29,18 @@ use crate::clusters::{Cluster, ClusterId, Role, Supply};
 use crate::config::Options;
 use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
-use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
+use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};
+pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
 pub use objects::{In, Objects};
+pub use pods::{DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace};
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use route::{Route, Share};
 pub use scaling::Scaler;
@@ -329,6 +333,11 @@ fn of_namespace<'m, S>(
 ) -> impl Iterator<Item = &'m In<S>> + use<'m, S> {
     let found = index.get(&(cluster, namespace.to_owned()));
     found.into_iter().flatten().map(|&i| &objects[i])
+}
+
+/// Whether labels have all that a selector asks for; an empty one asks for nothing.
+pub fn selects(selector: &Entries<Text>, labels: &Entries<Text>) -> bool {
+    selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
 }
 
 /// Names for a message: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.

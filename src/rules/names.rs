@@ -41,6 +41,11 @@ impl Rule {
         self.named_by(word).is_some()
     }
 
+    /// istioctl's codes for the same fact.
+    pub fn istio_codes(&self) -> Vec<String> {
+        Page::parse(self.page).map(|page| page.istio).unwrap_or_default()
+    }
+
     fn has_alias(&self, word: &str) -> bool {
         // Only pages that mention the word can have it as an alias; reading one costs more.
         is_plain(word)

@@ -1,0 +1,5 @@
+//! Extensions: EnvoyFilters, WasmPlugins, Telemetry.
+
+use super::Rule;
+
+pub(super) const RULES: &[Rule] = &[];

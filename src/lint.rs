@@ -18,7 +18,7 @@ use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
-use crate::rules::{Evidence, Rule};
+use crate::rules::{Evidence, Naming, Rule};
 use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
@@ -308,9 +308,21 @@ fn silenced(suppression: &Suppression) -> Option<BTreeSet<&'static str>> {
     (!words.is_empty()).then(|| crate::rules::all().filter(named).map(|rule| rule.name).collect())
 }
 
-/// Whether a rule runs: selected (or nothing is), not ignored, not switched off.
+/// Whether a rule runs: selected (or nothing is), not ignored, not switched off. One that has to be asked
+/// for runs where a word selects it by its name or alias, or the configuration says so.
 fn is_selected(rule: &Rule, model: &Model, config: &Config) -> bool {
-    (config.select.is_empty() || config.select.iter().any(|word| rule.is_called(word)))
+    let asked = |word: &Text| {
+        let naming = rule.named_by(word);
+        if rule.is_opt_in() {
+            naming <= Some(Naming::LastPart) && naming.is_some()
+        } else {
+            naming.is_some()
+        }
+    };
+    let by_words = config.select.iter().any(asked);
+    let by_default =
+        config.select.is_empty() && (!rule.is_opt_in() || model.settings.is_told(rule));
+    (by_words || by_default)
         && !config.ignore.iter().any(|word| rule.is_called(word))
         && !model.settings.is_off(rule)
 }

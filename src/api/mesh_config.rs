@@ -179,7 +179,7 @@ fn service(settings: Value<'_>, faults: &mut Faults<'_>) {
     }
 }
 
-fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
+pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
     if let Some(tracing) = config.field("tracing") {
         if let Some(tls) = tracing.field("tlsSettings") {
             client_tls(tls, None, faults);

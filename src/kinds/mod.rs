@@ -1,5 +1,6 @@
 //! A typed, tolerant view of each kind of manifest; every scalar keeps its span.
 
+pub mod annotations;
 pub mod control_plane;
 pub mod core;
 pub mod delivery;

@@ -71,19 +71,25 @@ impl Mesh {
         pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
     }
 
-    /// Whether pods have a sidecar; `None` where nobody can tell. Sources: `inject.go`,
-    /// `injectRequired`, and the selectors of the injector's webhooks.
+    /// Whether pods have a sidecar, written out or injected; `None` where nobody can tell.
     pub fn has_sidecar(&self, pods: &PodShape<'_>) -> Option<bool> {
         let containers = pods.spec.containers.iter().chain(&pods.spec.init_containers);
         let mut proxies = containers.filter(|c| c.name == "istio-proxy");
-        if proxies.any(|c| c.image.as_ref().is_some_and(|image| !image.is_empty())) {
+        let is_written = |image: &Text| !image.is_empty() && image.as_str() != "auto";
+        if proxies.any(|c| c.image.as_ref().is_some_and(is_written)) {
             return Some(true);
         }
+        self.is_injected(pods)
+    }
+
+    /// Whether the injector takes pods when they start; `None` where nobody can tell. Sources:
+    /// `inject.go`, `injectRequired`, and the selectors of the injector's webhooks.
+    pub fn is_injected(&self, pods: &PodShape<'_>) -> Option<bool> {
         if pods.spec.host_network {
             return Some(false);
         }
         let asks = self.injection_asked_of(pods);
-        if let Some(asks) = asks.filter(|asks| asks.as_str() != "true") {
+        if let Some(asks) = asks.filter(|asks| !asks.eq_ignore_ascii_case("true")) {
             return (!is_placeholder(asks)).then_some(false);
         }
         let namespace = match self.namespace(pods.cluster, pods.namespace) {
@@ -92,14 +98,23 @@ impl Mesh {
             Lookup::Absent { .. } => None,
             Lookup::Unseen => return asks.map(|_| true),
         };
-        let by_namespace = namespace.and_then(|namespace| injected_by_label(namespace));
-        match by_namespace {
+        match namespace.and_then(injected_by_label) {
             Some(Injection::Unknown) => None,
             Some(Injection::Off) => Some(false),
             Some(Injection::On) => Some(true),
             None if asks.is_some() || pods.labels.get(REVISION).is_some() => Some(true),
-            None => (!self.injects_by_default(pods.cluster)).then_some(false),
+            None if self.injects_by_default(pods.cluster) => None,
+            None => self.tells_injection(pods.cluster).then_some(false),
         }
+    }
+
+    /// Whether the namespaces of a cluster tell how their pods get into the mesh: one of them has a label
+    /// for it, or nothing lives outside the input. Else people may set these labels by hand.
+    pub fn tells_injection(&self, cluster: ClusterId) -> bool {
+        let labels = [INJECTION, REVISION, DATAPLANE_MODE];
+        let mut here = self.namespaces.iter().filter(|ns| ns.cluster == cluster);
+        self.cluster(cluster).is_complete()
+            || here.any(|ns| labels.iter().any(|key| ns.meta.label(key).is_some()))
     }
 
     /// `sidecar.istio.io/inject`: the label, or else the annotation.
@@ -117,7 +132,11 @@ impl Mesh {
         }
         match self.namespace(pods.cluster, pods.namespace) {
             Lookup::Found(namespace) if self.is_assumed(&namespace.meta) => None,
-            Lookup::Found(namespace) => Some(is_ambient_namespace(namespace)),
+            Lookup::Found(namespace) if is_ambient_namespace(namespace) => Some(true),
+            Lookup::Found(namespace) if namespace.meta.label(DATAPLANE_MODE).is_some() => {
+                Some(false)
+            }
+            Lookup::Found(_) => self.tells_injection(pods.cluster).then_some(false),
             Lookup::Absent { .. } => Some(false),
             Lookup::Unseen => None,
         }

@@ -156,6 +156,15 @@ impl Mesh {
         of_namespace(&self.workloads, &self.workloads_in, cluster, namespace)
     }
 
+    /// The Services of a namespace.
+    pub fn services_in(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = &In<Service>> {
+        of_namespace(&self.services, &self.services_in, cluster, namespace)
+    }
+
     /// Clusters of a mesh in which a host has workloads behind it, as far as the input shows.
     pub fn clusters_with_backends(&self, host: Host<'_>, of: ClusterId) -> Vec<ClusterId> {
         let mut found: Vec<_> = host

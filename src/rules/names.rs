@@ -46,6 +46,12 @@ impl Rule {
         Page::parse(self.page).map(|page| page.istio).unwrap_or_default()
     }
 
+    /// Whether it runs only where it is asked for.
+    pub fn is_opt_in(&self) -> bool {
+        self.page.contains("\nopt-in: true\n")
+            && Page::parse(self.page).is_ok_and(|page| page.opt_in)
+    }
+
     fn has_alias(&self, word: &str) -> bool {
         // Only pages that mention the word can have it as an alias; reading one costs more.
         is_plain(word)

@@ -1,5 +1,8 @@
 //! Extensions: EnvoyFilters, WasmPlugins, Telemetry.
 
-use super::Rule;
+mod providers;
 
-pub(super) const RULES: &[Rule] = &[];
+use super::{Rule, rule};
+
+pub(super) const RULES: &[Rule] =
+    &[rule!("extensions/lightstep-provider", providers::lightstep_provider)];

@@ -1,5 +1,8 @@
 //! Gateways: ports, hosts, certificates and routes at the edge of the mesh.
 
-use super::Rule;
+mod conditions;
 
-pub(super) const RULES: &[Rule] = &[];
+use super::{Rule, rule};
+
+pub(super) const RULES: &[Rule] =
+    &[rule!("gateways/refused-by-controller", conditions::refused_by_controller)];

@@ -11,6 +11,7 @@ mod gateways;
 mod locality;
 mod mtls;
 mod names;
+mod network;
 mod routing;
 mod services;
 mod sidecars;
@@ -128,6 +129,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::replaced::RULES,
         locality::settings::RULES,
         mtls::RULES,
+        network::RULES,
         routing::RULES,
         services::RULES,
         sidecars::RULES,

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::clusters::{self, Placed};
 use crate::config::Config;
-use crate::config::suppress::{self, Suppression};
+use crate::config::suppress::{self, By, Suppression};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
@@ -170,17 +170,19 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
 fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
     let comments = files.iter().flat_map(|f| &f.comments);
     let comments = comments.filter_map(|c| suppress::in_comment(sources, *c));
+    let asks: [(&str, fn(&str, Span, Span) -> Suppression); 3] = [
+        (suppress::ANNOTATION, suppress::in_annotation),
+        (suppress::ISTIO_ANNOTATION, suppress::in_istio_annotation),
+        (suppress::KIALI_ANNOTATION, suppress::in_kiali_annotation),
+    ];
     let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
-    let annotations = metas.filter_map(|meta| {
-        let value = meta.annotation(suppress::ANNOTATION)?;
-        Some(suppress::in_annotation(value, value.span, meta.span))
+    let annotations = metas.flat_map(|meta| {
+        asks.iter().filter_map(|(name, read)| {
+            let value = meta.annotation(name)?;
+            Some(read(value, value.span, meta.span))
+        })
     });
-    let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
-    let of_istio = metas.filter_map(|meta| {
-        let value = meta.annotation(suppress::ISTIO_ANNOTATION)?;
-        Some(suppress::in_istio_annotation(value, value.span, meta.span))
-    });
-    comments.chain(annotations).chain(of_istio).collect()
+    comments.chain(annotations).collect()
 }
 
 /// Reads, builds, runs the rules, suppresses, sorts.
@@ -299,13 +301,14 @@ fn drop_told_better(findings: &mut Vec<Reported>) {
 /// The rules that a suppression names; `None` for all.
 fn silenced(suppression: &Suppression) -> Option<BTreeSet<&'static str>> {
     let words = &suppression.rules;
-    if suppression.only_codes {
-        let told = |code: &String| words.is_empty() || words.iter().any(|word| word.value == *code);
-        let named = |rule: &Rule| rule.istio_codes().iter().any(told);
-        return Some(crate::rules::all().filter(named).map(|rule| rule.name).collect());
-    }
-    let named = |rule: &Rule| words.iter().any(|word| rule.is_called(word));
-    (!words.is_empty()).then(|| crate::rules::all().filter(named).map(|rule| rule.name).collect())
+    let told = |code: &String| words.is_empty() || words.iter().any(|word| word.value == *code);
+    let named = |rule: &Rule| match suppression.by {
+        By::Us => words.iter().any(|word| rule.is_called(word)),
+        By::Istio => rule.istio_codes().iter().any(told),
+        By::Kiali => rule.kiali_codes().iter().any(told),
+    };
+    let all = suppression.by == By::Us && words.is_empty();
+    (!all).then(|| crate::rules::all().filter(named).map(|rule| rule.name).collect())
 }
 
 /// Whether a rule runs: selected (or nothing is), not ignored, not switched off. One that has to be asked

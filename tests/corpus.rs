@@ -36,6 +36,12 @@ const SAID: &[(&str, &str, &str)] = &[
         "fields/removed-version",
         "stackdriver-metrics/istio-stackdriver-metrics.yaml",
     ),
+    (
+        "istio-samples-upstream",
+        // Switches injection off by the annotation.
+        "workloads/deprecated-annotation",
+        "samples/addons/extras/skywalking.yaml",
+    ),
 ];
 
 fn shared(folder: &str) -> Option<PathBuf> {

@@ -9,10 +9,21 @@ pub struct Suppression {
     pub scope: Span,
     /// Rules, rooms or aliases; every rule where empty.
     pub rules: Vec<Text>,
-    /// Whether the words are codes of istioctl and nothing else, as its own annotation has them.
-    pub only_codes: bool,
+    /// Whose words they are.
+    pub by: By,
     /// The words that say so.
     pub span: Span,
+}
+
+/// Whose words a suppression is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Our own: rules, rooms, aliases.
+    Us,
+    /// istioctl's codes and nothing else, as its own annotation has them.
+    Istio,
+    /// Kiali's codes, likewise.
+    Kiali,
 }
 
 impl Suppression {
@@ -44,7 +55,7 @@ pub fn in_comment(sources: &Sources, comment: Span) -> Option<Suppression> {
         (false, true) => sources.line(file, line + 1)?,
         (false, false) => own,
     };
-    Some(Suppression { scope, rules, only_codes: false, span: comment })
+    Some(Suppression { scope, rules, by: By::Us, span: comment })
 }
 
 /// The annotation that suppresses rules for a whole resource: a list of rules, or `*`.
@@ -56,11 +67,14 @@ pub fn in_annotation(value: &str, at: Span, resource: Span) -> Suppression {
     if rules.iter().any(|rule| rule.as_str() == "*") {
         rules.clear();
     }
-    Suppression { scope: resource, rules, only_codes: false, span: at }
+    Suppression { scope: resource, rules, by: By::Us, span: at }
 }
 
 /// The annotation by which `istioctl analyze` is told to say nothing of a resource: codes, or `*`.
 pub const ISTIO_ANNOTATION: &str = "galley.istio.io/analyze-suppress";
+
+/// The same for Kiali: codes; all where it is empty.
+pub const KIALI_ANNOTATION: &str = "kiali.io/ignore-validations";
 
 /// The suppression that istioctl's annotation asks for: like istioctl, spaces are part of a code, so that
 /// `IST0101, IST0102` suppresses only the first. `*` stands for all codes; what only mesh-lint says stays.
@@ -68,7 +82,12 @@ pub fn in_istio_annotation(value: &str, at: Span, resource: Span) -> Suppression
     let codes: Vec<Text> = value.split(',').map(|code| Text::new(code.to_owned(), at)).collect();
     let all = codes.iter().any(|code| code.as_str() == "*");
     let rules = if all { Vec::new() } else { codes };
-    Suppression { scope: resource, rules, only_codes: true, span: at }
+    Suppression { scope: resource, rules, by: By::Istio, span: at }
+}
+
+/// The suppression that Kiali's annotation asks for.
+pub fn in_kiali_annotation(value: &str, at: Span, resource: Span) -> Suppression {
+    Suppression { scope: resource, rules: listed(value, at), by: By::Kiali, span: at }
 }
 
 fn listed(list: &str, at: Span) -> Vec<Text> {

@@ -413,6 +413,13 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
                 Arc::make_mut(map).spec.read_embedded(root, &mut mismatches);
             }
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
+            // Definitions of others' kinds are of no interest.
+            View::Definition(_)
+                if !meta.name.ends_with(".istio.io")
+                    && !meta.name.ends_with(".gateway.networking.k8s.io") =>
+            {
+                view = View::Other
+            }
             _ => {}
         }
         let is_istio = ISTIO_GROUPS.iter().chain(RETIRED_GROUPS).any(|it| *it == meta.group());

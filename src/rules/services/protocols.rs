@@ -68,7 +68,9 @@ pub(super) fn port_without_protocol(mesh: &Mesh, found: &mut Findings) {
 /// Whether a Service is one of the mesh: pods behind it are, or there are none in the input of a cluster
 /// that is complete.
 fn is_of_mesh(mesh: &Mesh, service: &In<Service>) -> bool {
-    let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else { return false };
+    let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
+        return mesh.cluster(service.cluster).is_complete();
+    };
     let behind = |pods: &PodShape<'_>| {
         pods.cluster == service.cluster
             && pods.namespace == service.namespace

@@ -14,7 +14,7 @@ use mesh_lint::config::{ClusterConfig, Config};
 use mesh_lint::lint;
 use mesh_lint::page::Page;
 use mesh_lint::rules::{self, Rule};
-use mesh_lint::source::{Sources, Text};
+use mesh_lint::source::{Sources, Span, Text};
 
 /// Istio's analyzers, the codes each gives, and which rules of ours say its IST0101: that code is for
 /// whatever is named and not there, so a page's code alone does not tell.
@@ -113,7 +113,7 @@ const CONFIG_MAP: &str =
 type Message = (String, String);
 
 /// One analyzer over some files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Case {
     test: String,
     input: String,
@@ -148,12 +148,15 @@ fn cases() -> Option<(PathBuf, Vec<Case>)> {
             continue;
         }
         let option = |name: &str| options.split(';').find_map(|o| o.strip_prefix(name));
-        let case = cases.entry((test.to_owned(), input.to_owned())).or_default();
-        case.test = test.to_owned();
-        case.input = input.to_owned();
-        case.mesh = mesh.to_owned();
-        case.analyzer = option("analyzer-name=").unwrap_or_default().to_owned();
-        case.has_ingress = option("note:needs-default-ingress").is_some();
+        let key = (test.to_owned(), input.to_owned());
+        let case = cases.entry(key).or_insert_with(|| Case {
+            test: test.to_owned(),
+            input: input.to_owned(),
+            mesh: mesh.to_owned(),
+            analyzer: option("analyzer-name=").unwrap_or_default().to_owned(),
+            has_ingress: option("note:needs-default-ingress").is_some(),
+            expected: Vec::new(),
+        });
         // What istioctl holds for a resource of its own stands in the ConfigMap.
         let resource = match resource {
             "MeshNetworks istio-system/meshnetworks" => "ConfigMap istio-system/istio",
@@ -181,8 +184,8 @@ fn texts(case: &Case, folder: &Path) -> Option<Vec<(String, String)>> {
         let (what, path) = part.split_once('=')?;
         let key = if what == "mesh" { "mesh" } else { "meshNetworks" };
         let text = std::fs::read_to_string(folder.join(path)).ok()?;
-        let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
-        map.push_str(&format!("  {key}: |\n{lines}"));
+        let indented = text.replace('\n', "\n    ");
+        map.push_str(&format!("  {key}: |\n    {indented}\n"));
     }
     if !map.is_empty() {
         found.push(("mesh/istio.yaml".to_owned(), format!("{CONFIG_MAP}{map}")));
@@ -226,7 +229,7 @@ fn said(case: &Case, texts: Vec<(String, String)>, rules: &[(Rule, Vec<String>)]
         let cluster = ClusterConfig::below(name, name).unwrap();
         ClusterConfig { complete: true, ..cluster }
     });
-    let select = rules.iter().map(|(rule, _)| Text::new(rule.name.to_owned(), Default::default()));
+    let select = rules.iter().map(|(rule, _)| Text::new(rule.name.to_owned(), Span::default()));
     let config = Config {
         clusters: clusters.collect(),
         select: select.collect(),

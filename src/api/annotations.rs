@@ -1,9 +1,9 @@
 //! Values of annotations that Istio reads from pods.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fault::{Cause, Faults};
+use super::hosts::is_subnet;
 use super::mesh_config::proxy_config;
 use super::walk::{Reader, walk};
 use crate::kinds::is_placeholder;
@@ -20,9 +20,8 @@ pub fn fault_of_annotation(format: &str, value: &str) -> Option<String> {
         "port" => number::<u16>(value.trim(), "a port from 0 to 65535"),
         "uint32" => number::<u32>(value, "a whole number from 0 on"),
         "bool" => truth(value),
-        "ports or *" if value == "*" => None,
+        "ports or *" | "ranges or *" if value == "*" => None,
         "ports or *" | "ports" => each(value, |port| number::<u16>(port.trim(), "a port")),
-        "ranges or *" if value == "*" => None,
         "ranges or *" | "ranges" => each(value, range),
         "interfaces" => each(value, interface),
         "quantity" => quantity(value),
@@ -52,13 +51,8 @@ fn truth(value: &str) -> Option<String> {
 }
 
 fn range(text: &str) -> Option<String> {
-    let complaint = || Some(format!("`{text}` is no range such as `10.0.0.0/8`"));
-    let Some((address, length)) = text.split_once('/') else { return complaint() };
-    let Ok(address) = address.parse::<IpAddr>() else { return complaint() };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let fits = number::<u8>(length, "").is_none()
-        && length.parse::<u8>().is_ok_and(|length| length <= most);
-    if fits { None } else { complaint() }
+    let fits = text.contains('/') && is_subnet(text);
+    (!fits).then(|| format!("`{text}` is no range such as `10.0.0.0/8`"))
 }
 
 fn interface(name: &str) -> Option<String> {

@@ -116,7 +116,7 @@ fn variant(mesh: &Mesh, pods: &PodShape<'_>) -> Option<String> {
     let root = mesh.root_namespace(pods.cluster);
     for level in 0..3 {
         let here = mesh.proxy_configs.iter().filter(|c| c.cluster == pods.cluster);
-        let fits = here.filter(|config| match (level, &config.selector) {
+        let mut fits = here.filter(|config| match (level, &config.selector) {
             (0, _) => config.namespace == root,
             (1, None) => config.namespace == pods.namespace,
             (2, Some(selector)) => {
@@ -124,11 +124,11 @@ fn variant(mesh: &Mesh, pods: &PodShape<'_>) -> Option<String> {
             }
             _ => false,
         });
-        if let Some(own) = fits.filter_map(|config| told(&config.image)).next() {
+        if let Some(own) = fits.find_map(|config| told(&config.image)) {
             variant = Some(own);
         }
     }
-    let own = pods.annotations.get("proxy.istio.io/config").and_then(|text| image_type(text));
+    let own = pods.annotations.get("proxy.istio.io/config").and_then(image_type);
     own.or(variant).filter(|variant| variant != "default")
 }
 

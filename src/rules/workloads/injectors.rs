@@ -13,18 +13,18 @@ use crate::source::{Span, Text};
 #[derive(Clone, Copy)]
 struct Hook<'m> {
     of: &'m In<Webhooks>,
-    hook: &'m Webhook,
+    text: &'m Webhook,
     name: &'m Text,
 }
 
 impl<'m> Hook<'m> {
-    /// Its name, or that of its configuration where another webhook of it has the same.
+    /// Where its name stands.
     fn at(&self) -> Span {
         self.name.span
     }
 
     fn selectors(&self) -> impl Iterator<Item = &'m Selector> {
-        [&self.hook.namespace_selector, &self.hook.object_selector].into_iter().flatten()
+        [&self.text.namespace_selector, &self.text.object_selector].into_iter().flatten()
     }
 
     /// Revisions that it speaks of.
@@ -46,7 +46,7 @@ fn hooks(mesh: &Mesh, cluster: ClusterId) -> Vec<Hook<'_>> {
     mutating
         .filter(|of| !mesh.is_assumed(&of.meta))
         .flat_map(|of| of.webhooks.iter().map(move |hook| (of, hook)))
-        .filter_map(|(of, hook)| Some(Hook { of, hook, name: hook.name.as_ref()? }))
+        .filter_map(|(of, hook)| Some(Hook { of, text: hook, name: hook.name.as_ref()? }))
         .filter(|hook| hook.name.ends_with("istio.io"))
         .collect()
 }
@@ -57,8 +57,8 @@ pub(super) fn injectors_overlap(mesh: &Mesh, found: &mut Findings) {
         let mut told: BTreeSet<(Span, Span)> = BTreeSet::new();
         for (namespace, pod) in witnesses(&hooks) {
             let both = |hook: &&Hook<'_>| {
-                fits(hook.hook.namespace_selector.as_ref(), &namespace)
-                    && fits(hook.hook.object_selector.as_ref(), &pod)
+                fits(hook.text.namespace_selector.as_ref(), &namespace)
+                    && fits(hook.text.object_selector.as_ref(), &pod)
             };
             let matching: Vec<&Hook<'_>> = hooks.iter().filter(both).collect();
             let [first, others @ ..] = matching.as_slice() else { continue };
@@ -138,7 +138,7 @@ pub(super) fn injector_service_missing(mesh: &Mesh, found: &mut Findings) {
     for cluster in mesh.clusters() {
         let mut told = BTreeSet::new();
         for hook in hooks(mesh, cluster.id) {
-            let Some(service) = &hook.hook.client_config.service else { continue };
+            let Some(service) = &hook.text.client_config.service else { continue };
             let (Some(name), Some(namespace)) = (&service.name, value(service.namespace.as_ref()))
             else {
                 continue;

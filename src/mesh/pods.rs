@@ -108,13 +108,26 @@ impl Mesh {
         }
     }
 
+    /// Whether pods were made by a workload of the input, so that what is said of its template need not be
+    /// said of them.
+    pub fn has_maker(&self, pods: &PodShape<'_>) -> bool {
+        let made_by = |name: &str, kind: &str| {
+            let mut near = self.workloads_in(pods.cluster, pods.namespace);
+            near.any(|workload| {
+                let own = workload.name();
+                let by_deployment = kind == "ReplicaSet"
+                    && name.strip_prefix(own).is_some_and(|rest| rest.starts_with('-'));
+                by_deployment || own == name && workload.meta.kind.as_str() == kind
+            })
+        };
+        pods.is_pod() && pods.meta.owners.iter().any(|owner| made_by(&owner.name, &owner.kind))
+    }
+
     /// Whether the namespaces of a cluster tell how their pods get into the mesh: one of them has a label
-    /// for it, or nothing lives outside the input. Else people may set these labels by hand.
+    /// that takes them in, or nothing lives outside the input. Else people may set these labels by hand.
     pub fn tells_injection(&self, cluster: ClusterId) -> bool {
-        let labels = [INJECTION, REVISION, DATAPLANE_MODE];
         let mut here = self.namespaces.iter().filter(|ns| ns.cluster == cluster);
-        self.cluster(cluster).is_complete()
-            || here.any(|ns| labels.iter().any(|key| ns.meta.label(key).is_some()))
+        self.cluster(cluster).is_complete() || here.any(|ns| takes_in(ns))
     }
 
     /// `sidecar.istio.io/inject`: the label, or else the annotation.
@@ -133,9 +146,7 @@ impl Mesh {
         match self.namespace(pods.cluster, pods.namespace) {
             Lookup::Found(namespace) if self.is_assumed(&namespace.meta) => None,
             Lookup::Found(namespace) if is_ambient_namespace(namespace) => Some(true),
-            Lookup::Found(namespace) if namespace.meta.label(DATAPLANE_MODE).is_some() => {
-                Some(false)
-            }
+            Lookup::Found(namespace) if is_told(namespace) => Some(false),
             Lookup::Found(_) => self.tells_injection(pods.cluster).then_some(false),
             Lookup::Absent { .. } => Some(false),
             Lookup::Unseen => None,
@@ -183,6 +194,18 @@ fn injected_by_label(namespace: &In<Namespace>) -> Option<Injection> {
     } else {
         Injection::On
     })
+}
+
+/// Whether a label of a namespace says how its pods get into the mesh, or that they do not.
+fn is_told(namespace: &In<Namespace>) -> bool {
+    [INJECTION, REVISION, DATAPLANE_MODE].iter().any(|key| namespace.meta.label(key).is_some())
+}
+
+/// Whether labels of a namespace take its pods into the mesh.
+pub fn takes_in(namespace: &In<Namespace>) -> bool {
+    let label = |key| value(namespace.meta.label(key)).filter(|text| !text.is_empty());
+    let by_revision = label(INJECTION).is_none() && label(REVISION).is_some();
+    label(INJECTION) == Some("enabled") || by_revision || label(DATAPLANE_MODE) == Some("ambient")
 }
 
 /// Whether a namespace is of ambient: sidecars win where its labels ask for both.

@@ -383,3 +383,29 @@ fn codes_that_are_not_yet_built_have_no_page() {
         }
     }
 }
+
+#[test]
+fn what_is_compared_can_differ() {
+    let message = |code: &str, resource: &str| (code.to_owned(), resource.to_owned());
+    let said = |codes: &[&str], resources: &[&str]| Said {
+        codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+        resources: resources.iter().map(|resource| (*resource).to_owned()).collect(),
+        text: String::new(),
+    };
+    let expected = [message("IST0145", "Gateway a"), message("IST0145", "Gateway b")];
+    let told = |findings: &[Said]| difference(&expected, findings).len();
+    // One finding that labels both, or one for each.
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway a", "Gateway b"])]), 0);
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway b"]), said(&["IST0145"], &["Gateway a"])]), 0);
+    // Too few, too many, of another resource, of another code.
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway a"])]), 1);
+    let twice =
+        [said(&["IST0145"], &["Gateway a", "Gateway b"]), said(&["IST0145"], &["Gateway a"])];
+    assert_eq!(told(&twice), 1);
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway c", "Gateway a", "Gateway b"])]), 1);
+    assert_eq!(told(&[said(&["IST0138"], &["Gateway a", "Gateway b"])]), 3);
+    // A rule of two codes says either.
+    let either =
+        [said(&["IST0128", "IST0145"], &["Gateway a"]), said(&["IST0145"], &["Gateway b"])];
+    assert_eq!(told(&either), 0);
+}

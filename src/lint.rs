@@ -18,7 +18,7 @@ use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
-use crate::rules::{Evidence, Rule};
+use crate::rules::{Evidence, Naming, Rule};
 use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
@@ -171,10 +171,16 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
 fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
     let comments = files.iter().flat_map(|f| &f.comments);
     let comments = comments.filter_map(|c| suppress::in_comment(sources, *c));
+    let asks: [(&str, fn(&Sources, &Text, Span) -> Suppression); 3] = [
+        (suppress::ANNOTATION, suppress::in_annotation),
+        (suppress::ISTIO_ANNOTATION, suppress::in_istio_annotation),
+        (suppress::KIALI_ANNOTATION, suppress::in_kiali_annotation),
+    ];
     let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
-    let annotations = metas.filter_map(|meta| {
-        let value = meta.annotation(suppress::ANNOTATION)?;
-        Some(suppress::in_annotation(sources, value, meta.span))
+    let annotations = metas.flat_map(|meta| {
+        asks.iter().filter_map(|(name, read)| {
+            Some(read(sources, meta.annotation(name)?, meta.span))
+        })
     });
     comments.chain(annotations).collect()
 }
@@ -188,6 +194,11 @@ impl Model {
     /// The clusters with their numbers of files and resources.
     pub fn summary(&self) -> Vec<ClusterSummary> {
         self.resources.summary(&self.mesh)
+    }
+
+    /// The resource at a place.
+    pub fn resource_at(&self, span: Span) -> Option<Arc<ResourceName>> {
+        self.resources.at(span, &self.mesh).0
     }
 
     /// The text of a span; nothing where a report may not show it, since a hash tells short values too.
@@ -294,9 +305,21 @@ fn sort(findings: &mut Vec<Reported>) {
     findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
 }
 
-/// Whether a rule runs: selected (or nothing is), not ignored, not switched off.
+/// Whether a rule runs: selected (or nothing is), not ignored, not switched off. One that has to be asked
+/// for runs where a word selects it by its name or alias, or the configuration says so.
 fn is_selected(rule: &Rule, model: &Model, config: &Config) -> bool {
-    (config.select.is_empty() || config.select.iter().any(|word| rule.is_called(word)))
+    let asked = |word: &Text| {
+        let naming = rule.named_by(word);
+        if rule.is_opt_in() {
+            naming <= Some(Naming::LastPart) && naming.is_some()
+        } else {
+            naming.is_some()
+        }
+    };
+    let by_words = config.select.iter().any(asked);
+    let by_default =
+        config.select.is_empty() && (!rule.is_opt_in() || model.settings.is_told(rule));
+    (by_words || by_default)
         && !config.ignore.iter().any(|word| rule.is_called(word))
         && !model.settings.is_off(rule)
 }

@@ -23,6 +23,8 @@ pub struct Page<'p> {
     pub kiali: Vec<String>,
     /// Options of the rule with their defaults.
     pub options: BTreeMap<String, String>,
+    /// Whether it runs only where it is asked for by name: what it says is true, and seldom worth a word.
+    pub opt_in: bool,
     /// The heading of the page.
     pub title: &'p str,
     /// The page without its front matter: Markdown.
@@ -70,6 +72,8 @@ struct Front {
     kiali: Names,
     #[serde(default)]
     options: BTreeMap<String, serde_yaml::Number>,
+    #[serde(default, rename = "opt-in")]
+    opt_in: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,6 +114,7 @@ impl<'p> Page<'p> {
                 .into_iter()
                 .map(|(name, value)| (name, value.to_string()))
                 .collect(),
+            opt_in: front.opt_in,
             title: title.ok_or("no heading `# ...`")?,
             body,
             cases: cases(body)?,

@@ -108,6 +108,12 @@ const SAID: &[(&str, &str, &str)] = &[
         "fields/unknown",
         "vm-migration/scripts/install.yaml",
     ),
+    (
+        "istio-samples-upstream",
+        // Switches injection off by the annotation.
+        "workloads/deprecated-annotation",
+        "samples/addons/extras/skywalking.yaml",
+    ),
 ];
 
 fn shared(folder: &str) -> Option<PathBuf> {

@@ -298,6 +298,68 @@ fn comments_and_annotations_silence_a_finding() {
     assert_eq!(code(&comment("subsets/empty-subset")), Some(1));
 }
 
+/// A Service that is not alike in two clusters, which istioctl calls IST0170.
+fn unlike_services(metadata: &str) -> Vec<(String, String)> {
+    let service = |port: &str, metadata: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: cart, namespace: shop{metadata}}}\n\
+             spec: {{ports: [{{name: http, port: {port}}}]}}\n"
+        )
+    };
+    vec![
+        ("a.yaml".to_owned(), service("80", metadata)),
+        ("b.yaml".to_owned(), service("81", metadata)),
+        (
+            "mesh-lint.yaml".to_owned(),
+            "clusters: {a: {paths: [a.yaml]}, b: {paths: [b.yaml]}}\n".to_owned(),
+        ),
+    ]
+}
+
+#[test]
+fn codes_of_istioctl_name_rules() {
+    let said = |metadata: &str, args: &[&str]| {
+        let files = unlike_services(metadata);
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let done = run(&[&["check", "--format", "json"], args].concat(), with(&files).path());
+        String::from_utf8(done.stdout).unwrap().contains("services/service-ports-differ")
+    };
+    assert!(said("", &[]));
+    assert!(said("", &["--select", "IST0170"]));
+    assert!(!said("", &["--ignore", "IST0170"]));
+    let suppress =
+        |codes: &str| format!(", annotations: {{galley.istio.io/analyze-suppress: '{codes}'}}");
+    assert!(!said(&suppress("IST0170"), &[]));
+    assert!(!said(&suppress("IST0101,IST0170"), &[]));
+    assert!(!said(&suppress("*"), &[]));
+    // As with istioctl, a space belongs to the code, and only whole codes count.
+    assert!(said(&suppress("IST0101, IST0170"), &[]));
+    assert!(said(&suppress("services/service-ports-differ"), &[]));
+    let told =
+        |args: &[&str]| String::from_utf8(run(args, std::path::Path::new(".")).stdout).unwrap();
+    assert!(told(&["explain", "IST0170"]).starts_with("services/service-ports-differ"));
+    assert!(told(&["rules", "--istio"]).contains("IST0170  services/service-ports-differ"));
+    assert_eq!(told(&["rules", "--istio", "IST0170"]).lines().count(), 1);
+}
+
+#[test]
+fn a_rule_that_has_to_be_asked_for_speaks_only_then() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: cart\n  \
+               annotations: {sidecar.istio.io/proxyCPU: 500m}\n";
+    let said = |args: &[&str], config: &str| {
+        let folder = with(&[("a.yaml", pod), ("mesh-lint.yaml", config)]);
+        let done = run(&[&["check", "--format", "concise"], args].concat(), folder.path());
+        String::from_utf8(done.stdout).unwrap().contains("workloads/alpha-annotation")
+    };
+    assert!(!said(&[], ""));
+    assert!(!said(&["--select", "workloads"], ""));
+    assert!(said(&["--select", "IST0136"], ""));
+    assert!(said(&["--select", "alpha-annotation"], ""));
+    assert!(said(&[], "rules: {IST0136: on}\n"));
+    assert!(!said(&["--ignore", "workloads"], "rules: {IST0136: on}\n"));
+}
+
 #[test]
 fn no_suppression_looks_idle_in_a_run_that_sees_a_part() {
     let told = |args: &[&str], rule: &str| {

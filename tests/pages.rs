@@ -9,7 +9,7 @@ use mesh_lint::finding::Severity;
 use mesh_lint::lint::{Reported, lint};
 use mesh_lint::page::{Case, Page};
 use mesh_lint::rules::{self, Rule};
-use mesh_lint::source::{FileId, Sources};
+use mesh_lint::source::{FileId, Sources, Span, Text};
 
 /// The day on which all pages are read.
 const NOW: i64 = 1_795_478_400;
@@ -190,6 +190,9 @@ fn said(rule: &Rule, sources: &Sources) -> Result<Vec<Reported>, Failed> {
         config.clusters = clusters.collect::<Result<_, _>>()?;
     }
     config.now = NOW;
+    if rule.is_opt_in() {
+        config.select = vec![Text::new(rule.name.to_owned(), Span::default())];
+    }
     let mut report = lint(sources, &config);
     let broken = report.findings.iter().find(|f| f.rule == "yaml/syntax" && rule.name != f.rule);
     expect(broken.is_none(), || format!("the case itself is broken: {broken:?}"))?;

@@ -147,3 +147,20 @@ fn lists_of_aliases_of_lists_do_not_multiply() {
     let reading = of(folder.path());
     assert_eq!(lint::lint(&reading.sources, &Config::default()).resources, 1);
 }
+
+#[test]
+fn a_config_map_that_holds_a_template_is_none() {
+    let map =
+        b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio-sidecar-injector}\ndata:\n  \
+                config: |\n    {{- if .Values.global }}\n    image: {{ .Values.global.hub }}\n    \
+                {{- end }}\n  values: '{}'\n";
+    let chart =
+        b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  \
+                  text: |\n    nothing\n";
+    let folder = folder(&[("injector.yaml", map), ("chart.yaml", chart)]);
+    let reading = of(folder.path());
+    let report = lint::lint(&reading.sources, &Config::default());
+    assert_eq!(report.resources, 1);
+    assert_eq!(report.skipped.len(), 1);
+    assert!(report.skipped[0].file.ends_with("chart.yaml"), "{:?}", report.skipped);
+}

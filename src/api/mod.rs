@@ -1,5 +1,6 @@
 //! What Istio's API accepts: one table of fields, a walk along it, the checks of Istio's webhook.
 
+mod annotations;
 mod authorization;
 mod cel;
 mod destination_rule;
@@ -30,6 +31,7 @@ mod workloads;
 use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};
 use crate::yaml::{Shape, Value};
 
+pub use annotations::fault_of_annotation;
 use fault::Faults;
 pub use fault::{Cause, Fault};
 pub use table::Version;

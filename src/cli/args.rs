@@ -50,6 +50,9 @@ pub enum Verb {
         /// One JSON array instead of a table.
         #[arg(long)]
         json: bool,
+        /// The codes of `istioctl analyze`, each with the rules that say the same.
+        #[arg(long)]
+        istio: bool,
     },
     /// Print completions for a shell.
     Completions {

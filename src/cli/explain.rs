@@ -9,6 +9,11 @@ use crate::rules::{self, Rule};
 /// Prints the page of a rule.
 pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
     let called: Vec<Rule> = rules::all().filter(|rule| rule.is_called(word)).collect();
+    let is_code = |rule: &Rule| rule.istio_codes().iter().any(|code| code == word);
+    if called.len() > 1 && called.iter().all(is_code) {
+        writeln!(out, "{} rules say what istioctl calls {word}:\n", called.len())?;
+        return list(&[word.to_owned()], false, out);
+    }
     let exact = called.iter().find(|rule| rule.name == word);
     let (Some(rule), true) = (exact.or(called.first()), exact.is_some() || called.len() == 1)
     else {
@@ -21,7 +26,8 @@ pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
         }));
     };
     let page = Page::parse(rule.page).map_err(Failed)?;
-    writeln!(out, "{} ({}, since {})", rule.name, page.severity, page.since)?;
+    let asked = if page.opt_in { ", only where it is asked for" } else { "" };
+    writeln!(out, "{} ({}, since {}{asked})", rule.name, page.severity, page.since)?;
     let aliases: Vec<&str> = page.aliases().collect();
     if !aliases.is_empty() {
         writeln!(out, "also known as {}", aliases.join(", "))?;
@@ -50,6 +56,7 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
             listed.push(serde_json::json!({
                 "rule": rule.name, "severity": page.severity, "title": page.title,
                 "since": page.since, "fix": page.fix, "aliases": aliases,
+                "optIn": page.opt_in,
             }));
         } else {
             writeln!(out, "{:width$}  {:7}  {}", rule.name, page.severity, page.title)?;
@@ -58,6 +65,43 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
     if json {
         let text = serde_json::to_string_pretty(&listed).map_err(|e| Failed(e.to_string()))?;
         writeln!(out, "{text}")?;
+    }
+    Ok(CLEAN)
+}
+
+/// Lists istioctl's codes with the rules that say the same.
+pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<u8, Failed> {
+    let mut rows: Vec<(String, &'static str, Page<'_>)> = Vec::new();
+    for rule in rules::all() {
+        let page = Page::parse(rule.page).map_err(Failed)?;
+        let wanted = |code: &&String| {
+            only.is_empty() || only.iter().any(|word| *code == word || rule.is_called(word))
+        };
+        let codes: Vec<String> = page.istio.iter().filter(wanted).cloned().collect();
+        rows.extend(codes.into_iter().map(|code| (code, rule.name, page.clone())));
+    }
+    if rows.is_empty() {
+        let wrong: Vec<String> = only.iter().filter_map(|word| rules::complaint(word)).collect();
+        let none = "no rule of these says what istioctl says".to_owned();
+        return Err(Failed(if wrong.is_empty() { none } else { wrong.join("\n") }));
+    }
+    rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let width = rows.iter().map(|(_, name, _)| name.len()).max().unwrap_or_default();
+    if json {
+        let listed: Vec<_> = rows
+            .iter()
+            .map(|(code, name, page)| {
+                serde_json::json!({
+                    "code": code, "rule": name, "severity": page.severity, "title": page.title,
+                })
+            })
+            .collect();
+        let text = serde_json::to_string_pretty(&listed).map_err(|e| Failed(e.to_string()))?;
+        writeln!(out, "{text}")?;
+        return Ok(CLEAN);
+    }
+    for (code, name, page) in rows {
+        writeln!(out, "{code}  {name:width$}  {:7}  {}", page.severity, page.title)?;
     }
     Ok(CLEAN)
 }

@@ -80,7 +80,8 @@ pub fn run() -> ExitCode {
         Some(Verb::Graph(args)) => graph::run(&args, &mut out),
         Some(Verb::Traffic(args)) => traffic::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
-        Some(Verb::Rules { only, json }) => explain::list(&only, json, &mut out),
+        Some(Verb::Rules { only, json, istio: true }) => explain::codes(&only, json, &mut out),
+        Some(Verb::Rules { only, json, istio: false }) => explain::list(&only, json, &mut out),
         Some(Verb::Completions { shell }) => {
             // Into memory first: the generator panics where its output is closed.
             let mut text = Vec::new();

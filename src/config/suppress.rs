@@ -11,6 +11,8 @@ pub struct Suppression {
     pub reach: Reach,
     /// Rules, rooms or aliases; every rule where empty.
     pub rules: Vec<Text>,
+    /// Whose words they are.
+    pub by: By,
     /// The words that say so.
     pub span: Span,
 }
@@ -24,6 +26,17 @@ pub enum Reach {
     Resource,
     /// A file.
     File,
+}
+
+/// Whose words a suppression is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Our own: rules, rooms, aliases.
+    Us,
+    /// istioctl's codes and nothing else, as its own annotation has them.
+    Istio,
+    /// Kiali's codes, likewise.
+    Kiali,
 }
 
 impl Suppression {
@@ -57,7 +70,7 @@ pub fn in_comment(sources: &Sources, comment: Span) -> Option<Suppression> {
         (false, true) => (next_line(sources, file, line)?, Reach::Line),
         (false, false) => (own, Reach::Line),
     };
-    Some(Suppression { scope, reach, rules, span: comment })
+    Some(Suppression { scope, reach, rules, by: By::Us, span: comment })
 }
 
 /// The next line that is not just a comment.
@@ -79,7 +92,30 @@ pub fn in_annotation(sources: &Sources, value: &Text, resource: Span) -> Suppres
     if rules.iter().any(|rule| rule.as_str() == "*") {
         rules.clear();
     }
-    Suppression { scope: resource, reach: Reach::Resource, rules, span: at }
+    Suppression { scope: resource, reach: Reach::Resource, rules, by: By::Us, span: at }
+}
+
+/// The annotation by which `istioctl analyze` is told to say nothing of a resource: codes, or `*`.
+pub const ISTIO_ANNOTATION: &str = "galley.istio.io/analyze-suppress";
+
+/// The same for Kiali: codes; all where it is empty.
+pub const KIALI_ANNOTATION: &str = "kiali.io/ignore-validations";
+
+/// The suppression that istioctl's annotation asks for: like istioctl, spaces are part of a code, so that
+/// `IST0101, IST0102` suppresses only the first. `*` stands for all codes; what only mesh-lint says stays.
+pub fn in_istio_annotation(_: &Sources, value: &Text, resource: Span) -> Suppression {
+    let at = value.span;
+    let codes: Vec<Text> = value.split(',').map(|code| Text::new(code.to_owned(), at)).collect();
+    let all = codes.iter().any(|code| code.as_str() == "*");
+    let rules = if all { Vec::new() } else { codes };
+    Suppression { scope: resource, reach: Reach::Resource, rules, by: By::Istio, span: at }
+}
+
+/// The suppression that Kiali's annotation asks for.
+pub fn in_kiali_annotation(_: &Sources, value: &Text, resource: Span) -> Suppression {
+    let at = value.span;
+    let rules = listed(value, |_, _| at);
+    Suppression { scope: resource, reach: Reach::Resource, rules, by: By::Kiali, span: at }
 }
 
 /// The words of a list; `at` tells where in the input a stretch of it stands.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
 
@@ -139,6 +140,32 @@ pub struct MeshConfig {
     pub default_service_export_to: Vec<Text>,
     /// What proxies get.
     pub default_config: ProxyConfig,
+    /// Who can take telemetry and decide on requests, by name.
+    pub extension_providers: Vec<ExtensionProvider>,
+    /// Who takes telemetry where a Telemetry names nobody.
+    pub default_providers: DefaultProviders,
+}
+
+/// An entry of `extensionProviders`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ExtensionProvider {
+    /// What policies call it.
+    pub name: Option<Text>,
+    /// Set for one of Lightstep, which Envoy has no more.
+    pub lightstep: Option<serde::de::IgnoredAny>,
+}
+
+/// `defaultProviders`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DefaultProviders {
+    /// For access logs.
+    pub access_logging: Vec<Text>,
+    /// For metrics.
+    pub metrics: Vec<Text>,
+    /// For traces.
+    pub tracing: Vec<Text>,
 }
 
 /// `outboundTrafficPolicy`.
@@ -159,6 +186,16 @@ pub struct ProxyConfig {
     pub discovery_address: Option<Text>,
     /// Environment of the proxies.
     pub proxy_metadata: Entries<Text>,
+    /// Their image.
+    pub image: ProxyImage,
+}
+
+/// `image` of a proxy's configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProxyImage {
+    /// `default`, `distroless`, `debug`.
+    pub image_type: Option<Text>,
 }
 
 /// An entry of `serviceSettings`.
@@ -229,7 +266,7 @@ pub struct NetworkEndpoints {
     pub from_registry: Option<Text>,
 }
 
-/// A MutatingWebhookConfiguration.
+/// A mutating or validating webhook configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Webhooks {
@@ -245,6 +282,10 @@ pub struct Webhook {
     pub name: Option<Text>,
     /// Who answers it.
     pub client_config: ClientConfig,
+    /// Namespaces it is for; all where absent.
+    pub namespace_selector: Option<Selector>,
+    /// Objects it is for; all where absent.
+    pub object_selector: Option<Selector>,
 }
 
 /// Who answers a webhook.
@@ -267,6 +308,55 @@ pub struct WebhookService {
     pub namespace: Option<Text>,
     /// The path: `/inject/cluster/NAME/net/NETWORK` for a remote cluster.
     pub path: Option<Text>,
+}
+
+/// What an injector is told, under the key `values` of its ConfigMap.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct InjectorValues {
+    /// Values all charts share.
+    pub global: InjectorGlobal,
+    /// Whom it injects.
+    pub sidecar_injector_webhook: InjectorWebhook,
+}
+
+/// `global` of an injector.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct InjectorGlobal {
+    /// Where images come from.
+    pub hub: Option<Text>,
+    /// Their tag.
+    pub tag: Option<Text>,
+    /// The proxies.
+    pub proxy: InjectorProxy,
+}
+
+/// `global.proxy` of an injector.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct InjectorProxy {
+    /// A name that follows the hub, or a whole image.
+    pub image: Option<Text>,
+}
+
+/// `sidecarInjectorWebhook` of an injector.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct InjectorWebhook {
+    /// Whether it takes namespaces without a label.
+    pub enable_namespaces_by_default: Option<Text>,
+}
+
+impl InjectorValues {
+    /// The image of the proxies, without a variant.
+    pub fn image(&self) -> Option<String> {
+        let image = self.global.proxy.image.as_ref()?;
+        if image.contains('/') {
+            return Some(image.value.clone());
+        }
+        Some(format!("{}/{image}:{}", self.global.hub.as_ref()?, self.global.tag.as_ref()?))
+    }
 }
 
 impl Values {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::control_plane::{MeshConfig, MeshNetworks};
+use super::control_plane::{InjectorValues, MeshConfig, MeshNetworks};
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString, Mismatch, Value};
 
@@ -145,6 +145,9 @@ pub struct ConfigMap {
     /// The MeshNetworks under the key `meshNetworks`, its spans at their true places.
     #[serde(skip)]
     pub networks: Option<Box<MeshNetworks>>,
+    /// What an injector is told under the key `values`, its spans at their true places.
+    #[serde(skip)]
+    pub injector: Option<Box<InjectorValues>>,
 }
 
 impl ConfigMap {
@@ -152,6 +155,10 @@ impl ConfigMap {
     pub(super) fn read_embedded(&mut self, root: Value<'_>, wrong: &mut Vec<Mismatch>) {
         self.mesh = embedded(root, "mesh", wrong);
         self.networks = embedded(root, "meshNetworks", wrong);
+        let name = root.at(&["metadata", "name"]).and_then(Value::text);
+        if name.is_some_and(|name| name.starts_with("istio-sidecar-injector")) {
+            self.injector = embedded(root, "values", &mut Vec::new());
+        }
     }
 }
 

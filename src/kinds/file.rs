@@ -39,6 +39,11 @@ static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a fixed pattern")
 });
 
+/// A line that opens a block scalar.
+static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^ *(?:- +)?[^\s#:{]+: +[|>][-+1-9]*(?: +#.*)?$").expect("a fixed pattern")
+});
+
 /// Reads one file. Templates, empty files and foreign ones are told apart from broken ones.
 pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
     let source = sources.file(file);
@@ -102,7 +107,25 @@ fn is_template(name: &str, text: &str) -> bool {
     if !text.contains("{{") || text.contains("kind: ApplicationSet") {
         return false;
     }
-    name.contains("/templates/") || name.starts_with("templates/") || TEMPLATE.is_match(text)
+    name.contains("/templates/")
+        || name.starts_with("templates/")
+        || TEMPLATE.is_match(&without_blocks(text))
+}
+
+/// A text without what its block scalars hold: a ConfigMap may hold a template, and is none.
+fn without_blocks(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let mut kept = String::with_capacity(text.len());
+    let mut block = None;
+    for line in text.lines() {
+        if line.trim().is_empty() || block.is_some_and(|outer| indent(line) > outer) {
+            continue;
+        }
+        block = BLOCK.is_match(line).then(|| indent(line));
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
 }
 
 fn looks_like_kubernetes(text: &str) -> bool {

@@ -1,11 +1,15 @@
 //! A typed, tolerant view of each kind of manifest; every scalar keeps its span.
 
+pub mod annotations;
 pub mod control_plane;
 pub mod core;
 pub mod delivery;
+pub mod extensions;
 pub mod file;
+pub mod gateway_api;
 pub mod machines;
 pub mod networking;
+mod placeholder;
 pub mod policy;
 mod secret;
 pub mod security;
@@ -21,6 +25,8 @@ use serde::de::DeserializeOwned;
 
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{Document, Entries, Mismatch, Shape, Subtree, Value};
+
+pub use placeholder::is_placeholder;
 
 /// What every resource has: `apiVersion`, `kind` and `metadata`.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +55,41 @@ pub struct Meta {
     pub layers: Vec<Span>,
     /// Whether a kustomization fills in fields with values that are not followed.
     pub is_filled_in: bool,
+    /// What its controllers say of it, where a dump of a cluster has that: `status.conditions`, and those
+    /// of `status.parents`.
+    pub conditions: Vec<Condition>,
+}
+
+/// What a controller says of a resource.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// What is judged.
+    #[serde(rename = "type")]
+    pub kind: Option<Text>,
+    /// `True`, `False` or `Unknown`.
+    pub status: Option<Text>,
+    /// The reason, in one word.
+    pub reason: Option<Text>,
+    /// The reason, in words.
+    pub message: Option<Text>,
+}
+
+/// `status`, as far as it judges.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    conditions: Vec<Condition>,
+    parents: Vec<Status>,
+}
+
+/// What controllers say of a resource; nothing where the status is not of this shape.
+fn conditions(root: Value<'_>) -> Vec<Condition> {
+    let Some(status) = root.get("status").and_then(|s| s.read::<Status>().0) else {
+        return Vec::new();
+    };
+    let of_parents = status.parents.into_iter().flat_map(|parent| parent.conditions);
+    status.conditions.into_iter().chain(of_parents).collect()
 }
 
 /// An entry of `metadata.ownerReferences`.
@@ -250,7 +291,32 @@ views! {
         ["Istio", "IstioRevision"];
     /// A webhook configuration: the injector's path tells cluster and network.
     Webhook(control_plane::Webhooks): "", ["admissionregistration.k8s.io"],
-        ["MutatingWebhookConfiguration"];
+        ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+    /// A Job or CronJob.
+    Job(workloads::Job): "spec", ["batch"], ["Job", "CronJob"];
+    /// An AuthorizationPolicy.
+    AuthorizationPolicy(security::AuthorizationPolicy): "spec", ["security.istio.io"],
+        ["AuthorizationPolicy"];
+    /// A RequestAuthentication.
+    RequestAuthentication(security::RequestAuthentication): "spec", ["security.istio.io"],
+        ["RequestAuthentication"];
+    /// A Telemetry.
+    Telemetry(extensions::Telemetry): "spec", ["telemetry.istio.io"], ["Telemetry"];
+    /// An EnvoyFilter.
+    EnvoyFilter(extensions::EnvoyFilter): "spec", ["networking.istio.io"], ["EnvoyFilter"];
+    /// A WasmPlugin or TrafficExtension.
+    WasmPlugin(extensions::WasmPlugin): "spec", ["extensions.istio.io"],
+        ["WasmPlugin", "TrafficExtension"];
+    /// A ProxyConfig.
+    ProxyConfig(extensions::ProxyConfig): "spec", ["networking.istio.io"], ["ProxyConfig"];
+    /// A Gateway of the Gateway API.
+    ApiGateway(gateway_api::Gateway): "spec", ["gateway.networking.k8s.io"], ["Gateway"];
+    /// A route of the Gateway API.
+    ApiRoute(gateway_api::Route): "spec", ["gateway.networking.k8s.io"],
+        ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
+    /// A CustomResourceDefinition.
+    Definition(gateway_api::Definition): "spec", ["apiextensions.k8s.io"],
+        ["CustomResourceDefinition"];
     /// A Flux HelmRelease.
     HelmRelease(delivery::HelmRelease): "spec", ["helm.toolkit.fluxcd.io"], ["HelmRelease"];
     /// A Flux Kustomization.
@@ -306,6 +372,7 @@ pub fn head(root: Value<'_>, file: Option<FileId>, mismatches: &mut Vec<Mismatch
         owners: m.owner_references.unwrap_or_default(),
         span: root.span(),
         file,
+        conditions: conditions(root),
         ..Meta::default()
     })
 }
@@ -347,6 +414,13 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
                 Arc::make_mut(map).spec.read_embedded(root, &mut mismatches);
             }
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
+            // Definitions of others' kinds are of no interest.
+            View::Definition(_)
+                if !meta.name.ends_with(".istio.io")
+                    && !meta.name.ends_with(".gateway.networking.k8s.io") =>
+            {
+                view = View::Other;
+            }
             _ => {}
         }
         let is_istio = ISTIO_GROUPS.iter().chain(RETIRED_GROUPS).any(|it| *it == meta.group());
@@ -398,58 +472,4 @@ fn kustomization_without_kind(root: Value<'_>, file: Option<FileId>) -> Option<M
         file,
         ..Meta::default()
     })
-}
-
-/// Whether a value is still to be filled in, by a pipeline (`${NAME}`, `$NAME`, `$(NAME)`, `{{ name }}`,
-/// `((name))`, `<name>`, `@name@`, `__NAME__`) or by a person (`TODO`, `REPLACE_ME`). Quotes around it do
-/// not count.
-pub fn is_placeholder(value: &str) -> bool {
-    let value = value.trim();
-    let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
-    let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
-    let within = |(open, close): &(&str, &str)| {
-        value
-            .strip_prefix(open)
-            .and_then(|rest| rest.strip_suffix(close))
-            .is_some_and(|name| !name.is_empty())
-    };
-    let is_name = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    ["${", "$(", "{{"].iter().any(|mark| value.contains(mark))
-        || [("<", ">"), ("((", "))"), ("@", "@"), ("__", "__")].iter().any(within)
-        || value.strip_prefix('$').is_some_and(is_name)
-        || ["TODO", "TBD", "FIXME", "CHANGEME", "REPLACEME", "PLACEHOLDER"].contains(&value)
-        || ["REPLACE_", "CHANGE_", "PLACEHOLDER_"].iter().any(|start| value.starts_with(start))
-        || value.ends_with("_PLACEHOLDER")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_placeholder;
-
-    #[test]
-    fn what_is_still_to_be_filled_in() {
-        let open = [
-            "${REPLICAS}",
-            "$REPLICAS",
-            "$(REPLICAS)",
-            "{{ .Values.replicas }}",
-            "((replicas))",
-            "<replicas>",
-            "\"<replicas>\"",
-            "'$REPLICAS'",
-            "@replicas@",
-            "__REPLICAS__",
-            "REPLACE_ME",
-            "CHANGE_ME",
-            "TODO",
-            "X_PLACEHOLDER",
-        ];
-        assert_eq!(open.into_iter().filter(|text| !is_placeholder(text)).count(), 0);
-        let told =
-            ["3", "", "three", "$", "$5", "us-east-1", "__", "@", "a@b", "todo", "\"\"", "5%"];
-        assert_eq!(told.into_iter().filter(|text| is_placeholder(text)).count(), 0);
-    }
 }

@@ -60,6 +60,51 @@ pub struct PodSpec {
     pub host_network: bool,
     /// Its containers.
     pub containers: Vec<Container>,
+    /// Containers that run before those, and native sidecars.
+    pub init_containers: Vec<Container>,
+    /// Who its processes run as.
+    pub security_context: SecurityContext,
+}
+
+/// `securityContext` of a pod or container, as far as it says who runs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SecurityContext {
+    /// The user's number.
+    pub run_as_user: Option<Spanned<i64>>,
+}
+
+/// `spec` of a Job or CronJob.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Job {
+    /// What a Job's pods are made from.
+    pub template: Template,
+    /// What a CronJob's Jobs are made from.
+    pub job_template: Option<JobTemplate>,
+}
+
+/// `jobTemplate` of a CronJob.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct JobTemplate {
+    /// `spec` of its Jobs.
+    pub spec: JobSpec,
+}
+
+/// `spec` of a CronJob's Jobs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct JobSpec {
+    /// What their pods are made from.
+    pub template: Template,
+}
+
+impl Job {
+    /// What its pods are made from.
+    pub fn template(&self) -> &Template {
+        self.job_template.as_ref().map_or(&self.template, |job| &job.spec.template)
+    }
 }
 
 /// A container, as far as it tells control-plane facts.
@@ -74,6 +119,9 @@ pub struct Container {
     pub args: Vec<Text>,
     /// Its environment.
     pub env: Vec<EnvVar>,
+    /// Who its processes run as.
+    #[serde(rename = "securityContext")]
+    pub security_context: SecurityContext,
 }
 
 /// An environment variable.
@@ -240,10 +288,12 @@ pub struct Toleration {
     pub effect: Option<String>,
 }
 
-/// What an autoscaler scales.
+/// What an autoscaler scales, or a policy is attached to.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct TargetRef {
+    /// Its API group, in a policy.
+    pub group: Option<Text>,
     /// Its `apiVersion`.
     pub api_version: Option<Text>,
     /// Its kind; a ScaledObject means a Deployment where absent.

@@ -37,6 +37,11 @@ impl Settings {
         self.levels.get(rule.name) == Some(&Level::Off)
     }
 
+    /// Whether something is told of how loud a rule is.
+    pub fn is_told(&self, rule: &Rule) -> bool {
+        self.levels.contains_key(rule.name)
+    }
+
     /// The severity told for a rule.
     pub fn severity(&self, rule: &Rule) -> Option<Severity> {
         match self.levels.get(rule.name)? {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{Model, Reported};
 use crate::clusters::ClusterId;
 use crate::config::Config;
-use crate::config::suppress::Suppression;
-use crate::rules::{self, IDLE_SUPPRESSION, Judged};
+use crate::config::suppress::{By, Suppression};
+use crate::rules::{self, IDLE_SUPPRESSION, Judged, Rule};
 use crate::source::{FileId, Sources, Span};
 
 /// A word of a suppression and the rules it means; the suppression itself, where it means all.
@@ -44,7 +44,7 @@ impl<'m> Silence<'m> {
     ) -> Vec<Judged<'m>> {
         let judge = |named: &Named<'m>| {
             let suppression = named.suppression;
-            let seen = !named.words.is_empty() && seen(suppression);
+            let seen = suppression.by == By::Us && seen(suppression);
             let of = |word: &&Word| seen && word.is_judged(ran);
             let idle = |word: &&Word| !findings.iter().any(|f| word.silences(suppression, f));
             let idle: Vec<&Word> = named.words.iter().filter(of).filter(idle).collect();
@@ -59,6 +59,14 @@ impl<'m> Silence<'m> {
 
 impl<'m> Named<'m> {
     fn of(suppression: &'m Suppression) -> Self {
+        let codes: Option<fn(&Rule) -> Vec<String>> = match suppression.by {
+            By::Us => None,
+            By::Istio => Some(Rule::istio_codes),
+            By::Kiali => Some(Rule::kiali_codes),
+        };
+        if let Some(codes) = codes {
+            return Self { suppression, words: vec![Word::of_codes(suppression, codes)] };
+        }
         let words = suppression.rules.iter().map(|word| {
             let called = rules::all().filter(|rule| rule.is_called(word));
             Word { at: word.span, rules: called.map(|rule| rule.name).collect() }
@@ -81,6 +89,14 @@ impl<'m> Named<'m> {
 }
 
 impl Word {
+    /// The rules that have one of the codes; that have any, where none is named.
+    fn of_codes(suppression: &Suppression, codes: fn(&Rule) -> Vec<String>) -> Self {
+        let words = &suppression.rules;
+        let told = |code: &String| words.is_empty() || words.iter().any(|word| word.value == *code);
+        let called = rules::all().filter(|rule| codes(rule).iter().any(told));
+        Self { at: suppression.span, rules: called.map(|rule| rule.name).collect() }
+    }
+
     fn silences(&self, of: &Suppression, found: &Reported) -> bool {
         of.covers(found.finding.span()) && self.rules.contains(found.rule)
     }

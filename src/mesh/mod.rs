@@ -6,11 +6,15 @@ mod difference;
 mod drift;
 mod graph;
 mod host;
+mod injector;
 mod locality;
 mod lookup;
 mod names;
 mod network;
+mod objects;
+mod pods;
 mod policy;
+mod protocol;
 mod route;
 mod scaling;
 mod service;
@@ -24,18 +28,24 @@ use std::sync::Arc;
 use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, Role, Supply};
 use crate::config::Options;
-use crate::kinds::{Meta, Resource, core, machines, networking, security, workloads};
+use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
-use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
+use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};
+pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
+pub use objects::{In, Objects};
+pub use pods::{
+    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, takes_in,
+};
 pub use policy::{AppliedRule, Choice, LocalitySetting};
+pub use protocol::{protocol_called, protocol_of};
 pub use route::{Route, Share};
 pub use scaling::Scaler;
 pub use service::Host;
@@ -43,127 +53,6 @@ pub use subset::{
     CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of,
 };
 pub use whereabouts::Whereabouts;
-
-/// A resource in a cluster. One that several clusters share is in each of them, at the same place of
-/// the same file.
-#[derive(Debug)]
-pub struct In<S> {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// The namespace it has there; empty for cluster-scoped kinds.
-    pub namespace: String,
-    /// The resource.
-    pub resource: Arc<Resource<S>>,
-}
-
-impl<S> Deref for In<S> {
-    type Target = Resource<S>;
-
-    fn deref(&self) -> &Resource<S> {
-        &self.resource
-    }
-}
-
-impl<S> In<S> {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        self.resource.meta.name.as_str()
-    }
-
-    /// Where its name stands; its kind where it has none.
-    pub fn named_at(&self) -> Span {
-        let meta: &Meta = &self.resource.meta;
-        if meta.name.is_empty() { meta.kind.span } else { meta.name.span }
-    }
-
-    /// Whether its namespace is told, by itself or by a kustomization, and not just taken for granted.
-    pub fn has_namespace(&self) -> bool {
-        self.resource.meta.namespace.is_some() || self.namespace != "default"
-    }
-
-    /// Whether two members are the same text with the same laid over it.
-    pub fn is_same_text(&self, other: &Self) -> bool {
-        self.resource.meta.is_same_text(&other.resource.meta)
-    }
-}
-
-macro_rules! collections {
-    ($($(#[$doc:meta])* $field:ident: $view:ident($spec:ty),)*) => {
-        /// All resources that rules read, by kind, ordered by cluster and then by place.
-        #[derive(Debug, Default)]
-        pub struct Objects {
-            /// Everything that a control plane reads from its own cluster only, whatever kind it is of.
-            pub istio_objects: Vec<IstioObject>,
-            $($(#[$doc])* pub $field: Vec<In<$spec>>,)*
-        }
-
-        impl Objects {
-            fn take(&mut self, member: crate::clusters::Member) {
-                let crate::clusters::Member { cluster, namespace, object } = member;
-                let is_istio = crate::kinds::ISTIO_GROUPS.contains(&object.meta.group());
-                if let Some(text) = object.tree.as_ref().filter(|_| is_istio) {
-                    let (meta, text) = (Arc::clone(&object.meta), text.clone());
-                    self.istio_objects.push(IstioObject { cluster, namespace: namespace.clone(), meta, text });
-                }
-                match &object.view {
-                    $(crate::kinds::View::$view(r) => {
-                        self.$field.push(In { cluster, namespace, resource: Arc::clone(r) });
-                    })*
-                    _ => {}
-                }
-            }
-        }
-    };
-}
-
-collections! {
-    /// Nodes.
-    nodes: Node(core::Node),
-    /// Namespaces.
-    namespaces: Namespace(core::Namespace),
-    /// Services.
-    services: Service(core::Service),
-    /// EndpointSlices.
-    endpoint_slices: EndpointSlice(core::EndpointSlice),
-    /// ConfigMaps.
-    config_maps: ConfigMap(core::ConfigMap),
-    /// Secrets.
-    secrets: Secret(core::Secret),
-    /// What makes Secrets in the cluster: SealedSecrets, ExternalSecrets, Certificates.
-    opaque_secrets: OpaqueSecret(core::OpaqueSecret),
-    /// Pods.
-    pods: Pod(workloads::PodSpec),
-    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.
-    workloads: Workload(workloads::Workload),
-    /// HorizontalPodAutoscalers.
-    autoscalers: Autoscaler(workloads::Autoscaler),
-    /// KEDA ScaledObjects.
-    scaled_objects: ScaledObject(workloads::ScaledObject),
-    /// PodDisruptionBudgets.
-    disruption_budgets: DisruptionBudget(workloads::DisruptionBudget),
-    /// DestinationRules.
-    destination_rules: DestinationRule(networking::DestinationRule),
-    /// VirtualServices.
-    virtual_services: VirtualService(networking::VirtualService),
-    /// Istio Gateways.
-    gateways: Gateway(networking::Gateway),
-    /// ServiceEntries.
-    service_entries: ServiceEntry(networking::ServiceEntry),
-    /// Sidecars.
-    sidecars: Sidecar(networking::Sidecar),
-    /// WorkloadEntries.
-    workload_entries: WorkloadEntry(networking::WorkloadEntry),
-    /// PeerAuthentications.
-    peer_authentications: PeerAuthentication(security::PeerAuthentication),
-    /// Karpenter's NodePools.
-    node_pools: NodePool(machines::NodePool),
-    /// eksctl's ClusterConfigs.
-    eksctl_clusters: Eksctl(machines::Eksctl),
-    /// Cluster API's machines.
-    machines: Machines(machines::Machines),
-    /// kind's clusters.
-    kind_clusters: KindCluster(machines::KindCluster),
-}
 
 /// Text of certificates or keys in a file of its own.
 #[derive(Clone, Debug)]
@@ -472,6 +361,11 @@ fn of_namespace<'m, S>(
 ) -> impl Iterator<Item = &'m In<S>> + use<'m, S> {
     let found = index.get(&(cluster, namespace.to_owned()));
     found.into_iter().flatten().map(|&i| &objects[i])
+}
+
+/// Whether labels have all that a selector asks for; an empty one asks for nothing.
+pub fn selects(selector: &Entries<Text>, labels: &Entries<Text>) -> bool {
+    selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
 }
 
 /// Names for a message: `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.

@@ -1,5 +1,7 @@
 //! What clusters and networks are called, and whether a name is one of theirs.
 
+use std::collections::BTreeSet;
+
 use super::{Lookup, Mesh};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
@@ -63,6 +65,20 @@ impl Mesh {
     /// Whether some cluster of a mesh has a remote secret in the input, or what makes one.
     pub(super) fn has_remote_secrets(&self, of: ClusterId) -> bool {
         self.remote_names(of).next().is_some()
+    }
+
+    /// The clusters that a control plane may know, by name; none where it may know others: only the
+    /// configuration, or remote secrets in the input, tell that there are no more.
+    pub fn registries(&self, of: ClusterId) -> Option<BTreeSet<&str>> {
+        let all_named = self.peers(of).all(|c| self.knows_name(c));
+        if !all_named || !self.configured && !self.has_remote_secrets(of) {
+            return None;
+        }
+        let told = |c: &'_ Cluster| c.istio_name().is_none_or(|name| !is_placeholder(name));
+        let own = self.peers(of).filter(|c| told(c)).flat_map(|c| {
+            std::iter::once(c.name.as_str()).chain(c.istio_name().map(|name| name.as_str()))
+        });
+        Some(own.chain(self.remote_names(of)).collect())
     }
 
     /// The names of clusters to which remote secrets of a mesh lead.

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Client, In, Lookup, Mesh, of_namespace, value};
+use super::{Client, In, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::networking::{Gateway, ServiceEntry};
 use crate::kinds::workloads::{PodSpec, Workload};
-use crate::yaml::Entries;
 
 /// Positions of a host's definitions.
 #[derive(Debug, Default)]
@@ -164,6 +163,15 @@ impl Mesh {
         of_namespace(&self.workloads, &self.workloads_in, cluster, namespace)
     }
 
+    /// The Services of a namespace.
+    pub fn services_in(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = &In<Service>> {
+        of_namespace(&self.services, &self.services_in, cluster, namespace)
+    }
+
     /// Clusters of a mesh in which a host has workloads behind it, as far as the input shows.
     pub fn clusters_with_backends(&self, host: Host<'_>, of: ClusterId) -> Vec<ClusterId> {
         let mut found: Vec<_> = host
@@ -243,11 +251,6 @@ impl Mesh {
             || service.meta.label("topology.istio.io/network").is_some()
             || self.gateways.iter().find(chosen).is_some()
     }
-}
-
-/// Whether labels have all that a selector asks for.
-fn selects(selector: &Entries<crate::source::Text>, labels: &Entries<crate::source::Text>) -> bool {
-    selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
 }
 
 impl In<Workload> {

@@ -1,5 +1,7 @@
 //! Clusters: who they are, and where their configuration lives.
 
+mod webhooks;
+
 use std::collections::BTreeMap;
 
 use super::{Rule, rule};
@@ -10,6 +12,8 @@ use crate::mesh::{Drift, Mesh, list};
 pub(super) const RULES: &[Rule] = &[
     rule!("clusters/config-drift", config_drift),
     rule!("clusters/duplicate-cluster-name", duplicate_cluster_name),
+    rule!("clusters/webhook-address-is-ip", webhooks::webhook_address_is_ip),
+    rule!("clusters/webhook-without-address", webhooks::webhook_without_address),
 ];
 
 fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {

@@ -1,14 +1,25 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
+mod ambient;
+mod authz;
 mod capacity;
 mod clusters;
+mod egress;
+mod extensions;
 mod fields;
+mod gateways;
 mod locality;
+mod mtls;
 mod names;
+mod network;
+mod routing;
 mod services;
+mod sidecars;
 mod subsets;
 mod topology;
 mod trust;
+mod upgrade;
+mod workloads;
 mod yaml;
 
 use std::sync::OnceLock;
@@ -152,9 +163,14 @@ use rule;
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
     let rooms = [
+        ambient::RULES,
+        authz::RULES,
         capacity::RULES,
         clusters::RULES,
+        egress::RULES,
+        extensions::RULES,
         fields::RULES,
+        gateways::RULES,
         locality::distribute::RULES,
         locality::failover::RULES,
         locality::flows::RULES,
@@ -162,10 +178,16 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::reach::RULES,
         locality::replaced::RULES,
         locality::settings::RULES,
+        mtls::RULES,
+        network::RULES,
+        routing::RULES,
         services::RULES,
+        sidecars::RULES,
         subsets::RULES,
         topology::RULES,
         trust::RULES,
+        upgrade::RULES,
+        workloads::RULES,
         yaml::RULES,
     ];
     rooms.into_iter().flatten().copied()

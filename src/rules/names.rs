@@ -41,6 +41,22 @@ impl Rule {
         self.named_by(word).is_some()
     }
 
+    /// istioctl's codes for the same fact.
+    pub fn istio_codes(&self) -> Vec<String> {
+        Page::parse(self.page).map(|page| page.istio).unwrap_or_default()
+    }
+
+    /// Kiali's codes for the same fact.
+    pub fn kiali_codes(&self) -> Vec<String> {
+        Page::parse(self.page).map(|page| page.kiali).unwrap_or_default()
+    }
+
+    /// Whether it runs only where it is asked for.
+    pub fn is_opt_in(&self) -> bool {
+        self.page.contains("\nopt-in: true\n")
+            && Page::parse(self.page).is_ok_and(|page| page.opt_in)
+    }
+
     fn has_alias(&self, word: &str) -> bool {
         // Only pages that mention the word can have it as an alias; reading one costs more.
         is_plain(word)
@@ -57,10 +73,18 @@ fn pattern(word: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!("^(?:{word})$"))
 }
 
+/// Codes of istioctl for what cannot be seen in files, or that nothing gives.
+const LIVE_CODES: [&str; 8] =
+    ["IST0001", "IST0141", "IST0142", "IST0143", "IST0156", "IST0168", "IST0169", "IST0172"];
+
 /// What is wrong with a word that is to name rules; `None` where it names one.
 pub fn complaint(word: &str) -> Option<String> {
     if all().any(|rule| rule.is_called(word)) {
         return None;
+    }
+    if LIVE_CODES.contains(&word) {
+        let told = "is said by no rule: istioctl has it for clusters that run, or says it no more";
+        return Some(format!("`{word}` {told}"));
     }
     if let (false, Err(error)) = (is_plain(word), pattern(word)) {
         let error = error.to_string();

@@ -1,5 +1,7 @@
 //! Services: is the same service the same in all clusters?
 
+mod protocols;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
@@ -11,7 +13,9 @@ use crate::mesh::{Client, Host, In, Mesh, fqdn, value};
 use crate::source::Span;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("services/external-name-takes-whole-port", protocols::external_name_takes_whole_port),
     rule!("services/namespace-missing-in-cluster", namespace_missing_in_cluster),
+    rule!("services/port-without-protocol", protocols::port_without_protocol),
     rule!("services/service-missing-in-cluster", service_missing_in_cluster),
     rule!("services/service-ports-differ", service_ports_differ),
     rule!("services/service-selector-differs", service_selector_differs),

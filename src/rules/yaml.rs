@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::names::{complaint, nearest};
 use super::{Judged, Rule, rule};
-use crate::config::suppress::Reach;
+use crate::config::suppress::{By, Reach};
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::Mesh;
@@ -21,7 +21,8 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn idle_suppression(suppressions: &[Judged<'_>], found: &mut Findings) {
-    for judged in suppressions {
+    // What other tools are told may name what only they know.
+    for judged in suppressions.iter().filter(|judged| judged.suppression.by == By::Us) {
         misnamed(judged, found);
         idle(judged, found);
     }

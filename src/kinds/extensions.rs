@@ -1,0 +1,83 @@
+//! Views of what changes how proxies work: Telemetry, EnvoyFilter, WasmPlugin, ProxyConfig.
+
+use serde::Deserialize;
+
+use super::control_plane::ProxyImage;
+use super::networking::{Anything, WorkloadSelector};
+use super::workloads::{Selector, TargetRef};
+use crate::source::{Spanned, Text};
+use crate::yaml::IntOrString;
+
+/// `spec` of a Telemetry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Telemetry {
+    /// The workloads it is for; the whole namespace where absent.
+    pub selector: Option<Selector>,
+    /// What it is attached to instead.
+    pub target_ref: Option<TargetRef>,
+    /// What it is attached to instead.
+    pub target_refs: Vec<TargetRef>,
+    /// Traces.
+    pub tracing: Vec<Observed>,
+    /// Access logs.
+    pub access_logging: Vec<Observed>,
+    /// Metrics.
+    pub metrics: Vec<Observed>,
+}
+
+/// An entry of a Telemetry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Observed {
+    /// Who takes it; the mesh's default providers where empty.
+    pub providers: Vec<Provider>,
+    /// Whether nothing is told.
+    pub disabled: Option<Spanned<bool>>,
+}
+
+/// One of the mesh's `extensionProviders`, by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Provider {
+    /// Its name.
+    pub name: Option<Text>,
+}
+
+/// `spec` of an EnvoyFilter.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct EnvoyFilter {
+    /// The workloads it is for; the whole namespace where absent.
+    pub workload_selector: Option<WorkloadSelector>,
+    /// What it is attached to instead.
+    pub target_refs: Vec<TargetRef>,
+    /// When it is applied: low ones first.
+    pub priority: Option<Spanned<IntOrString>>,
+    /// What it changes.
+    pub config_patches: Vec<Spanned<Anything>>,
+}
+
+/// `spec` of a WasmPlugin or TrafficExtension.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WasmPlugin {
+    /// The workloads it is for; the whole namespace where absent.
+    pub selector: Option<Selector>,
+    /// What it is attached to instead.
+    pub target_ref: Option<TargetRef>,
+    /// What it is attached to instead.
+    pub target_refs: Vec<TargetRef>,
+    /// Where its code is.
+    pub url: Option<Text>,
+}
+
+/// `spec` of a ProxyConfig.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ProxyConfig {
+    /// The workloads it is for; the whole namespace where absent.
+    pub selector: Option<Selector>,
+    /// The image of their proxies.
+    pub image: ProxyImage,
+}

@@ -1,0 +1,55 @@
+//! Values that a pipeline or a person is still to fill in.
+
+/// Whether a value is still to be filled in, by a pipeline (`${NAME}`, `$NAME`, `$(NAME)`, `{{ name }}`,
+/// `((name))`, `<name>`, `@name@`, `__NAME__`) or by a person (`TODO`, `REPLACE_ME`). Quotes around it do
+/// not count.
+pub fn is_placeholder(value: &str) -> bool {
+    let value = value.trim();
+    let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    let within = |(open, close): &(&str, &str)| {
+        value
+            .strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close))
+            .is_some_and(|name| !name.is_empty())
+    };
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    ["${", "$(", "{{"].iter().any(|mark| value.contains(mark))
+        || [("<", ">"), ("((", "))"), ("@", "@"), ("__", "__")].iter().any(within)
+        || value.strip_prefix('$').is_some_and(is_name)
+        || ["TODO", "TBD", "FIXME", "CHANGEME", "REPLACEME", "PLACEHOLDER"].contains(&value)
+        || ["REPLACE_", "CHANGE_", "PLACEHOLDER_"].iter().any(|start| value.starts_with(start))
+        || value.ends_with("_PLACEHOLDER")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_placeholder;
+
+    #[test]
+    fn what_is_still_to_be_filled_in() {
+        let open = [
+            "${REPLICAS}",
+            "$REPLICAS",
+            "$(REPLICAS)",
+            "{{ .Values.replicas }}",
+            "((replicas))",
+            "<replicas>",
+            "\"<replicas>\"",
+            "'$REPLICAS'",
+            "@replicas@",
+            "__REPLICAS__",
+            "REPLACE_ME",
+            "CHANGE_ME",
+            "TODO",
+            "X_PLACEHOLDER",
+        ];
+        assert_eq!(open.into_iter().filter(|text| !is_placeholder(text)).count(), 0);
+        let told =
+            ["3", "", "three", "$", "$5", "us-east-1", "__", "@", "a@b", "todo", "\"\"", "5%"];
+        assert_eq!(told.into_iter().filter(|text| is_placeholder(text)).count(), 0);
+    }
+}

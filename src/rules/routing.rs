@@ -1,0 +1,5 @@
+//! Routing: hosts, routes and matches of VirtualServices.
+
+use super::Rule;
+
+pub(super) const RULES: &[Rule] = &[];

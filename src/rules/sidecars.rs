@@ -1,0 +1,5 @@
+//! Sidecars: what proxies get to see.
+
+use super::Rule;
+
+pub(super) const RULES: &[Rule] = &[];

@@ -29,6 +29,7 @@ mod workloads;
 use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};
 use crate::yaml::{Shape, Value};
 
+pub use duration::seconds;
 use fault::Faults;
 pub use fault::{Cause, Fault};
 pub use table::Version;

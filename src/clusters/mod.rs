@@ -173,6 +173,8 @@ pub fn is_cluster_scoped(kind: &str) -> bool {
             | "GatewayClass"
             | "IngressClass"
             | "ClusterIssuer"
+            | "ClusterSPIFFEID"
+            | "ClusterFederatedTrustDomain"
             | "ClusterConfig"
             | "Cluster"
             | "Kustomization"

@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
 use crate::traffic::Traffic;
+use crate::trust::Trust;
 
 pub use names::{Naming, complaint};
 
@@ -23,12 +24,13 @@ pub use names::{Naming, complaint};
 pub struct Evidence<'m> {
     mesh: &'m Mesh,
     traffic: OnceLock<Traffic<'m>>,
+    trust: OnceLock<Trust<'m>>,
 }
 
 impl<'m> Evidence<'m> {
     /// About a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { mesh, traffic: OnceLock::new() }
+        Self { mesh, traffic: OnceLock::new(), trust: OnceLock::new() }
     }
 
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
@@ -41,6 +43,10 @@ impl<'m> Evidence<'m> {
 
     fn traffic(&self) -> &Traffic<'m> {
         self.traffic.get_or_init(|| Traffic::of(self.mesh))
+    }
+
+    fn trust(&self) -> &Trust<'m> {
+        self.trust.get_or_init(|| Trust::of(self.mesh))
     }
 }
 
@@ -74,6 +80,15 @@ impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
     }
 }
 
+/// A check that asks about certificates.
+struct OfTrust<F>(F);
+
+impl<F: Fn(&Trust<'_>, &mut Findings) + Sync> Check for OfTrust<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(evidence.trust(), found);
+    }
+}
+
 /// A rule: its name, its page and its check.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -88,6 +103,9 @@ pub struct Rule {
 macro_rules! rule {
     ($name:literal, traffic: $check:expr) => {
         rule!($name, $crate::rules::OfTraffic($check))
+    };
+    ($name:literal, trust: $check:expr) => {
+        rule!($name, $crate::rules::OfTrust($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {
@@ -115,7 +133,14 @@ pub fn all() -> impl Iterator<Item = Rule> {
         services::RULES,
         subsets::RULES,
         topology::RULES,
-        trust::RULES,
+        trust::anchors::RULES,
+        trust::cacerts::RULES,
+        trust::chain::RULES,
+        trust::dates::RULES,
+        trust::domains::RULES,
+        trust::issuers::RULES,
+        trust::keys::RULES,
+        trust::roots::RULES,
         yaml::RULES,
     ];
     rooms.into_iter().flatten().copied()

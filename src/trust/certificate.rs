@@ -39,6 +39,11 @@ impl Digest {
         all.copy_from_slice(digest(&SHA256, bytes).as_ref());
         Self(all)
     }
+
+    /// Its first twelve digits, in lower case: enough to tell two of one name apart.
+    pub fn short(&self) -> String {
+        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl fmt::Display for Digest {

@@ -121,10 +121,11 @@ impl Look {
                 // What an alias stands for is met where it is written.
                 _ if value.is_alias() => {}
                 Shape::Scalar => {
-                    if value
-                        .text()
-                        .is_some_and(|text| text.contains([':', '=', '\n']) && tells(&text))
-                    {
+                    let is_hidden = |text: &str| {
+                        text.contains("-----BEGIN ")
+                            || text.contains([':', '=', '\n']) && tells(text)
+                    };
+                    if value.text().is_some_and(|text| is_hidden(&text)) {
                         look.hidden.push(value.span());
                     }
                 }

@@ -182,6 +182,8 @@ impl<'m> Trust<'m> {
         match facts.trust_domain.first() {
             Some(fact) => Domain::Told(&fact.value),
             None if facts.mesh_config.is_empty() => Domain::Unknown,
+            // A pipeline fills it in.
+            None if facts.mesh_config.iter().any(|c| c.trust_domain.is_some()) => Domain::Unknown,
             None => Domain::Default,
         }
     }

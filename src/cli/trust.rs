@@ -27,7 +27,10 @@ pub(super) fn run(args: &Asked, out: &mut dyn Write) -> Result<u8, Failed> {
         }
         TrustFormat::Human => {
             let mut text = Vec::new();
-            for view in &views {
+            for (number, view) in views.iter().enumerate() {
+                if number > 0 {
+                    writeln!(text)?;
+                }
                 human::print(&trust, view, &read.sources, &mut text)?;
             }
             out.write_all(harmless(&String::from_utf8_lossy(&text)).as_bytes())?;

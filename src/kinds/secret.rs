@@ -121,11 +121,10 @@ impl Look {
                 // What an alias stands for is met where it is written.
                 _ if value.is_alias() => {}
                 Shape::Scalar => {
-                    let is_hidden = |text: &str| {
-                        text.contains("-----BEGIN ")
-                            || text.contains([':', '=', '\n']) && tells(text)
-                    };
-                    if value.text().is_some_and(|text| is_hidden(&text)) {
+                    if value
+                        .text()
+                        .is_some_and(|text| text.contains([':', '=', '\n']) && tells(&text))
+                    {
                         look.hidden.push(value.span());
                     }
                 }

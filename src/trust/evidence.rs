@@ -160,6 +160,12 @@ impl<'m> Trust<'m> {
         }
     }
 
+    /// Whether one control plane signs the workloads of both, and hands both its roots.
+    pub fn share_control_plane(&self, a: ClusterId, b: ClusterId) -> bool {
+        self.control_plane(a).id == self.control_plane(b).id
+            && ![a, b].iter().any(|id| self.signer(*id) == Signer::Spire && a != b)
+    }
+
     /// Whether proxies get the roots of `caCertificates`: istiod has to hand them out, and the proxies to
     /// ask for them.
     pub fn hands_out(&self, cluster: ClusterId) -> bool {

@@ -27,6 +27,9 @@ pub(super) fn print(
     page.groups(out)?;
     page.rotation(out)?;
     for (number, class) in view.classes.iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
         page.class(number + 1, class, out)?;
     }
     Ok(())
@@ -65,13 +68,15 @@ impl Page<'_> {
                 let answer = self.answer(row, column);
                 let word = if let Answer::Unknown(_) = answer { "?" } else { answer.word() };
                 write!(out, " {word:>4}")?;
-                let reason = match &answer {
-                    Answer::Yes => continue,
-                    Answer::No(why) => format!("no, {} at {}: {why}", row + 1, column + 1),
-                    Answer::Unknown(why) => format!("?: {why}"),
+                let told = match answer {
+                    Answer::Yes => Vec::new(),
+                    Answer::No(why) => vec![format!("no, {} at {}: {why}", row + 1, column + 1)],
+                    Answer::Unknown(what) => what.iter().map(|what| format!("?: {what}")).collect(),
                 };
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
+                for reason in told {
+                    if !reasons.contains(&reason) {
+                        reasons.push(reason);
+                    }
                 }
             }
             writeln!(out)?;
@@ -174,7 +179,7 @@ impl Page<'_> {
         if let Some(phase) = view.phase(class[0]) {
             row("rotation", &phase.to_string())?;
         }
-        writeln!(out)
+        Ok(())
     }
 
     fn signed_by(&self, at: usize) -> String {

@@ -19,7 +19,8 @@ pub(super) struct View {
 pub(super) enum Answer {
     Yes,
     No(String),
-    Unknown(String),
+    /// What would tell, by cluster.
+    Unknown(Vec<String>),
 }
 
 impl Answer {
@@ -31,10 +32,11 @@ impl Answer {
         }
     }
 
-    pub fn why(&self) -> Option<&str> {
+    pub fn why(&self) -> Option<String> {
         match self {
             Self::Yes => None,
-            Self::No(why) | Self::Unknown(why) => Some(why),
+            Self::No(why) => Some(why.clone()),
+            Self::Unknown(what) => Some(what.join("; ")),
         }
     }
 }
@@ -112,6 +114,12 @@ impl View {
                 Some(why) => Answer::No(why),
                 None => Answer::Yes,
             },
+            // Whoever it is that signs both, and hands both its roots.
+            None if trust
+                .share_control_plane(self.clusters[presenter], self.clusters[verifier]) =>
+            {
+                Answer::Yes
+            }
             None => Answer::Unknown(self.what_would_tell(trust, presenter, verifier)),
         }
     }
@@ -125,15 +133,14 @@ impl View {
             .then(|| format!("the trust domain `{theirs}` is neither `{own}` nor an alias of it"))
     }
 
-    fn what_would_tell(&self, trust: &Trust<'_>, presenter: usize, verifier: usize) -> String {
+    fn what_would_tell(&self, trust: &Trust<'_>, presenter: usize, verifier: usize) -> Vec<String> {
         let mut blind: Vec<usize> =
             [presenter, verifier].into_iter().filter(|&at| self.is_blind(trust, at)).collect();
         blind.dedup();
         if blind.is_empty() {
             blind.push(presenter);
         }
-        let told: Vec<String> = blind.into_iter().map(|at| self.blind_spot(trust, at)).collect();
-        told.join("; ")
+        blind.into_iter().map(|at| self.blind_spot(trust, at)).collect()
     }
 
     fn is_blind(&self, trust: &Trust<'_>, at: usize) -> bool {

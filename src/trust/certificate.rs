@@ -42,7 +42,8 @@ impl Digest {
 
     /// Its first twelve digits, in lower case: enough to tell two of one name apart.
     pub fn short(&self) -> String {
-        self.0[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits = colons(&self.0[..6]).replace(':', "");
+        digits.to_ascii_lowercase()
     }
 }
 

@@ -10,7 +10,7 @@ use mesh_lint::lint;
 use mesh_lint::mesh::Mesh;
 use mesh_lint::source::{self, Sources};
 use mesh_lint::trust::{Groups, Trust};
-use rcgen::date_time_ymd;
+use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 
 use crate::make::*;
 
@@ -121,6 +121,15 @@ fn strangers_are_told_apart_and_why() {
     );
     assert!(text.contains("no, 1 at 2: the known certificate of the issuer"), "{text}");
     assert!(text.contains("group 1: east, north\n  group 2: west"), "{text}");
+}
+
+#[test]
+fn a_ca_that_is_broken_at_home_is_accepted_nowhere() {
+    let root = make("Root CA", None, |p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let (east, west) = (values(&signer(&root), &root), values(&signer(&root), &root));
+    let text = shown(&[("east", &east), ("west", &west)], &[]);
+    assert!(text.contains("1 east, west        no\n"), "{text}");
+    assert!(text.contains("permits 0 CAs below it, and has 1"), "{text}");
 }
 
 #[test]

@@ -82,17 +82,7 @@ impl Page<'_> {
             writeln!(out)?;
         }
         writeln!(out)?;
-        self.reasons(&reasons, out)
-    }
-
-    fn reasons(&self, reasons: &[String], out: &mut dyn Write) -> io::Result<()> {
-        for reason in reasons.iter().take(REASONS) {
-            writeln!(out, "  {reason}")?;
-        }
-        if let more @ 1.. = reasons.len().saturating_sub(REASONS) {
-            writeln!(out, "  and {more} reasons more: `--format json` has them all")?;
-        }
-        if reasons.is_empty() { Ok(()) } else { writeln!(out) }
+        print_reasons(&reasons, out)
     }
 
     /// A class speaks with the voice of its first member; at itself, of its first two.
@@ -219,4 +209,14 @@ fn certificate(c: &Certificate) -> String {
         c.not_before,
         c.not_after
     )
+}
+
+fn print_reasons(reasons: &[String], out: &mut dyn Write) -> io::Result<()> {
+    for reason in reasons.iter().take(REASONS) {
+        writeln!(out, "  {reason}")?;
+    }
+    if let more @ 1.. = reasons.len().saturating_sub(REASONS) {
+        writeln!(out, "  and {more} reasons more: `--format json` has them all")?;
+    }
+    if reasons.is_empty() { Ok(()) } else { writeln!(out) }
 }

@@ -29,9 +29,9 @@ fn mesh(trust: &Trust<'_>, view: &View, sources: &Sources) -> Value {
             }));
         }
     }
-    let named = |id: &_| trust.mesh.cluster_name(*id);
+    let called = |id: &_| trust.mesh.cluster_name(*id);
     let groups: Vec<Vec<&str>> =
-        view.groups.groups.iter().map(|group| group.iter().map(named).collect()).collect();
+        view.groups.groups.iter().map(|group| group.iter().map(called).collect()).collect();
     let rotation = view.rotation.as_ref().map(|rotation| {
         let (step, at) = rotation.next();
         json!({

@@ -1,8 +1,10 @@
 //! What is shown of one mesh, whatever the format.
 
+use std::collections::BTreeMap;
+
 use crate::clusters::ClusterId;
 use crate::mesh::list;
-use crate::trust::{Groups, Matrix, Phase, Rotation, Signer, Trust};
+use crate::trust::{Groups, Matrix, Phase, Rotation, Signer, Trust, peer_accepts};
 
 /// One mesh and who accepts whom in it.
 pub(super) struct View {
@@ -13,6 +15,17 @@ pub(super) struct View {
     pub matrix: Matrix,
     pub groups: Groups<ClusterId>,
     pub rotation: Option<Rotation>,
+}
+
+/// What tells clusters apart that present and accept the same.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Looks<'t> {
+    phase: Option<Phase>,
+    domain: Option<&'t str>,
+    aliases: Vec<&'t str>,
+    signer: Signer,
+    /// Whether its own proxies accept its workloads.
+    at_home: bool,
 }
 
 /// What is known of one cluster's certificates at another.
@@ -59,34 +72,30 @@ impl View {
     fn alike(&self, trust: &Trust<'_>) -> Vec<Vec<usize>> {
         let mut classes = Vec::new();
         for class in self.matrix.alike() {
-            let mut parts: Vec<Vec<usize>> = Vec::new();
+            let mut parts: BTreeMap<Looks<'_>, Vec<usize>> = BTreeMap::new();
             for at in class {
-                let same =
-                    |part: &&mut Vec<usize>| self.looks(trust, part[0]) == self.looks(trust, at);
-                match parts.iter_mut().find(same) {
-                    Some(part) => part.push(at),
-                    None => parts.push(vec![at]),
-                }
+                parts.entry(self.looks(trust, at)).or_default().push(at);
             }
-            classes.extend(parts);
+            classes.extend(parts.into_values());
         }
         classes.sort();
         classes
     }
 
-    fn looks<'t>(
-        &self,
-        trust: &Trust<'t>,
-        at: usize,
-    ) -> (Option<Phase>, Option<&'t str>, Vec<String>, String) {
+    fn looks<'t>(&self, trust: &Trust<'t>, at: usize) -> Looks<'t> {
         let id = self.clusters[at];
-        let aliases = trust.aliases(id).iter().map(|alias| alias.to_string()).collect();
         let signer = match trust.signer(id) {
             // Where a remote's certificates come from is told by its primary.
-            Signer::Remote(_) => String::new(),
-            signer => signer.to_string(),
+            Signer::Remote(_) => Signer::Unknown,
+            signer => signer,
         };
-        (self.phase(at), trust.domain(id).name(), aliases, signer)
+        Looks {
+            phase: self.phase(at),
+            domain: trust.domain(id).name(),
+            aliases: trust.aliases(id).iter().map(|alias| alias.as_str()).collect(),
+            signer,
+            at_home: self.verdict(trust, at, at).is_some_and(|verdict| verdict.is_ok()),
+        }
     }
 
     pub fn phase(&self, at: usize) -> Option<Phase> {
@@ -108,8 +117,8 @@ impl View {
 
     /// Whether workloads of the one are accepted by the other.
     pub fn answer(&self, trust: &Trust<'_>, presenter: usize, verifier: usize) -> Answer {
-        match self.matrix.ask(presenter, verifier) {
-            Some(Err(why)) => Answer::No(why.to_string()),
+        match self.verdict(trust, presenter, verifier) {
+            Some(Err(why)) => Answer::No(why),
             Some(Ok(())) => match self.other_domain(trust, presenter, verifier) {
                 Some(why) => Answer::No(why),
                 None => Answer::Yes,
@@ -121,6 +130,27 @@ impl View {
                 Answer::Yes
             }
             None => Answer::Unknown(self.what_would_tell(trust, presenter, verifier)),
+        }
+    }
+
+    /// What the verifier makes of the presenter's chain, dates and all; of its roots where no chain is seen.
+    fn verdict(
+        &self,
+        trust: &Trust<'_>,
+        presenter: usize,
+        verifier: usize,
+    ) -> Option<Result<(), String>> {
+        let (from, to) = (self.clusters[presenter], self.clusters[verifier]);
+        let whole = trust.ca_of(from).and_then(|found| {
+            let accepted = trust.accepted(to);
+            peer_accepts(&found.ca, &accepted, trust.domain(from).name(), trust.now())
+        });
+        match whole {
+            Some(verdict) => Some(verdict.map(drop).map_err(|why| why.to_string())),
+            None => self.matrix.ask(presenter, verifier).map(|verdict| match verdict {
+                Ok(()) => Ok(()),
+                Err(why) => Err(why.to_string()),
+            }),
         }
     }
 

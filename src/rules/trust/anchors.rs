@@ -38,8 +38,8 @@ fn span_of(entry: &CaCertificate) -> Option<Span> {
 fn ca_certificates_without_multiroot(trust: &Trust<'_>, found: &mut Findings) {
     for (cluster, entries) in listed(trust) {
         // Roots of signers are used by istiod itself.
-        let plain = entries.iter().filter(|entry| entry.cert_signers.is_empty());
-        let Some(at) = plain.filter_map(|entry| span_of(entry)).next() else { continue };
+        let mut plain = entries.iter().filter(|entry| entry.cert_signers.is_empty());
+        let Some(at) = plain.find_map(|entry| span_of(entry)) else { continue };
         let facts = &cluster.facts;
         let told = facts.istiod_env("ISTIO_MULTIROOT_MESH");
         let open = told.is_some_and(|told| is_placeholder(told));
@@ -47,35 +47,42 @@ fn ca_certificates_without_multiroot(trust: &Trust<'_>, found: &mut Findings) {
             continue;
         }
         let asked = facts.mesh_config.iter().any(asks_for_roots);
-        let (message, label, help) = match (facts.multiple_roots, asked) {
-            (true, true) => continue,
-            (false, false) => (
-                "neither handed out by istiod nor asked for by proxies",
-                "istiod passes this over without `ISTIO_MULTIROOT_MESH`, proxies without `PROXY_CONFIG_XDS_AGENT`",
-                "set `pilot.env.ISTIO_MULTIROOT_MESH: \"true\"` and \
-                 `meshConfig.defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT: \"true\"`",
-            ),
-            (false, true) => (
-                "not handed out by istiod",
-                "istiod passes this over without `ISTIO_MULTIROOT_MESH`",
-                "set `pilot.env.ISTIO_MULTIROOT_MESH: \"true\"`",
-            ),
-            (true, false) => (
-                "not asked for by proxies",
-                "proxies do not ask for this without `PROXY_CONFIG_XDS_AGENT`",
-                "set `meshConfig.defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT: \"true\"`",
-            ),
+        let Some((message, label, help)) = what_lacks(facts.multiple_roots, asked) else {
+            continue;
         };
-        let finding = found.say(
-            format!("the `caCertificates` of `{}` are {message}", cluster.name),
-            at,
-            label,
-        );
+        let message = format!("the `caCertificates` of `{}` are {message}", cluster.name);
+        let finding = found.say(message, at, label);
         if let Some(told) = told.filter(|told| told.as_str() != "true") {
             finding.also(told.span, "switched off here");
         }
         finding.help(help);
     }
+}
+
+/// What keeps listed roots from proxies, at which end, and how to mend it.
+fn what_lacks(
+    handed_out: bool,
+    asked_for: bool,
+) -> Option<(&'static str, &'static str, &'static str)> {
+    Some(match (handed_out, asked_for) {
+        (true, true) => return None,
+        (false, false) => (
+            "neither handed out by istiod nor asked for by proxies",
+            "istiod passes this over without `ISTIO_MULTIROOT_MESH`, proxies without `PROXY_CONFIG_XDS_AGENT`",
+            "set `pilot.env.ISTIO_MULTIROOT_MESH: \"true\"` and \
+             `meshConfig.defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT: \"true\"`",
+        ),
+        (false, true) => (
+            "not handed out by istiod",
+            "istiod passes this over without `ISTIO_MULTIROOT_MESH`",
+            "set `pilot.env.ISTIO_MULTIROOT_MESH: \"true\"`",
+        ),
+        (true, false) => (
+            "not asked for by proxies",
+            "proxies do not ask for this without `PROXY_CONFIG_XDS_AGENT`",
+            "set `meshConfig.defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT: \"true\"`",
+        ),
+    })
 }
 
 /// Whether it stands in the ConfigMap of a cluster, of whose istiod it tells nothing.

@@ -119,55 +119,63 @@ fn cacerts_not_picked_up(trust: &Trust<'_>, found: &mut Findings) {
 
 type Said = (Span, String, String, String);
 
+const ALONE: &str = "istiod makes a root of its own, and says nothing";
+
 /// Why istiod does not take the CA in a Secret, if there is one and it does not.
 fn passed_over(trust: &Trust<'_>, cluster: &Cluster, secret: &In<Secret>) -> Option<Said> {
-    let namespace = cluster.facts.system_namespace();
+    let here = secret.namespace == cluster.facts.system_namespace() && secret.name() == "cacerts";
+    if here { misread(trust, cluster, secret) } else { misplaced(trust, cluster, secret) }
+}
+
+/// A Secret in its place whose keys say something else to istiod.
+fn misread(trust: &Trust<'_>, cluster: &Cluster, secret: &In<Secret>) -> Option<Said> {
     let name = &cluster.name;
-    let here = secret.namespace == namespace && secret.name() == "cacerts";
-    let alone = "istiod makes a root of its own, and says nothing";
-    if here {
-        if generated_by_istiod(trust, cluster, secret) {
-            let key = key_at(secret, "istio-generated")?;
-            return Some((
-                key,
-                format!("the CA plugged into `{name}` counts as one that istiod made for itself"),
-                "with `USE_CACERTS_FOR_SELF_SIGNED_CA`, istiod renews what has this key".to_owned(),
-                "remove the key `istio-generated` from a CA of your own".to_owned(),
-            ));
-        }
-        let unknown = from_secret(trust.mesh, secret, Origin::Cacerts).layout == Layout::Unknown;
-        let held = values_of(trust.mesh, secret).any(|(_, value)| holds_ca(&Pem::read(&value)));
-        let keys = secret.data.iter().chain(&secret.string_data).map(|(key, _)| key.as_str());
-        return (unknown && held).then(|| {
-            (
-                secret.named_at(),
-                format!("istiod finds no CA in `cacerts` of `{name}`"),
-                format!("none of its keys ({}) is one that istiod reads: {alone}", list(keys)),
-                "call them `ca-cert.pem`, `ca-key.pem`, `root-cert.pem` and `cert-chain.pem`"
-                    .to_owned(),
-            )
-        });
+    if generated_by_istiod(trust, cluster, secret) {
+        return Some((
+            key_at(secret, "istio-generated")?,
+            format!("the CA plugged into `{name}` counts as one that istiod made for itself"),
+            "with `USE_CACERTS_FOR_SELF_SIGNED_CA`, istiod renews what has this key".to_owned(),
+            "remove the key `istio-generated` from a CA of your own".to_owned(),
+        ));
     }
-    let classic = from_secret(trust.mesh, secret, Origin::Cacerts);
-    let whole = classic.layout == Layout::Classic
-        && !classic.missing.contains(&"ca-cert.pem")
-        && !classic.missing.contains(&"ca-key.pem");
-    let namespaces: Vec<&str> =
-        cluster.facts.system_namespace.iter().map(|fact| fact.value.as_str()).collect();
-    let meant = secret.name() != "istio-ca-secret"
-        && !namespaces.contains(&secret.namespace.as_str())
-        || secret.namespace == namespace && secret.name() != "istio-ca-secret";
+    let unknown = from_secret(trust.mesh, secret, Origin::Cacerts).layout == Layout::Unknown;
+    let held = || values_of(trust.mesh, secret).any(|(_, value)| holds_ca(&Pem::read(&value)));
+    let keys = secret.data.iter().chain(&secret.string_data).map(|(key, _)| key.as_str());
+    (unknown && held()).then(|| {
+        (
+            secret.named_at(),
+            format!("istiod finds no CA in `cacerts` of `{name}`"),
+            format!("none of its keys ({}) is one that istiod reads: {ALONE}", list(keys)),
+            "call them `ca-cert.pem`, `ca-key.pem`, `root-cert.pem` and `cert-chain.pem`"
+                .to_owned(),
+        )
+    })
+}
+
+/// A Secret with the keys that istiod reads, at a place that it does not look at.
+fn misplaced(trust: &Trust<'_>, cluster: &Cluster, secret: &In<Secret>) -> Option<Said> {
+    let (facts, name) = (&cluster.facts, &cluster.name);
+    let namespace = facts.system_namespace();
+    let ca = from_secret(trust.mesh, secret, Origin::Cacerts);
+    let has = |value: &str| !ca.missing.contains(&value);
+    let whole = ca.layout == Layout::Classic && has("ca-cert.pem") && has("ca-key.pem");
+    // Another istiod may run there.
+    let elsewhere = || facts.system_namespace.iter().any(|f| f.value.as_str() == secret.namespace);
+    let meant =
+        secret.name() != "istio-ca-secret" && (secret.namespace == namespace || !elsewhere());
     let told = secret.has_namespace() && cluster.role() == Some(Role::Primary);
-    let has_one =
-        trust.cas().iter().any(|f| f.cluster == cluster.id && f.ca.origin == Origin::Cacerts)
+    let plugged = |f: &Found| f.cluster == cluster.id && f.ca.origin == Origin::Cacerts;
+    let has_one = || {
+        trust.cas().iter().any(plugged)
             || trust.mesh.has_opaque_secret(cluster.id, namespace, "cacerts")
-            || trust.signer(cluster.id).is_foreign();
-    (whole && meant && told && !has_one).then(|| {
+            || trust.signer(cluster.id).is_foreign()
+    };
+    (whole && meant && told && !has_one()).then(|| {
         let what = format!("{}/{}", secret.namespace, secret.name());
         (
             secret.named_at(),
             format!("istiod in `{name}` does not look at the CA in `{what}`"),
-            format!("it reads `{namespace}/cacerts` and nothing else: {alone}"),
+            format!("it reads `{namespace}/cacerts` and nothing else: {ALONE}"),
             format!("call it `cacerts` and put it into the namespace `{namespace}`"),
         )
     })

@@ -171,10 +171,10 @@ fn asked_by_proxies<'t>(trust: &Trust<'t>, cluster: ClusterId) -> Vec<&'t Text> 
 
 fn proxies_ask(found: &mut Findings, cluster: &str, wish: &Text, most: Option<&Text>) {
     let limit = most.map_or(Some(MOST_HOURS * 3600), |most| seconds(most));
-    if !seconds(wish).zip(limit).is_some_and(|(wish, most)| wish > most) {
+    if seconds(wish).zip(limit).is_none_or(|(wish, most)| wish <= most) {
         return;
     }
-    let told = most.map_or_else(|| format!("{MOST_HOURS}h"), |most| most.to_string());
+    let told = most.map_or_else(|| format!("{MOST_HOURS}h"), ToString::to_string);
     let finding = found.say(
         format!("proxies of `{cluster}` ask for certificates that istiod does not sign"),
         wish.span,

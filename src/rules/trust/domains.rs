@@ -13,6 +13,7 @@ use crate::yaml::Value;
 pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("trust/principal-of-unknown-trust-domain", trust: principal_of_unknown_trust_domain),
     rule!("trust/trust-domain-alias-too-broad", trust: trust_domain_alias_too_broad),
+    rule!("trust/trust-domain-default-multi-org", trust: trust_domain_default_multi_org),
     rule!("trust/trust-domain-in-dead-location", trust: trust_domain_in_dead_location),
     rule!("trust/trust-domain-leftover-remote-mesh-config", trust: trust_domain_leftover_remote_mesh_config),
     rule!("trust/trust-domain-mismatch", trust: trust_domain_mismatch),
@@ -146,6 +147,34 @@ fn trust_domain_in_dead_location(trust: &Trust<'_>, found: &mut Findings) {
             finding.message.push_str(", and MeshConfig says the same");
             finding.lower(Severity::Note);
         }
+    }
+}
+
+fn trust_domain_default_multi_org(trust: &Trust<'_>, found: &mut Findings) {
+    let mut told: Vec<Span> = Vec::new();
+    for cluster in trust.mesh.clusters() {
+        let anchors = cluster.facts.mesh_config.iter().flat_map(|c| &c.ca_certificates);
+        let mut foreign = anchors.flat_map(|anchor| &anchor.trust_domains);
+        let is_default = trust.domain(cluster.id).name() == Some(DEFAULT_DOMAIN);
+        let Some(first) = foreign.find(|domain| domain.as_str() != DEFAULT_DOMAIN) else {
+            continue;
+        };
+        if !is_default || told.contains(&first.span) {
+            continue;
+        }
+        told.push(first.span);
+        let finding = found.say(
+            format!(
+                "`{}` takes in identities of `{first}`, and is itself called `{DEFAULT_DOMAIN}`",
+                cluster.name
+            ),
+            first.span,
+            "every mesh is called so that was given no name: its identities mean nothing to others",
+        );
+        if let Domain::Told(own) = trust.domain(cluster.id) {
+            finding.also(own.span, "the trust domain");
+        }
+        finding.help("set `meshConfig.trustDomain` to a name of your own, with `cluster.local` as alias on the way");
     }
 }
 

@@ -154,7 +154,8 @@ fn shape(made: &In<OpaqueSecret>) -> Vec<(Span, String)> {
     match &made.is_ca {
         Some(is_ca) if is_ca.value => {}
         Some(is_ca) => {
-            faults.push((is_ca.span, "`isCA: false`: istiod does not start with a leaf".to_owned()))
+            faults
+                .push((is_ca.span, "`isCA: false`: istiod does not start with a leaf".to_owned()));
         }
         None if unread("isCA") => {}
         None => faults.push((

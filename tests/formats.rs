@@ -181,6 +181,142 @@ fn no_format_shows_a_secret_value() {
     }
 }
 
+/// What stands between the lines of hyphens, line by line.
+fn body(pem: &str) -> Vec<String> {
+    pem.lines()
+        .filter(|line| line.len() > 20 && !line.starts_with("-----"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Base64, as under `data` of a Secret.
+fn base64(text: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let number =
+            (0..3).fold(0, |n, i| n << 8 | usize::from(three.get(i).copied().unwrap_or(0)));
+        for i in 0..4 {
+            let letter = char::from(LETTERS[number >> (18 - 6 * i) & 63]);
+            out.push(if i <= three.len() { letter } else { '=' });
+        }
+    }
+    out
+}
+
+fn indented(key: &str, text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
+    format!("  {key}: |\n{}\n", lines.join("\n"))
+}
+
+/// A CA wherever repositories keep one: in both layouts of `cacerts`, in plain text and in base64, in files,
+/// in ConfigMaps and in MeshConfig. With it goes what no output may show of it.
+fn a_ca_everywhere() -> (Vec<(String, String)>, Vec<String>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2026, 12, 1);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let (pem, key_pem) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+    let secret = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: istio-system}}\n"
+        )
+    };
+    let classic = format!(
+        "{}stringData:\n{}{}{}{}",
+        secret("cacerts"),
+        indented("ca-key.pem", &key_pem),
+        indented("ca-cert.pem", &pem),
+        indented("root-cert.pem", &pem),
+        indented("cert-chain.pem", &pem),
+    );
+    let (encoded, encoded_key) = (base64(&pem), base64(&key_pem));
+    let tls = format!(
+        "{}data:\n  tls.key: {encoded_key}\n  tls.crt: {encoded}\n  ca.crt: {encoded}\n  ca-cert.pem: {encoded}\n",
+        secret("cacerts"),
+    );
+    let map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio-ca-root-cert, namespace: shop}}\ndata:\n{}",
+        indented("root-cert.pem", &format!("{pem}{key_pem}")),
+    );
+    let listed: Vec<String> = pem.lines().map(|line| format!("        {line}")).collect();
+    let install = format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio}}\nspec:\n  \
+         values: {{global: {{meshID: m, network: n}}}}\n  meshConfig:\n    caCertificates:\n    - pem: |\n{}\n",
+        listed.join("\n"),
+    );
+    let files = vec![
+        ("east/cacerts.yaml".to_owned(), classic),
+        ("east/map.yaml".to_owned(), map),
+        ("east/istio.yaml".to_owned(), install.clone()),
+        ("east/certs/ca-key.pem".to_owned(), key_pem.clone()),
+        ("east/certs/root-key.pem".to_owned(), key_pem.clone()),
+        ("east/certs/ca-cert.pem".to_owned(), pem.clone()),
+        ("west/cacerts.yaml".to_owned(), tls),
+        ("west/istio.yaml".to_owned(), install),
+    ];
+    let mut hidden: Vec<String> = [pem, key_pem].iter().flat_map(|text| body(text)).collect();
+    for encoded in [encoded, encoded_key] {
+        // How it begins and ends is the same for all, and stands on pages too.
+        let parts = encoded.as_bytes().chunks(40).skip(2);
+        let parts = parts.map(|part| String::from_utf8(part.to_vec()).unwrap());
+        hidden.extend(parts.filter(|part| !part.contains("LS0t")));
+    }
+    hidden.retain(|text| text.len() > 20);
+    (files, hidden)
+}
+
+#[test]
+fn no_format_shows_the_body_of_a_key_or_certificate() {
+    let (files, hidden) = a_ca_everywhere();
+    let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    let (sources, report) = run(&files);
+    let rules: Vec<&str> = report.findings.iter().map(|f| f.rule).collect();
+    for rule in [
+        "trust/private-key-in-git",
+        "trust/ca-is-root",
+        "trust/cacerts-mixed-format",
+        "trust/ca-expiring",
+    ] {
+        assert!(rules.contains(&rule), "{rule} is silent: {rules:?}");
+    }
+    assert_eq!(
+        rules.iter().filter(|r| **r == "trust/private-key-in-git").count(),
+        5,
+        "once per object"
+    );
+    for format in FORMATS {
+        let shown = text(format, &sources, &report);
+        for body in &hidden {
+            assert!(!shown.contains(body.as_str()), "{format:?} shows {body}:\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn the_verb_trust_shows_no_body_either() {
+    let (files, hidden) = a_ca_everywhere();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in &files {
+        let path = folder.path().join("clusters").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    for verb in
+        [&["trust"][..], &["trust", "--format", "json"], &["clusters"], &["graph"], &["check"]]
+    {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
+        let done = command.args(verb).arg("clusters").current_dir(folder.path()).output().unwrap();
+        let shown =
+            String::from_utf8(done.stdout).unwrap() + &String::from_utf8(done.stderr).unwrap();
+        assert!(shown.contains("east"), "{verb:?}: {shown}");
+        for body in &hidden {
+            assert!(!shown.contains(body.as_str()), "{verb:?} shows {body}:\n{shown}");
+        }
+    }
+}
+
 /// Texts with secrets in places where a reader of lines would not see them.
 const HIDING: &[(&str, &str)] = &[
     (

@@ -1,5 +1,10 @@
 //! Durations as Go reads them: `1h30m`, `1.5s`, `-3ms`, `0`.
 
+/// Whole seconds, or `None` where Go's `time.ParseDuration` refuses the text.
+pub fn seconds(text: &str) -> Option<i64> {
+    i64::try_from(parse(text)? / 1_000_000_000).ok()
+}
+
 /// Nanoseconds, or `None` where Go's `time.ParseDuration` refuses the text.
 pub(super) fn parse(text: &str) -> Option<i128> {
     let (sign, mut rest) = match text.as_bytes().first()? {

@@ -32,6 +32,7 @@ use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};
 use crate::yaml::{Shape, Value};
 
 pub use annotations::fault_of_annotation;
+pub use duration::seconds;
 use fault::Faults;
 pub use fault::{Cause, Fault};
 pub use table::Version;

@@ -37,6 +37,8 @@ pub enum Verb {
     Graph(Graph),
     /// Compute where requests go, why, and where they go after a loss.
     Traffic(Box<Traffic>),
+    /// Show which clusters accept each other's certificates, and how far a rotation of the root is.
+    Trust(Trust),
     /// Show the page of a rule.
     Explain {
         /// A rule's name, the last part of it, or an alias such as IST0101.
@@ -216,6 +218,29 @@ pub enum GraphFormat {
     Mermaid,
     /// For Graphviz.
     Dot,
+    /// For programs.
+    Json,
+}
+
+/// What `trust` takes.
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// What is read.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
+    #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
+    pub now: Option<i64>,
+    /// How it is written.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: TrustFormat,
+}
+
+/// How trust is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TrustFormat {
+    /// Tables for people.
+    Human,
     /// For programs.
     Json,
 }

@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod time;
 mod traffic;
+mod trust;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -79,6 +80,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Clusters(args)) => clusters::run(&args, &mut out),
         Some(Verb::Graph(args)) => graph::run(&args, &mut out),
         Some(Verb::Traffic(args)) => traffic::run(&args, &mut out),
+        Some(Verb::Trust(args)) => trust::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
         Some(Verb::Rules { only, json, istio: true }) => explain::codes(&only, json, &mut out),
         Some(Verb::Rules { only, json, istio: false }) => explain::list(&only, json, &mut out),

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use crate::kinds::View;
-use crate::kinds::control_plane::{Install, MeshConfig, MeshNetwork, Values};
+use crate::kinds::control_plane::{CsrApp, Install, MeshConfig, MeshNetwork, Values};
 use crate::kinds::core::Namespace;
 use crate::kinds::delivery::HelmRelease;
-use crate::kinds::workloads::Workload;
+use crate::kinds::workloads::{Template, Workload};
 use crate::kinds::{Meta, Object, Resource};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
@@ -143,12 +143,25 @@ pub struct Facts {
     pub ambient: bool,
     /// Whether istiod hands the roots of `caCertificates` to proxies.
     pub multiple_roots: bool,
+    /// Environment of istiod: names and values.
+    pub istiod_env: Vec<(Text, Text)>,
+    /// `global.trustDomain` and `global.trustDomainAliases`, which no chart reads.
+    pub idle_trust_domain: Vec<Text>,
+    /// What tells that SPIRE signs workloads.
+    pub spire: Vec<Span>,
+    /// The settings of istio-csr.
+    pub istio_csr: Vec<CsrApp>,
 }
 
 impl Facts {
     /// The namespace of the control plane: `istio-system` unless told otherwise.
     pub fn system_namespace(&self) -> &str {
         self.system_namespace.first().map_or("istio-system", |fact| fact.value.as_str())
+    }
+
+    /// A variable of istiod's environment; empty where a pipeline fills it in.
+    pub fn istiod_env(&self, name: &str) -> Option<&Text> {
+        self.istiod_env.iter().rev().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
     }
 
     /// Learns what a resource of the cluster tells.
@@ -166,7 +179,11 @@ impl Facts {
                 }
             }
             View::Namespace(r) => self.learn_namespace(r),
-            View::Workload(r) => self.learn_istiod(r),
+            View::Workload(r) => {
+                self.learn_istiod(r);
+                self.learn_spire(&r.spec.template);
+            }
+            View::Spire(r) => self.spire.push(r.meta.kind.span),
             View::Webhook(r) => {
                 for hook in &r.spec.webhooks {
                     let service = hook.client_config.service.as_ref();
@@ -208,6 +225,9 @@ impl Facts {
             self.learn_mesh_config(config, origin);
         }
         self.learn_values(&install.values, origin);
+        for variable in &install.components.pilot.k8s.env {
+            self.learn_env(&variable.name, variable.value.as_ref());
+        }
         if self.role.is_empty() && install.profile.as_ref().is_none_or(|p| p.as_str() != "empty") {
             self.role.push((Role::Primary, meta.kind.span));
         }
@@ -232,7 +252,15 @@ impl Facts {
         for key in ["EXTERNAL_CA", "ENABLE_CA_SERVER", "PILOT_CERT_PROVIDER"] {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
-        self.multiple_roots |= is_on(values.pilot.env.get(MULTIPLE_ROOTS));
+        for (name, value) in &values.pilot.env {
+            self.learn_env(name, Some(value));
+        }
+        let idle = global.trust_domain.iter().chain(&global.trust_domain_aliases);
+        self.idle_trust_domain.extend(idle.cloned());
+        let templates = values.sidecar_injector_webhook.templates.iter();
+        let of_spire = templates.filter(|(name, _)| name.contains("spire"));
+        self.spire.extend(of_spire.map(|(name, _)| name.span));
+        self.istio_csr.extend(values.app.iter().filter(|app| app.is_one()).cloned());
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
@@ -290,7 +318,9 @@ impl Facts {
         let env = |name: &str| istiod.env.iter().rev().find(|e| e.name == name)?.value.as_ref();
         push(&mut self.name, env("CLUSTER_ID"), Origin::Istiod);
         push(&mut self.revision, env("REVISION"), Origin::Istiod);
-        self.multiple_roots |= is_on(env(MULTIPLE_ROOTS));
+        for variable in &istiod.env {
+            self.learn_env(&variable.name, variable.value.as_ref());
+        }
         self.role.push((Role::Primary, deployment.meta.kind.span));
         if let Some(image) = &istiod.image
             && let Some((_, tag)) = image.rsplit_once(':')
@@ -300,6 +330,19 @@ impl Facts {
                 Text::new(tag.to_owned(), Span::new(start.max(image.span.start), image.span.end));
             push(&mut self.version, Some(&tag), Origin::Istiod);
         }
+    }
+
+    fn learn_env(&mut self, name: &str, value: Option<&Text>) {
+        let Some(value) = value else { return };
+        self.multiple_roots |= name == MULTIPLE_ROOTS && value.as_str() == "true";
+        let name = Text::new(name.to_owned(), value.span);
+        self.istiod_env.push((name, value.clone()));
+    }
+
+    /// Pods that ask for the template of SPIRE get their certificates from it.
+    fn learn_spire(&mut self, pods: &Template) {
+        let asked = pods.metadata.annotations.get("inject.istio.io/templates");
+        self.spire.extend(asked.filter(|asked| asked.contains("spire")).map(|asked| asked.span));
     }
 
     /// `/inject/cluster/NAME/net/NETWORK`, or the same as `:ENV:cluster=NAME:ENV:net=NETWORK`.
@@ -324,10 +367,6 @@ impl Facts {
 
 /// The feature of istiod that hands out the roots of `caCertificates`.
 const MULTIPLE_ROOTS: &str = "ISTIO_MULTIROOT_MESH";
-
-fn is_on(told: Option<&Text>) -> bool {
-    told.is_some_and(|told| told.as_str() == "true")
-}
 
 fn is_ambient(profile: Option<&Text>) -> bool {
     profile.is_some_and(|profile| profile.as_str() == "ambient")
@@ -391,6 +430,7 @@ impl Facts {
         self.mesh_config.append(&mut other.mesh_config);
         self.ambient |= other.ambient;
         self.multiple_roots |= other.multiple_roots;
+        self.take_rest(&mut other);
     }
 
     /// Takes in what values for all clusters tell, where the cluster's own tell nothing.
@@ -401,11 +441,21 @@ impl Facts {
             }
         }
         if self.role.is_empty() {
-            self.role = defaults.role;
+            self.role.append(&mut defaults.role);
         }
         self.mesh_config.append(&mut defaults.mesh_config);
         self.ambient |= defaults.ambient;
         self.multiple_roots |= defaults.multiple_roots;
+        // What stands last counts, so the defaults go first.
+        std::mem::swap(&mut self.istiod_env, &mut defaults.istiod_env);
+        self.take_rest(&mut defaults);
+    }
+
+    fn take_rest(&mut self, other: &mut Self) {
+        self.istiod_env.append(&mut other.istiod_env);
+        self.idle_trust_domain.append(&mut other.idle_trust_domain);
+        self.spire.append(&mut other.spire);
+        self.istio_csr.append(&mut other.istio_csr);
     }
 
     /// What is told twice and differently; several revisions and versions may live side by side.

@@ -84,11 +84,6 @@ impl Cluster {
             .or_else(|| self.facts.network.first().map(|fact| &fact.value))
     }
 
-    /// Whether certificates come from elsewhere than istiod: istio-csr, a signer of Kubernetes, SPIRE.
-    pub fn has_foreign_ca(&self) -> bool {
-        !self.facts.foreign_ca.is_empty()
-    }
-
     /// The newest version of Istio that its manifests tell of, and where.
     pub fn runs(&self) -> Option<((u32, u32), Span)> {
         let told = self.facts.version.iter();
@@ -171,6 +166,8 @@ pub fn is_cluster_scoped(kind: &str) -> bool {
             | "GatewayClass"
             | "IngressClass"
             | "ClusterIssuer"
+            | "ClusterSPIFFEID"
+            | "ClusterFederatedTrustDomain"
             | "ClusterConfig"
             | "Cluster"
             | "Kustomization"

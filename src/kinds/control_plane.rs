@@ -24,6 +24,32 @@ pub struct Install {
     pub mesh_config: Option<MeshConfig>,
     /// Helm values.
     pub values: Values,
+    /// IstioOperator: its parts.
+    pub components: Components,
+}
+
+/// `components` of an IstioOperator.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Components {
+    /// istiod.
+    pub pilot: Component,
+}
+
+/// A part of an IstioOperator.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Component {
+    /// What Kubernetes is told of it.
+    pub k8s: ComponentSettings,
+}
+
+/// `k8s` of a part.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ComponentSettings {
+    /// Its environment.
+    pub env: Vec<super::workloads::EnvVar>,
 }
 
 /// Helm values of istiod, base, ztunnel and gateway charts, as far as they tell facts of a cluster.
@@ -48,6 +74,58 @@ pub struct Values {
     pub profile: Option<Text>,
     /// istiod itself.
     pub pilot: Pilot,
+    /// The injector.
+    pub sidecar_injector_webhook: Injector,
+    /// istio-csr: the chart's settings.
+    pub app: Option<CsrApp>,
+}
+
+/// `sidecarInjectorWebhook`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Injector {
+    /// Templates of pods by name.
+    pub templates: Entries<Text>,
+}
+
+/// `app` of the chart cert-manager-istio-csr.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CsrApp {
+    /// How it answers.
+    pub server: CsrServer,
+    /// Its certificates.
+    pub tls: CsrTls,
+    /// How it asks cert-manager.
+    pub certmanager: CsrIssuing,
+}
+
+/// `app.server`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CsrServer {
+    /// The name of the cluster whose workloads it knows; `Kubernetes` where absent.
+    #[serde(rename = "clusterID")]
+    pub cluster_id: Option<Text>,
+}
+
+/// `app.tls`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CsrTls {
+    /// The trust domain of what it signs; `cluster.local` where absent.
+    pub trust_domain: Option<Text>,
+    /// The file of the root; what the issuer first answers where absent.
+    #[serde(rename = "rootCAFile")]
+    pub root_ca_file: Option<Text>,
+}
+
+/// `app.certmanager`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CsrIssuing {
+    /// The issuer that signs workloads.
+    pub issuer: super::core::IssuerRef,
 }
 
 /// `global`.
@@ -75,6 +153,10 @@ pub struct Global {
     pub tag: Option<Text>,
     /// The CA's address, where it is not istiod.
     pub ca_address: Option<Text>,
+    /// A trust domain at a place that no chart reads.
+    pub trust_domain: Option<Text>,
+    /// Aliases at a place that no chart reads.
+    pub trust_domain_aliases: Vec<Text>,
 }
 
 /// `multiCluster`.
@@ -222,6 +304,8 @@ pub struct Settings {
 pub struct CaCertificate {
     /// Certificates in PEM.
     pub pem: Option<Text>,
+    /// Where certificates are fetched.
+    pub spiffe_bundle_url: Option<Text>,
     /// Trust domains it is for.
     pub trust_domains: Vec<Text>,
     /// Signers it is for.
@@ -372,6 +456,18 @@ impl Values {
             &self.istiod_remote.injection_path,
         ];
         // Copies of a chart's defaults have them empty.
-        texts.into_iter().flatten().any(|text| !text.is_empty()) || self.mesh_config.is_some()
+        texts.into_iter().flatten().any(|text| !text.is_empty())
+            || self.mesh_config.is_some()
+            || self.app.as_ref().is_some_and(CsrApp::is_one)
+    }
+}
+
+impl CsrApp {
+    /// Whether these are settings of istio-csr, and not of some other chart with an `app`.
+    pub fn is_one(&self) -> bool {
+        self.server.cluster_id.is_some()
+            || self.tls.trust_domain.is_some()
+            || self.tls.root_ca_file.is_some()
+            || self.certmanager.issuer.name.is_some()
     }
 }

@@ -202,7 +202,54 @@ pub struct OpaqueSecret {
     pub encrypted_data: Entries<Text>,
     /// External Secrets: its keys, and where their values come from.
     pub data: Vec<OpaqueKey>,
+    /// cert-manager: who signs it.
+    pub issuer_ref: IssuerRef,
+    /// cert-manager: whether it may sign others.
+    #[serde(rename = "isCA")]
+    pub is_ca: Option<Spanned<bool>>,
+    /// cert-manager: how long it is valid, 90 days where absent.
+    pub duration: Option<Text>,
+    /// cert-manager: how long before its end it is renewed.
+    pub renew_before: Option<Text>,
+    /// cert-manager: its key usages.
+    pub usages: Vec<Text>,
+    /// cert-manager: its common name.
+    pub common_name: Option<Text>,
 }
+
+/// The issuer of a cert-manager `Certificate`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct IssuerRef {
+    /// Its name.
+    pub name: Option<Text>,
+    /// `Issuer` where absent, `ClusterIssuer`, or a kind of another group.
+    pub kind: Option<Text>,
+    /// `cert-manager.io` where absent.
+    pub group: Option<Text>,
+}
+
+/// `spec` of a cert-manager `Issuer` or `ClusterIssuer`: what is written says of which sort it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Issuer {
+    /// Each certificate signs itself.
+    pub self_signed: Option<super::networking::Anything>,
+    /// A CA in a Secret signs.
+    pub ca: Option<IssuerSecret>,
+}
+
+/// `ca` of an issuer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct IssuerSecret {
+    /// The Secret with the CA.
+    pub secret_name: Option<Text>,
+}
+
+/// What the SPIRE controller manager reads: only that it is there counts.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Spire {}
 
 /// `target` of an ExternalSecret.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -258,6 +258,11 @@ views! {
     OpaqueSecret(core::OpaqueSecret): "spec",
         ["bitnami.com", "external-secrets.io", "cert-manager.io", "secrets.hashicorp.com"],
         ["SealedSecret", "ExternalSecret", "Certificate", "VaultStaticSecret"];
+    /// An issuer of cert-manager.
+    Issuer(core::Issuer): "spec", ["cert-manager.io"], ["Issuer", "ClusterIssuer"];
+    /// A registration of SPIRE.
+    Spire(core::Spire): "spec", ["spire.spiffe.io"],
+        ["ClusterSPIFFEID", "ClusterFederatedTrustDomain"];
     /// A pod.
     Pod(workloads::PodSpec): "spec", [""], ["Pod"];
     /// A Deployment, StatefulSet, DaemonSet, ReplicaSet or Argo Rollout.

@@ -317,13 +317,28 @@ impl Mesh {
 
     /// Whether something in the input makes, or may make, a Secret of that name in the cluster.
     pub fn has_opaque_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
+        self.makes_secret(cluster, namespace, name)
+            || self.may_have_more(cluster, "Secret", namespace)
+    }
+
+    /// Whether something in the input makes a Secret of that name in the cluster.
+    pub fn makes_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
+        self.maker_of_secret(cluster, namespace, name).is_some()
+    }
+
+    /// What makes a Secret of that name in the cluster.
+    pub fn maker_of_secret(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+        name: &str,
+    ) -> Option<&In<core::OpaqueSecret>> {
         let made = |s: &In<core::OpaqueSecret>| {
             let told = s.secret_name.as_ref().or(s.target.name.as_ref());
             told.map_or(s.name() == name, |told| told.as_str() == name)
         };
         let near = |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
-        self.opaque_secrets.iter().filter(near).any(made)
-            || self.may_have_more(cluster, "Secret", namespace)
+        self.opaque_secrets.iter().filter(near).find(|s| made(s))
     }
 
     /// The namespace object of that name in a cluster.

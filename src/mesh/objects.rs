@@ -98,6 +98,10 @@ collections! {
     secrets: Secret(core::Secret),
     /// What makes Secrets in the cluster: SealedSecrets, ExternalSecrets, Certificates.
     opaque_secrets: OpaqueSecret(core::OpaqueSecret),
+    /// cert-manager's issuers.
+    issuers: Issuer(core::Issuer),
+    /// Registrations of SPIRE.
+    spire: Spire(core::Spire),
     /// Pods.
     pods: Pod(workloads::PodSpec),
     /// Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.

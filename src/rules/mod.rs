@@ -29,6 +29,7 @@ use crate::finding::Findings;
 use crate::mesh::Mesh;
 use crate::source::Span;
 use crate::traffic::Traffic;
+use crate::trust::Trust;
 
 pub use names::{Naming, complaint};
 pub use yaml::IDLE_SUPPRESSION;
@@ -37,6 +38,7 @@ pub use yaml::IDLE_SUPPRESSION;
 pub struct Evidence<'m> {
     mesh: &'m Mesh,
     traffic: OnceLock<Traffic<'m>>,
+    trust: OnceLock<Trust<'m>>,
     /// What suppressions did to the findings of the other rules, when these are done.
     pub suppressions: Vec<Judged<'m>>,
 }
@@ -56,7 +58,7 @@ pub struct Judged<'s> {
 impl<'m> Evidence<'m> {
     /// About a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { mesh, traffic: OnceLock::new(), suppressions: Vec::new() }
+        Self { mesh, traffic: OnceLock::new(), trust: OnceLock::new(), suppressions: Vec::new() }
     }
 
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
@@ -69,6 +71,10 @@ impl<'m> Evidence<'m> {
 
     fn traffic(&self) -> &Traffic<'m> {
         self.traffic.get_or_init(|| Traffic::of(self.mesh))
+    }
+
+    fn trust(&self) -> &Trust<'m> {
+        self.trust.get_or_init(|| Trust::of(self.mesh))
     }
 }
 
@@ -129,6 +135,15 @@ impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfPolicies<F> {
     }
 }
 
+/// A check that asks about certificates.
+struct OfTrust<F>(F);
+
+impl<F: Fn(&Trust<'_>, &mut Findings) + Sync> Check for OfTrust<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(evidence.trust(), found);
+    }
+}
+
 /// A rule: its name, its page and its check.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -149,6 +164,9 @@ macro_rules! rule {
     };
     ($name:literal, policies: $check:expr) => {
         rule!($name, $crate::rules::OfPolicies($check))
+    };
+    ($name:literal, trust: $check:expr) => {
+        rule!($name, $crate::rules::OfTrust($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {
@@ -185,7 +203,14 @@ pub fn all() -> impl Iterator<Item = Rule> {
         sidecars::RULES,
         subsets::RULES,
         topology::RULES,
-        trust::RULES,
+        trust::anchors::RULES,
+        trust::cacerts::RULES,
+        trust::chain::RULES,
+        trust::dates::RULES,
+        trust::domains::RULES,
+        trust::issuers::RULES,
+        trust::keys::RULES,
+        trust::roots::RULES,
         upgrade::RULES,
         workloads::RULES,
         yaml::RULES,

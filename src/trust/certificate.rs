@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ring::digest::{SHA256, digest};
 use x509_parser::certificate::X509Certificate;
@@ -38,6 +38,12 @@ impl Digest {
         let mut all = [0; 32];
         all.copy_from_slice(digest(&SHA256, bytes).as_ref());
         Self(all)
+    }
+
+    /// Its first twelve digits, in lower case: enough to tell two of one name apart.
+    pub fn short(&self) -> String {
+        let digits = colons(&self.0[..6]).replace(':', "");
+        digits.to_ascii_lowercase()
     }
 }
 
@@ -108,6 +114,8 @@ pub struct Facts {
     subject_key_id: Option<Vec<u8>>,
     issuer_key_id: Option<Vec<u8>>,
     self_signed: OnceLock<bool>,
+    /// By issuer's key: checking a signature is dear, and many ask.
+    checked: Mutex<Vec<(Digest, Checked)>>,
 }
 
 /// A public key.
@@ -269,6 +277,7 @@ impl Facts {
             subject_key_id,
             issuer_key_id,
             self_signed: OnceLock::new(),
+            checked: Mutex::default(),
         })
     }
 
@@ -280,6 +289,19 @@ impl Facts {
     /// Whether its own key signed it, as far as the signature can be checked: a root.
     pub fn is_self_signed(&self) -> bool {
         *self.self_signed.get_or_init(|| self.is_self_issued() && check(self, self) != Checked::Bad)
+    }
+
+    /// Whether the key of `issuer` signed it. Names are not compared.
+    pub(super) fn is_signed_by(&self, issuer: &Self) -> Checked {
+        let key = issuer.public_key.spki;
+        let known = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, checked)) = known.iter().find(|(known, _)| *known == key) {
+            return *checked;
+        }
+        drop(known);
+        let checked = check(self, issuer);
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).push((key, checked));
+        checked
     }
 
     /// The same name and the same key, whatever dates and serial: either vouches for the other's.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::certificate::{Certificate, Digest};
 use super::material::CaMaterial;
-use super::path::{Signatures, Why};
-use super::verify::peer_paths;
+use super::matrix::{Matrix, Standing};
+use super::path::Why;
 
 /// Clusters parted by whom they trust, dates aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,25 +30,20 @@ pub struct Refused<K> {
     pub one_way: bool,
 }
 
-/// `None` where the input does not show enough.
-type Verdict = Option<Result<(), Why>>;
-
 impl<K: Clone> Groups<K> {
-    /// Asks for each ordered pair whether the first's chain leads to any root of the second.
-    ///
-    /// Where a chain is not visible, or is broken already at home, roots are compared instead, so
-    /// that this speaks of roots alone. Equal root sets are asked once, equal signatures checked once.
+    /// Parts clusters by their CAs alone.
     pub fn of(clusters: &[(K, &CaMaterial)]) -> Self {
-        let (sets, set_of) = root_sets(clusters);
-        let signatures = Signatures::default();
-        let verdicts: Vec<Vec<Verdict>> = clusters
-            .iter()
-            .map(|(_, ca)| sets.iter().map(|roots| verdict(ca, roots, &signatures)).collect())
-            .collect();
-        let ask = |presenter: usize, verifier: usize| {
-            set_of[verifier].and_then(|set| verdicts[presenter][set].as_ref())
-        };
-        let count = clusters.len();
+        let standing = |ca: &'_ CaMaterial| ca.roots.clone();
+        let standings: Vec<Option<Standing<'_>>> =
+            clusters.iter().map(|(_, ca)| Some(Standing { ca, accepts: standing(ca) })).collect();
+        let keys: Vec<K> = clusters.iter().map(|(key, _)| key.clone()).collect();
+        Self::from_matrix(&keys, &Matrix::of(&standings))
+    }
+
+    /// Parts clusters by who accepts whom.
+    pub fn from_matrix(keys: &[K], matrix: &Matrix) -> Self {
+        let count = keys.len();
+        let ask = |presenter: usize, verifier: usize| matrix.ask(presenter, verifier);
         let seen =
             |a: usize| (0..count).any(|b| b != a && (ask(a, b).is_some() || ask(b, a).is_some()));
         let group_of = part(count, |a, b| {
@@ -57,7 +51,7 @@ impl<K: Clone> Groups<K> {
             let refused = |verdict: Option<&Result<(), Why>>| verdict.is_some_and(Result::is_err);
             (there.is_some() || back.is_some()) && !refused(there) && !refused(back)
         });
-        let key = |a: usize| clusters[a].0.clone();
+        let key = |a: usize| keys[a].clone();
         let mut groups: BTreeMap<usize, Vec<K>> = BTreeMap::new();
         for a in (0..count).filter(|&a| count == 1 || seen(a)) {
             groups.entry(group_of[a]).or_default().push(key(a));
@@ -80,49 +74,6 @@ impl<K: Clone> Groups<K> {
             refused: refused.into_values().collect(),
             unseen,
         }
-    }
-}
-
-/// The distinct sets of roots, and which one each cluster has, if any is visible.
-fn root_sets<'c, K>(
-    clusters: &[(K, &'c CaMaterial)],
-) -> (Vec<&'c [Certificate]>, Vec<Option<usize>>) {
-    let mut known: BTreeMap<Vec<Digest>, usize> = BTreeMap::new();
-    let mut sets = Vec::new();
-    let mut set_of = Vec::new();
-    for (_, ca) in clusters {
-        let mut set: Vec<_> = ca.roots.iter().map(|root| root.fingerprint).collect();
-        set.sort_unstable();
-        set.dedup();
-        set_of.push((!set.is_empty()).then(|| {
-            *known.entry(set).or_insert_with(|| {
-                sets.push(ca.roots.as_slice());
-                sets.len() - 1
-            })
-        }));
-    }
-    (sets, set_of)
-}
-
-fn verdict(ca: &CaMaterial, roots: &[Certificate], signatures: &Signatures) -> Verdict {
-    let healthy = matches!(peer_paths(ca, &ca.roots, None, signatures), Some(Ok(_)));
-    if healthy || ca.roots.is_empty() {
-        return peer_paths(ca, roots, None, signatures).map(|result| result.map(drop));
-    }
-    compare_roots(&ca.roots, roots)
-}
-
-/// What can be said by roots alone: all of them known, none, or something between.
-fn compare_roots(own: &[Certificate], theirs: &[Certificate]) -> Verdict {
-    let known = |root: &Certificate| theirs.iter().any(|other| other.same_anchor(root));
-    match own.iter().filter(|root| known(root)).count() {
-        0 => {
-            let from = own.first()?.clone();
-            let lookalike = theirs.iter().find(|other| other.looks_like(&from)).cloned();
-            Some(Err(Why::NoPathToRoot { from, lookalike }))
-        }
-        all if all == own.len() => Some(Ok(())),
-        _ => None,
     }
 }
 

@@ -15,12 +15,16 @@
 //! are not looked at. Private keys are read for their public half and forgotten.
 
 mod certificate;
+mod evidence;
+mod flaws;
 mod found;
 mod groups;
 mod key;
 mod material;
+mod matrix;
 mod path;
 mod pem;
+mod rotation;
 mod signature;
 mod time;
 mod verify;
@@ -28,12 +32,18 @@ mod verify;
 pub use certificate::{
     Certificate, Curve, Digest, Facts, KeyKind, NameConstraints, PublicKey, Purposes,
 };
-pub use found::{Found, cas, further_roots};
+pub use evidence::{DEFAULT_DOMAIN, Domain, Signer, Trust, asks_for_roots};
+pub use flaws::{Flaw, flaws};
+pub use found::{
+    Found, certificates_of, from_config_map, from_secret, further_roots, is_root_map, values_of,
+};
 pub use groups::{Groups, Refused};
 pub use key::{KeyForm, PrivateKey};
 pub use material::{CaMaterial, Layout, Origin, Problem, from_files};
+pub use matrix::{Matrix, Standing, Verdict};
 pub use path::{Path, Why};
 pub use pem::{Block, Fault, Pem, Value};
+pub use rotation::{Phase, Rotation};
 pub use signature::{Hash, Scheme, SignatureAlgorithm};
 pub use time::Time;
 pub use verify::{Refusal, in_use, istiod_accepts, peer_accepts};

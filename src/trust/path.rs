@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::certificate::{Certificate, Digest};
-use super::signature::{Checked, check};
+use super::signature::Checked;
 use super::time::Time;
 
 /// Longer paths are not followed; Istio's own have two or three certificates.
@@ -211,7 +211,7 @@ impl Signatures {
             return if own { Checked::Good } else { Checked::Bad };
         }
         let pair = (child.fingerprint, issuer.public_key.spki);
-        *self.0.borrow_mut().entry(pair).or_insert_with(|| check(child, issuer))
+        *self.0.borrow_mut().entry(pair).or_insert_with(|| child.is_signed_by(issuer))
     }
 }
 
@@ -222,6 +222,8 @@ pub(super) enum View<'a> {
     Istiod,
     /// `BoringSSL` in Envoy, of a leaf below the signer in this trust domain.
     Peer(Option<&'a str>),
+    /// Nobody: signatures alone count.
+    Nobody,
 }
 
 impl View<'_> {
@@ -230,12 +232,20 @@ impl View<'_> {
         (0..path.len()).find_map(|at| self.no_ca(path, at).or_else(|| self.limits(path, at)))
     }
 
+    /// Everything that is wrong with a complete path, dates aside; of each certificate one thing that
+    /// keeps it from being a CA, and one that keeps it out of such a path.
+    pub(super) fn flaws(self, path: &[Certificate]) -> Vec<Why> {
+        let of = |at| self.no_ca(path, at).into_iter().chain(self.limits(path, at));
+        (0..path.len()).flat_map(of).collect()
+    }
+
     /// Whether the certificate may sign the one before it. To istiod the signer is a leaf, so its
     /// rights as a CA are not looked at here.
     fn no_ca(self, path: &[Certificate], at: usize) -> Option<Why> {
         let below = match self {
             View::Istiod => at.checked_sub(1)?,
             View::Peer(_) => path[..at].iter().filter(|c| !c.is_self_issued()).count(),
+            View::Nobody => return None,
         };
         let certificate = path[at].clone();
         let old_root = !certificate.is_v3 && certificate.is_self_issued();
@@ -252,6 +262,9 @@ impl View<'_> {
 
     /// Whether the certificate may stand in such a path at all.
     fn limits(self, path: &[Certificate], at: usize) -> Option<Why> {
+        if matches!(self, View::Nobody) {
+            return None;
+        }
         let certificate = path[at].clone();
         let lacks = certificate.purposes.and_then(|purposes| match self {
             _ if !purposes.server_auth => Some("serverAuth"),

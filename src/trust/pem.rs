@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
+use super::certificate::Certificate;
 use crate::source::Span;
 
 /// Go accepts bits left over in the last letter; so do we.
@@ -141,6 +142,12 @@ pub struct Pem {
 }
 
 impl Pem {
+    /// The certificates among its blocks; what cannot be read as one is passed over.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        let blocks = self.blocks.iter().filter(|block| block.label == "CERTIFICATE");
+        blocks.filter_map(|block| Certificate::parse(&block.der, block.span).ok()).collect()
+    }
+
     /// Reads a value. Never fails: what is wrong becomes a fault with its place.
     pub fn read(value: &Value<'_>) -> Self {
         if let Some(fault) = value.fault {

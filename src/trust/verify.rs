@@ -112,7 +112,11 @@ pub(super) fn peer_paths(
     let sent = if ca.shows_chain() { ca.chain.as_slice() } else { std::slice::from_ref(signer) };
     // Any certificate of the signer's name and key will do: a cross-signed one, a renewed one.
     let starts = sent.iter().chain(roots).filter(|c| c.same_anchor(signer)).collect::<Vec<_>>();
-    let result = if starts.is_empty() {
+    let result = if starts.is_empty() && signer.is_self_signed() {
+        // A root that is not among the roots: sending it would help nobody.
+        let lookalike = roots.iter().find(|root| root.looks_like(signer)).cloned();
+        Err(Why::NoPathToRoot { from: signer.clone(), lookalike })
+    } else if starts.is_empty() {
         Err(Why::SignerNotSent { signer: signer.clone() })
     } else {
         Search::new(sent, roots, View::Peer(trust_domain), signatures).run(&starts)

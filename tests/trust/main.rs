@@ -10,3 +10,4 @@ mod groups;
 mod lab;
 mod make;
 mod text;
+mod verb;

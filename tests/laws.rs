@@ -106,3 +106,18 @@ fn a_mesh_seen_in_part_says_no_more_of_what_is_missing() {
         assert_eq!(said(&part), Vec::<String>::new(), "without {cluster}");
     }
 }
+
+#[test]
+fn a_mesh_without_one_of_its_files_says_no_more() {
+    for fixture in ["one-cluster-three-zones", "primary-remote", "two-primaries"] {
+        let all = files(fixture);
+        let whole = said(&all);
+        let named = |(name, _): &&(String, String)| name != "mesh-lint.yaml";
+        for (without, _) in all.iter().filter(named) {
+            let part: Vec<_> = all.iter().filter(|(name, _)| name != without).cloned().collect();
+            let mut more = said(&part);
+            more.retain(|told| !whole.contains(told));
+            assert_eq!(more, Vec::<String>::new(), "{fixture} without {without}");
+        }
+    }
+}

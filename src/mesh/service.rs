@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Client, In, Lookup, Mesh, of_namespace, selects, value};
+use super::{Client, In, LocalityPattern, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::networking::{Gateway, ServiceEntry};
@@ -122,6 +122,23 @@ impl Mesh {
         let same =
             self.services.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
         Lookup::absent(name, same.map(In::name))
+    }
+
+    /// Whether a cluster of a mesh can be in a locality of which it is not known whether it has a host: no
+    /// Service of that namespace is in the input for it.
+    pub fn may_have_unseen(
+        &self,
+        host: Host<'_>,
+        of: ClusterId,
+        locality: &LocalityPattern,
+    ) -> bool {
+        let Some(service) = host.services().next() else { return false };
+        let (name, namespace) = (service.name(), service.namespace.as_str());
+        self.peers(of).filter(|c| host.services().all(|s| s.cluster != c.id)).any(|cluster| {
+            let places = self.places(cluster.id);
+            let there = places.is_empty() || places.iter().any(|p| locality.matches(&p.locality));
+            there && matches!(self.service(cluster.id, namespace, name), Lookup::Unseen)
+        })
     }
 
     /// The workloads whose pods a Service selects, in its own cluster and namespace.

@@ -11,7 +11,7 @@ use super::policy::Policy;
 use super::setting::Setting;
 use super::step::Step;
 use super::supply::{Pool, Supply, Unknown};
-use crate::clusters::ClusterId;
+use crate::clusters::{self, ClusterId};
 use crate::kinds::core::Service;
 use crate::kinds::networking::OutlierDetection;
 use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Subset, value};
@@ -128,9 +128,21 @@ impl<'m> Destination<'m> {
         self.rule.rule.as_ref()
     }
 
+    /// What may bring a DestinationRule of the host's namespace, where none is known.
+    fn unseen_rule<'s>(&self, mesh: &'s Mesh) -> Option<&'s clusters::Supply> {
+        let namespace = self.service?.namespace.as_str();
+        let none = self.applied().is_none() && !mesh.cluster(self.plane).is_complete();
+        let mut supplies = mesh.supplies(self.plane).iter().filter(|_| none);
+        supplies.find(|supply| supply.may_bring("DestinationRule", namespace))
+    }
+
     /// Why the shares are not sure; empty where they are.
     pub fn doubts(&self, mesh: &Mesh) -> Vec<Step> {
         let mut doubts: Vec<Step> = self.supply.unknown.iter().map(|u| doubt(mesh, *u)).collect();
+        if let Some(supply) = self.unseen_rule(mesh) {
+            let text = format!("{} may bring a DestinationRule for it", supply.what);
+            doubts.push(Step::new(text, supply.at));
+        }
         if !self.rule.by_labels.is_empty() {
             let span = self.rule.by_labels[0].parts.first().map(|part| part.named_at());
             doubts.push(Step::new("clients with certain labels get another DestinationRule", span));

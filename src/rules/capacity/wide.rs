@@ -87,7 +87,9 @@ fn note<'m>(
     let is_empty = |to: &Text| {
         let pattern = LocalityPattern::parse(to);
         let mut pools = destination.pools();
-        let known = pattern.subzone().is_none() && mesh.knows_locality(&pattern, plane);
+        let known = pattern.subzone().is_none()
+            && mesh.knows_locality(&pattern, plane)
+            && !mesh.may_have_unseen(destination.host, plane, &pattern);
         known && !pools.any(|p| p.bounds.most > 0 && pattern.matches(&p.identity.locality))
     };
     for entry in used(visit, &setting.distribute) {

@@ -107,7 +107,9 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
                     to,
                     weight: weight.value,
                     bounds,
-                    known: replicas.known && mesh.knows_locality(&pattern, setting.cluster),
+                    known: replicas.known
+                        && mesh.knows_locality(&pattern, setting.cluster)
+                        && !mesh.may_have_unseen(host, setting.cluster, &pattern),
                     one_zone: LocalityPattern::parse(to).zone().is_some(),
                     parts: entry.to.len(),
                     others_have_replicas: false,

@@ -164,9 +164,11 @@ fn failover_to_empty_region(traffic: &Traffic<'_>, found: &mut Findings) {
         let subset = text.subset(mesh, host);
         let replicas = placements.of_host(host, text.setting.cluster, subset);
         let Some(replicas) = replicas.filter(|replicas| replicas.known) else { continue };
-        let empty = counted
-            .iter()
-            .filter(|(_, to)| replicas.matching(&LocalityPattern::parse(to)).most == 0);
+        let empty = counted.iter().filter(|(_, to)| {
+            let region = LocalityPattern::parse(to);
+            replicas.matching(&region).most == 0
+                && !mesh.may_have_unseen(host, text.setting.cluster, &region)
+        });
         let empty: Vec<(&Text, Span)> = empty.map(|(_, to)| (*to, to.span)).collect();
         let Some((to, span)) = empty.first() else { continue };
         let finding = found.say(

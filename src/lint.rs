@@ -277,21 +277,23 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
         .collect()
 }
 
-/// Drops what the API's own check says of a text of which another rule says more, as an error too.
+/// Drops what the API's own check says of a text of which another rule says more, and no milder.
 fn drop_told_better(findings: &mut Vec<Reported>) {
     const OF_THE_API: &str = "fields/invalid";
     let room = |rule: &str| rule.split('/').next().is_some_and(|room| room == "fields");
-    let mut more: Vec<Span> = findings
+    let mut more: Vec<(Span, Severity)> = findings
         .iter()
-        .filter(|f| f.severity == Severity::Error && !room(f.rule))
-        .flat_map(|f| f.finding.labels.iter().map(|label| label.span))
+        .filter(|f| f.severity >= Severity::Warning && !room(f.rule))
+        .flat_map(|f| f.finding.labels.iter().map(|label| (label.span, f.severity)))
         .collect();
     more.sort_unstable();
-    let told = |span: Span| {
-        let within = &more[more.partition_point(|other| other.start < span.start)..];
-        within.iter().take_while(|other| other.start <= span.end).any(|other| span.contains(*other))
+    let told = |span: Span, severity: Severity| {
+        let within = &more[more.partition_point(|(other, _)| other.start < span.start)..];
+        let mut within = within.iter().take_while(|(other, _)| other.start <= span.end);
+        within.any(|(other, told)| span.contains(*other) && *told >= severity)
     };
     findings.retain(|found| {
+        let told = |span| told(span, found.severity);
         found.rule != OF_THE_API || !found.finding.labels.iter().any(|label| told(label.span))
     });
 }

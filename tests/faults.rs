@@ -115,11 +115,7 @@ const FAULTS: &[Fault] = &[
         "base/checkout.yaml",
         "        distribute:\n        - from: us-east-1/us-east-1a/*",
         "        distribute:\n        - from: us-east-1/us-east-1c/*",
-        &[
-            "fields/invalid",
-            "locality/distribute-from-shadowed",
-            "locality/distribute-source-missing",
-        ],
+        &["locality/distribute-from-shadowed", "locality/distribute-source-missing"],
     ),
     (
         "base/checkout.yaml",
@@ -132,7 +128,7 @@ const FAULTS: &[Fault] = &[
         "base/checkout.yaml",
         "us-east-1/us-east-1c/*: 10",
         "us-east-1/*: 10",
-        &["fields/invalid", "locality/distribute-overlapping"],
+        &["locality/distribute-overlapping"],
     ),
     (
         "base/cart.yaml",

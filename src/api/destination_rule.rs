@@ -192,14 +192,14 @@ pub(super) fn locality_setting(setting: Value<'_>, faults: &mut Faults<'_>) {
     }
     let sources: Vec<Value<'_>> =
         setting.list("distribute").filter_map(|it| it.field("from")).collect();
-    localities(&sources, faults);
+    localities(&sources, Order::Kept, faults);
     for distribute in setting.list("distribute").filter(|it| it.shape() == Shape::Mapping) {
         for key in ["from", "to"].into_iter().filter(|key| distribute.field(key).is_none()) {
             let help = "say where from (`region/zone/*`), and where to with which shares";
             faults.missing(distribute, key, help);
         }
         let targets: Vec<Value<'_>> = distribute.map("to").map(|(key, _)| key).collect();
-        localities(&targets, faults);
+        localities(&targets, Order::Random, faults);
         shares(distribute, faults);
     }
     failovers(setting, faults);
@@ -264,8 +264,17 @@ fn failovers(setting: Value<'_>, faults: &mut Faults<'_>) {
     }
 }
 
-/// A list in which no locality takes in another.
-fn localities(all: &[Value<'_>], faults: &mut Faults<'_>) {
+/// In which order Istio looks at localities.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// As they are written.
+    Kept,
+    /// Another one each time.
+    Random,
+}
+
+/// A list in which no locality takes in another. Of `*` Istio notices only what comes after it.
+fn localities(all: &[Value<'_>], order: Order, faults: &mut Faults<'_>) {
     let mut seen: Vec<(String, Value<'_>)> = Vec::new();
     for &value in all {
         let Some(text) = value.text().filter(|it| !crate::kinds::is_placeholder(it)) else {
@@ -282,12 +291,15 @@ fn localities(all: &[Value<'_>], faults: &mut Faults<'_>) {
             faults.invalid(value, "is not a locality", help);
             continue;
         }
+        let is_last = order == Order::Kept && text == "*";
         if let Some((other, there)) =
             seen.iter().find(|(other, _)| takes_in(other, &text) || takes_in(&text, other))
+            && !(is_last && other != "*")
         {
             let what = format!("overlaps with `{other}`");
-            faults.invalid(value, what, "leave one of them out").also =
-                Some((there.span(), "with this"));
+            let fault = faults.invalid(value, what, "leave one of them out");
+            fault.also = Some((there.span(), "with this"));
+            fault.is_mild = order == Order::Random && (text == "*") != (other == "*");
         }
         seen.push((text.into_owned(), value));
     }

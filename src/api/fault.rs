@@ -46,7 +46,7 @@ pub struct Fault {
     pub also: Option<(Span, &'static str)>,
     /// What to write there instead.
     pub instead: Option<String>,
-    /// Whether Istio reads on all the same.
+    /// Whether Istio reads on all the same, or refuses it only now and then.
     pub is_mild: bool,
 }
 

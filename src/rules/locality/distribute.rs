@@ -112,7 +112,10 @@ fn distribute_from_shadowed(mesh: &Mesh, found: &mut Findings) {
         for (_, earlier) in shadowed {
             finding.also(earlier.span, "the first that fits is taken");
         }
-        finding.help("let no two entries be for the same clients; only `*` may follow, at the end");
+        finding.help(format!(
+            "let no two entries be for the same clients ({}); only `*` may follow, at the end",
+            text.refusal()
+        ));
     }
 }
 
@@ -195,10 +198,18 @@ fn distribute_overlapping(mesh: &Mesh, found: &mut Findings) {
             narrow.span,
             format!("also of `{wide}`: which weight counts here changes from push to push"),
         );
+        let by_chance = pairs.iter().all(|(_, wide)| wide.as_str() == "*");
         for (narrow, wide) in pairs {
             finding.also(wide.span, "overlaps it").also(narrow.span, format!("also of `{wide}`"));
         }
-        finding.help("name each locality once: write out the zones instead of the wider pattern");
+        let by_luck = "the API server refuses it in some orders only, and has no order here";
+        let refusal = if by_chance { by_luck } else { text.refusal() };
+        finding.help(format!(
+            "name each locality once: write out the zones instead of the wider pattern ({refusal})"
+        ));
+        if by_chance {
+            finding.lower(Severity::Warning);
+        }
     }
 }
 

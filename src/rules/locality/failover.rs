@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::texts::{SHOWN, SettingText, settings};
 use super::{networks, priority};
-use crate::finding::{Findings, Fix};
+use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{LocalityPattern, Lookup, Mesh, Whereabouts, list};
 use crate::rules::{Rule, rule};
@@ -109,6 +109,9 @@ fn failover_names_zone(mesh: &Mesh, found: &mut Findings) {
         );
         for other in wrong.iter().skip(1).take(SHOWN) {
             finding.also(other.text.span, format!("this is {}", other.is));
+        }
+        if !wrong.iter().any(|wrong| wrong.text.contains('/')) {
+            finding.lower(Severity::Warning);
         }
         finding.help(help_for_regions(&all)).fix(fixes);
     }

@@ -334,7 +334,7 @@ impl Facts {
 
     fn learn_env(&mut self, name: &str, value: Option<&Text>) {
         let Some(value) = value else { return };
-        self.multiple_roots |= name == MULTIPLE_ROOTS && value.as_str() == "true";
+        self.multiple_roots |= name == MULTIPLE_ROOTS && is_on(value);
         let name = Text::new(name.to_owned(), value.span);
         self.istiod_env.push((name, value.clone()));
     }
@@ -367,6 +367,11 @@ impl Facts {
 
 /// The feature of istiod that hands out the roots of `caCertificates`.
 const MULTIPLE_ROOTS: &str = "ISTIO_MULTIROOT_MESH";
+
+/// What Go reads as `true`.
+pub fn is_on(told: &str) -> bool {
+    matches!(told, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
 
 fn is_ambient(profile: Option<&Text>) -> bool {
     profile.is_some_and(|profile| profile.as_str() == "ambient")

@@ -22,7 +22,7 @@ use crate::kinds::Object;
 use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
-pub use facts::{Contradiction, Fact, Facts, Origin, Role};
+pub use facts::{Contradiction, Fact, Facts, Origin, Role, is_on};
 pub use supply::{Kinds, Supply};
 
 /// Which cluster of a [`Fleet`].

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::found::{cas, further_roots, root_map};
 use super::{Certificate, Found, Matrix, Origin, Rotation, Standing, Time};
-use crate::clusters::{Cluster, ClusterId, Role};
+use crate::clusters::{Cluster, ClusterId, Role, is_on};
 use crate::mesh::{Lookup, Mesh};
 use crate::source::Text;
 
@@ -222,7 +222,7 @@ impl<'m> Trust<'m> {
 /// Whether proxies are told to take roots from istiod (`PROXY_CONFIG_XDS_AGENT`).
 pub fn asks_for_roots(config: &crate::kinds::control_plane::MeshConfig) -> bool {
     let told = config.default_config.proxy_metadata.get("PROXY_CONFIG_XDS_AGENT");
-    told.is_some_and(|told| told.as_str() == "true")
+    told.is_some_and(|told| is_on(told))
 }
 
 fn signer(mesh: &Mesh, cluster: &Cluster, found: Option<&Found>) -> Signer {

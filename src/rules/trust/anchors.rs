@@ -1,7 +1,7 @@
 //! Do the further roots that MeshConfig lists reach the proxies?
 
 use super::super::{Rule, rule};
-use crate::clusters::Cluster;
+use crate::clusters::{Cluster, is_on};
 use crate::finding::{Findings, Severity};
 use crate::kinds::control_plane::CaCertificate;
 use crate::kinds::is_placeholder;
@@ -52,7 +52,7 @@ fn ca_certificates_without_multiroot(trust: &Trust<'_>, found: &mut Findings) {
         };
         let message = format!("the `caCertificates` of `{}` are {message}", cluster.name);
         let finding = found.say(message, at, label);
-        if let Some(told) = told.filter(|told| told.as_str() != "true") {
+        if let Some(told) = told.filter(|told| !is_on(told)) {
             finding.also(told.span, "switched off here");
         }
         finding.help(help);

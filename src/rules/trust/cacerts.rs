@@ -1,7 +1,7 @@
 //! Is the CA that is plugged into istiod there, whole and readable?
 
 use super::super::{Rule, rule};
-use crate::clusters::{Cluster, Role};
+use crate::clusters::{Cluster, Role, is_on};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Secret;
 use crate::mesh::{In, list};
@@ -185,7 +185,7 @@ fn generated_by_istiod(trust: &Trust<'_>, cluster: &Cluster, secret: &In<Secret>
     let ca = from_secret(trust.mesh, secret, Origin::Cacerts);
     let on = cluster.facts.istiod_env("USE_CACERTS_FOR_SELF_SIGNED_CA");
     ca.istio_generated
-        && on.is_some_and(|on| on.as_str() == "true")
+        && on.is_some_and(|on| is_on(on))
         && ca.signer.as_ref().is_some_and(|signer| !signer.is_self_signed())
 }
 

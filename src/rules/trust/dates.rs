@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::{Rule, rule};
 use super::texts::{Places, clusters, what};
 use crate::api::seconds;
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::core::Secret;
 use crate::mesh::{In, Mesh};
@@ -24,6 +24,8 @@ const ROOT_DAYS: i64 = 365;
 const CA_DAYS: i64 = 90;
 /// The longest life that istiod gives a workload's certificate where `MAX_WORKLOAD_CERT_TTL` is not set.
 const MOST_HOURS: i64 = 2160;
+/// The life that proxies ask for where `SECRET_TTL` is not set.
+const ASKED_HOURS: i64 = 24;
 
 /// Certificates that a test picks out, each once, with everywhere it stands.
 fn certificates_that(
@@ -140,36 +142,41 @@ fn workload_ttl_exceeds_ca(trust: &Trust<'_>, found: &mut Findings) {
             continue;
         }
         let env = |name: &str| cluster.facts.istiod_env(name);
-        let (asked, most) = (env("DEFAULT_WORKLOAD_CERT_TTL"), env("MAX_WORKLOAD_CERT_TTL"));
-        if let (Some(asked), Some(most)) = (asked, most)
-            && seconds(asked).zip(seconds(most)).is_some_and(|(asked, most)| asked > most)
-        {
-            found
-                .say(
-                    format!(
-                        "certificates of `{}` are to last longer than istiod permits",
-                        cluster.name
-                    ),
-                    asked.span,
-                    format!("`{asked}`, and at most `{most}` is signed"),
-                )
-                .also(most.span, "the most that istiod signs")
-                .help("raise `MAX_WORKLOAD_CERT_TTL`, or lower `DEFAULT_WORKLOAD_CERT_TTL`");
+        let wishes = asked_by_proxies(cluster);
+        match (env("MAX_WORKLOAD_CERT_TTL"), wishes.as_slice()) {
+            (Some(most), []) => less_than_a_day(found, &cluster.name, most),
+            (most, wishes) => {
+                wishes.iter().for_each(|wish| more_than_signed(found, &cluster.name, wish, most));
+            }
         }
-        for wish in asked_by_proxies(trust, cluster.id) {
-            proxies_ask(found, &cluster.name, wish, most);
-        }
-        [asked, most].into_iter().flatten().for_each(|ttl| past_ca(trust, found, cluster.id, ttl));
+        let given = env("DEFAULT_WORKLOAD_CERT_TTL").into_iter().chain(wishes);
+        given.for_each(|ttl| past_ca(trust, found, cluster.id, ttl));
     }
 }
 
 /// `SECRET_TTL` of proxies, wherever a MeshConfig of the cluster sets it.
-fn asked_by_proxies<'t>(trust: &Trust<'t>, cluster: ClusterId) -> Vec<&'t Text> {
-    let configs = trust.mesh.cluster(cluster).facts.mesh_config.iter();
+fn asked_by_proxies(cluster: &Cluster) -> Vec<&Text> {
+    let configs = cluster.facts.mesh_config.iter();
     configs.filter_map(|c| c.default_config.proxy_metadata.get("SECRET_TTL")).collect()
 }
 
-fn proxies_ask(found: &mut Findings, cluster: &str, wish: &Text, most: Option<&Text>) {
+/// Proxies ask for a day where nothing else is told.
+fn less_than_a_day(found: &mut Findings, cluster: &str, most: &Text) {
+    if seconds(most).is_none_or(|most| most <= 0 || most >= ASKED_HOURS * 3600) {
+        return;
+    }
+    found
+        .say(
+            format!("proxies of `{cluster}` ask for certificates that istiod does not sign"),
+            most.span,
+            format!(
+                "at most `{most}` is signed, and proxies ask for `{ASKED_HOURS}h`: they get none"
+            ),
+        )
+        .help("set `SECRET_TTL` in `meshConfig.defaultConfig.proxyMetadata` to no more than that");
+}
+
+fn more_than_signed(found: &mut Findings, cluster: &str, wish: &Text, most: Option<&Text>) {
     let limit = most.map_or(Some(MOST_HOURS * 3600), |most| seconds(most));
     if seconds(wish).zip(limit).is_none_or(|(wish, most)| wish <= most) {
         return;

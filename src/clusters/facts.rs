@@ -1,5 +1,6 @@
 //! What control planes and namespaces tell of a cluster, and where each fact stands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::kinds::View;
@@ -141,6 +142,8 @@ pub struct Facts {
     pub ambient: bool,
     /// Whether istiod hands the roots of `caCertificates` to proxies.
     pub multiple_roots: bool,
+    /// Features that istiod's environment switches on or off, by the variable's name.
+    pub features: BTreeMap<String, bool>,
 }
 
 impl Facts {
@@ -231,6 +234,7 @@ impl Facts {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
         self.multiple_roots |= is_on(values.pilot.env.get(MULTIPLE_ROOTS));
+        values.pilot.env.iter().for_each(|(name, told)| self.learn_feature(name, told));
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
@@ -244,6 +248,12 @@ impl Facts {
         }
         if let Some(config) = &values.mesh_config {
             self.learn_mesh_config(config, origin);
+        }
+    }
+
+    fn learn_feature(&mut self, name: &str, told: &Text) {
+        if let Ok(on) = told.parse() {
+            self.features.entry(name.to_owned()).or_insert(on);
         }
     }
 
@@ -287,6 +297,8 @@ impl Facts {
         push(&mut self.name, env("CLUSTER_ID"), Origin::Istiod);
         push(&mut self.revision, env("REVISION"), Origin::Istiod);
         self.multiple_roots |= is_on(env(MULTIPLE_ROOTS));
+        let told = istiod.env.iter().filter_map(|e| Some((&e.name, e.value.as_ref()?)));
+        told.for_each(|(name, told)| self.learn_feature(name, told));
         self.role.push((Role::Primary, deployment.meta.kind.span));
         if let Some(image) = &istiod.image
             && let Some((_, tag)) = image.rsplit_once(':')
@@ -386,6 +398,7 @@ impl Facts {
         self.mesh_config.append(&mut other.mesh_config);
         self.ambient |= other.ambient;
         self.multiple_roots |= other.multiple_roots;
+        self.learn_features(other.features);
     }
 
     /// Takes in what values for all clusters tell, where the cluster's own tell nothing.
@@ -401,6 +414,14 @@ impl Facts {
         self.mesh_config.append(&mut defaults.mesh_config);
         self.ambient |= defaults.ambient;
         self.multiple_roots |= defaults.multiple_roots;
+        self.learn_features(defaults.features);
+    }
+
+    /// What was told before counts.
+    fn learn_features(&mut self, told: BTreeMap<String, bool>) {
+        for (name, on) in told {
+            self.features.entry(name).or_insert(on);
+        }
     }
 
     /// What is told twice and differently; several revisions and versions may live side by side.

@@ -217,7 +217,7 @@ views! {
         ["bitnami.com", "external-secrets.io", "cert-manager.io", "secrets.hashicorp.com"],
         ["SealedSecret", "ExternalSecret", "Certificate", "VaultStaticSecret"];
     /// A pod.
-    Pod(workloads::PodSpec): "spec", [""], ["Pod"];
+    Pod(workloads::Pod): "", [""], ["Pod"];
     /// A Deployment, StatefulSet, DaemonSet, ReplicaSet or Argo Rollout.
     Workload(workloads::Workload): "spec", ["apps", "argoproj.io"],
         ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"];

@@ -369,6 +369,8 @@ pub struct WorkloadEntry {
     pub network: Option<Text>,
     /// Its share of the traffic.
     pub weight: Option<Spanned<u32>>,
+    /// Its identity: with one it takes mTLS.
+    pub service_account: Option<Text>,
 }
 
 /// `spec` of a Sidecar.

@@ -1,5 +1,6 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
+mod age;
 mod build;
 mod client;
 mod difference;
@@ -19,7 +20,7 @@ mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, Role, Supply};
@@ -28,6 +29,7 @@ use crate::kinds::{Meta, Resource, core, machines, networking, security, workloa
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Mismatch, SyntaxError};
 
+pub use age::Order;
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use drift::{Drift, IstioObject};
@@ -132,7 +134,7 @@ collections! {
     /// What makes Secrets in the cluster: SealedSecrets, ExternalSecrets, Certificates.
     opaque_secrets: OpaqueSecret(core::OpaqueSecret),
     /// Pods.
-    pods: Pod(workloads::PodSpec),
+    pods: Pod(workloads::Pod),
     /// Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.
     workloads: Workload(workloads::Workload),
     /// HorizontalPodAutoscalers.
@@ -234,6 +236,8 @@ pub struct Mesh {
     service_index: BTreeMap<Key, Vec<usize>>,
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
+    /// The same for the other order; made once somebody asks.
+    reversed_policies: OnceLock<policy::Policies>,
     places: Vec<Vec<Place>>,
     /// Localities that pods, WorkloadEntries and ServiceEntries claim for themselves.
     claimed: Vec<(ClusterId, Locality)>,

@@ -130,13 +130,21 @@ pub struct Filter {
     /// Whether unready endpoints are sent, marked as unhealthy. Istio does so by itself since 1.31,
     /// unless `minHealthPercent` is set.
     pub send_unhealthy: bool,
+    /// Whether endpoints that drain are sent, marked as unhealthy too: the Service keeps sessions.
+    pub send_draining: bool,
     /// Whether the client uses mTLS, where its policy says so; the endpoints' own word counts where not.
     pub mtls: Option<bool>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { cluster_local: false, node_local: false, send_unhealthy: true, mtls: None }
+        Self {
+            cluster_local: false,
+            node_local: false,
+            send_unhealthy: true,
+            send_draining: false,
+            mtls: None,
+        }
     }
 }
 
@@ -155,6 +163,7 @@ pub fn groups<'e>(
     let sent = |e: &Endpoint| match e.health {
         Health::Healthy => true,
         Health::Unhealthy => filter.send_unhealthy,
+        Health::Draining => filter.send_draining,
         Health::Terminating => false,
     };
     let mut by_locality: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -214,6 +223,9 @@ impl<'g> Networks<'g> {
             let gateways = self.to(&endpoint.identity);
             let elsewhere = !network.is_empty() && network != &*client.network;
             if !elsewhere || gateways.is_empty() {
+                if !endpoint.addressed {
+                    continue;
+                }
                 let healthy = endpoint.health == Health::Healthy;
                 let count = endpoint.count;
                 members.push(Member { target: Target::Endpoint(i), count, weight, healthy });

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
+use super::endpoint::keeps_sessions;
 use super::flow::Terms;
+use super::outliers::Counters;
 use super::policy::Policy;
 use super::setting::Setting;
 use super::step::Step;
@@ -12,7 +14,7 @@ use super::supply::{Pool, Supply, Unknown};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::networking::{OutlierDetection, ServiceEntry};
-use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Subset, value};
+use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Order, Subset, value};
 use crate::source::{Span, Text};
 
 /// How requests get to the endpoints of a destination.
@@ -28,6 +30,17 @@ pub enum Delivery {
     SameNode(Step),
 }
 
+/// What a cluster of Envoy is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'m> {
+    /// The host.
+    pub host: Host<'m>,
+    /// The service's port.
+    pub port: u32,
+    /// The subset.
+    pub subset: Option<&'m Text>,
+}
+
 /// A cluster of Envoy as some clients have it.
 #[derive(Clone, Debug)]
 pub struct Destination<'m> {
@@ -37,6 +50,8 @@ pub struct Destination<'m> {
     pub port: u32,
     /// The subset.
     pub subset: Option<&'m Text>,
+    /// In which order rules are taken to have been created.
+    pub order: Order,
     /// The cluster whose Istio objects count.
     pub plane: ClusterId,
     /// The Service whose attributes count.
@@ -60,21 +75,21 @@ pub struct Destination<'m> {
 }
 
 impl<'m> Destination<'m> {
-    /// What a client has for a host, port and subset.
+    /// What a client has for a host, port and subset, if rules were created in this order.
     pub fn of(
         mesh: &'m Mesh,
+        order: Order,
         client: &Client<'m>,
         plane: ClusterId,
-        host: Host<'m>,
-        port: u32,
-        subset: Option<&'m Text>,
+        asked: Asked<'m>,
         supply: Arc<Supply<'m>>,
     ) -> Self {
+        let Asked { host, port, subset } = asked;
         let service = host.service_for(plane);
         let entry = host.entries().find(|e| mesh.same_mesh(e.cluster, plane));
         let namespace =
             service.map(|s| s.namespace.as_str()).or_else(|| entry.map(|e| e.namespace.as_str()));
-        let rule = mesh.choose_rule(client, host.name, namespace, plane);
+        let rule = mesh.choose_rule_by(order, client, host.name, namespace, plane);
         let applied = rule.rule.as_ref();
         let name = subset.map(|s| s.as_str());
         let policy = Policy::of(applied, name, port);
@@ -82,6 +97,7 @@ impl<'m> Destination<'m> {
         let setting = Setting::of(mesh, plane, &policy, service);
         let chosen = subset.and_then(|name| applied?.subset(name));
         let mut terms = terms(&policy, &of_cluster, setting);
+        terms.take_health(mesh, plane, &policy, service);
         terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
         let delivery = delivery(&policy, service, entry);
         let port_name = service.and_then(|s| port_name(s, port));
@@ -91,6 +107,7 @@ impl<'m> Destination<'m> {
             host,
             port,
             subset,
+            order,
             plane,
             service,
             rule,
@@ -102,6 +119,11 @@ impl<'m> Destination<'m> {
             selected,
             lacks_subset,
         }
+    }
+
+    /// What it is for.
+    pub fn asked(&self) -> Asked<'m> {
+        Asked { host: self.host, port: self.port, subset: self.subset }
     }
 
     /// What the subset and the port select.
@@ -155,7 +177,7 @@ fn doubt(mesh: &Mesh, unknown: Unknown<'_>) -> Step {
             Step::new(format!("nobody tells in which zones `{name}` runs in `{cluster}`"), span)
         }
         Unknown::Selected(span) => {
-            Step::new("a ServiceEntry takes its endpoints by selector", span)
+            Step::new("a ServiceEntry takes endpoints by a selector, and none is in the input", span)
         }
         Unknown::Assumed(span) => {
             Step::new("it is not sure that this text is what is applied", span)
@@ -179,26 +201,41 @@ fn terms<'m>(policy: &Policy<'m>, of_cluster: &Policy<'m>, setting: Setting<'m>)
         Setting::Default => Preference::of_default(has_outlier_detection),
     };
     let outliers = of_cluster.outlier_detection.get().map(|od| &od.value);
-    let forced = matches!(setting, Setting::TrafficDistribution { .. });
     let min_health = outliers.and_then(|od| od.min_health_percent.as_ref()).map_or(0, |m| m.value);
     let mode = value(policy.tls.get().and_then(|tls| tls.mode.as_ref()));
     Terms {
         preference,
         filter: Filter { mtls: mode.map(|mode| mode == "ISTIO_MUTUAL"), ..Filter::default() },
-        panic_threshold: if forced { 0 } else { min_health },
-        max_ejection: outliers.filter(|od| ejects(od)).map(OutlierDetection::max_ejection),
+        panic_threshold: min_health,
+        max_ejection: outliers
+            .filter(|od| Counters::of(od).ejects_the_silent())
+            .map(OutlierDetection::max_ejection),
     }
 }
 
-/// Whether a host that fails is ever ejected. Source: `applyOutlierDetection`.
-fn ejects(od: &OutlierDetection) -> bool {
-    let on = |errors: &Option<crate::source::Spanned<u32>>, unset: bool| {
-        errors.as_ref().map_or(unset, |e| e.value > 0)
-    };
-    let split = od.split_external_local_origin_errors.as_ref().is_some_and(|s| s.value);
-    on(&od.consecutive_5xx_errors, true)
-        || on(&od.consecutive_gateway_errors, false)
-        || split && on(&od.consecutive_local_origin_failures, true)
+impl Terms<'_> {
+    /// Takes in which endpoints that are not ready are sent, and when Envoy no longer heeds that.
+    ///
+    /// Where it is told of them, only the policy of the rule asks for a share of healthy ones; Envoy's
+    /// own half is not to count then.
+    fn take_health<'m>(
+        &mut self,
+        mesh: &'m Mesh,
+        plane: ClusterId,
+        policy: &Policy<'m>,
+        service: Option<&'m In<Service>>,
+    ) {
+        let forced = Setting::of_service(mesh, plane, service);
+        let forced = matches!(forced, Some(Setting::TrafficDistribution { .. }))
+            || mesh.sends_unready(plane, u32::MAX);
+        let asked = policy.outlier_detection.get().and_then(|od| od.min_health_percent.as_ref());
+        let asked = asked.map_or(0, |percent| percent.value);
+        self.filter.send_unhealthy = forced || mesh.sends_unready(plane, asked);
+        self.filter.send_draining = service.is_some_and(|s| keeps_sessions(&s.meta));
+        if forced {
+            self.panic_threshold = 0;
+        }
+    }
 }
 
 fn delivery(

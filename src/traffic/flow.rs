@@ -113,6 +113,17 @@ pub struct Terms<'s> {
     pub max_ejection: Option<u32>,
 }
 
+/// Which locality an address counts in that stands in several: Envoy takes the first it is told of, and
+/// istiod tells of them in the order of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// The first.
+    #[default]
+    First,
+    /// The last: what the names decide shows in the difference.
+    Last,
+}
+
 /// Endpoints that are offered to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'o, 'm> {
@@ -138,14 +149,17 @@ pub fn flow(
     client: &Identity,
     offers: &[Offer<'_, '_>],
     gateways: &[NetworkGateway],
-    terms: &Terms<'_>,
+    (terms, counted): (&Terms<'_>, Counted),
     mut through: impl FnMut(usize, f64, &mut Flow),
 ) -> Flow {
     let endpoints: Vec<Endpoint> =
         offers.iter().map(|offer| offer.pool.endpoint(offer.count, offer.mtls)).collect();
     let known = Known { endpoints: &endpoints, gateways };
     let groups = assignment::groups(client, &endpoints, gateways, terms.filter);
-    let groups = known.prefer(groups, client, &terms.preference);
+    let mut groups = known.prefer(groups, client, &terms.preference);
+    if counted == Counted::Last {
+        groups.reverse();
+    }
     let behind = |g: usize, offer: &&Offer<'_, '_>| {
         let gateway = &gateways[g];
         let identity = &offer.pool.identity;

@@ -3,16 +3,16 @@
 use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
-use super::destination::{Delivery, Destination};
-use super::endpoint::Identity;
-use super::flow::{Failure, Flow, Landing, Offer, flow};
+use super::destination::{Asked, Delivery, Destination};
+use super::endpoint::{Health, Identity};
+use super::flow::{Counted, Failure, Flow, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
 use super::network::{Gateway, takes_mtls};
 use super::route::{Action, Built, Choice, Leg, Request};
 use super::step::Step;
 use super::supply::{self, Pool};
 use crate::kinds::networking::VirtualService;
-use crate::mesh::{Client, In, Locality};
+use crate::mesh::{Client, In, Locality, Order};
 
 /// Where a client's requests can go, and why.
 #[derive(Clone, Debug)]
@@ -86,12 +86,14 @@ pub struct Case<'c> {
     pub lost: &'c [Lost],
     /// How far that has come.
     pub phase: Phase,
+    /// Which locality a gateway counts in that leads to endpoints in several.
+    pub counted: Counted,
 }
 
 impl<'c> Case<'c> {
     /// Nothing is lost.
     pub fn now(favoured: &'c dyn Fn(&Pool<'_>) -> bool) -> Self {
-        Self { favoured, lost: &[], phase: Phase::Noticed }
+        Self { favoured, lost: &[], phase: Phase::Noticed, counted: Counted::First }
     }
 
     fn takes_away(&self, pool: &Pool<'_>) -> bool {
@@ -108,21 +110,33 @@ impl<'m> Traffic<'m> {
         port: u32,
         request: &Request,
     ) -> Journey<'m> {
-        let routing = self.router().route(client, host, port, request);
+        self.journey_by(Order::Names, client, host, port, request)
+    }
+
+    /// The same if objects were created in this order, which files do not tell.
+    pub fn journey_by(
+        &self,
+        order: Order,
+        client: Client<'m>,
+        host: &str,
+        port: u32,
+        request: &Request,
+    ) -> Journey<'m> {
+        let routing = self.router_by(order).route(client, host, port, request);
         let ways = routing.choices.into_iter().map(|choice| {
-            let parts = self.parts(&client, &choice);
+            let parts = self.parts(order, &client, &choice);
             Way { choice, parts }
         });
         let ways = ways.collect();
         Journey { client, steps: routing.steps, ways, rivals: routing.rivals }
     }
 
-    fn parts(&self, client: &Client<'m>, choice: &Choice<'m>) -> Vec<Part<'m>> {
+    fn parts(&self, order: Order, client: &Client<'m>, choice: &Choice<'m>) -> Vec<Part<'m>> {
         let whole = |end| vec![Part { share: 1.0, end }];
         let step = |text: &str, span| Step::new(text, Some(span));
         let mut parts = match &choice.action {
             Action::Forward(legs) => {
-                let part = |leg| Part { share: Leg::share(leg), end: self.end(client, leg) };
+                let part = |leg| Part { share: Leg::share(leg), end: self.end(order, client, leg) };
                 legs.iter().map(part).collect()
             }
             Action::Redirect(span) => {
@@ -146,7 +160,7 @@ impl<'m> Traffic<'m> {
         parts
     }
 
-    fn end(&self, client: &Client<'m>, leg: &Leg<'m>) -> End<'m> {
+    fn end(&self, order: Order, client: &Client<'m>, leg: &Leg<'m>) -> End<'m> {
         match &leg.cluster {
             Built::No(why) => return End::Fails(Failure::NoCluster, Some(why.clone())),
             Built::Unknown => {
@@ -162,8 +176,8 @@ impl<'m> Traffic<'m> {
             return End::Unseen(Step::new(text, leg.span));
         };
         let supply = self.supply(host, plane);
-        let destination =
-            Destination::of(self.mesh(), client, plane, host, leg.port, leg.subset, supply);
+        let asked = Asked { host, port: leg.port, subset: leg.subset };
+        let destination = Destination::of(self.mesh(), order, client, plane, asked, supply);
         if destination.lacks_subset {
             return without_subset(&destination, leg);
         }
@@ -194,13 +208,41 @@ impl<'m> Traffic<'m> {
         destination: &Destination<'m>,
         case: Case<'_>,
     ) -> Flow {
-        if destination.delivery != Delivery::Balanced {
-            return Flow { elsewhere: 1.0, ..Flow::default() };
+        match destination.delivery {
+            Delivery::Balanced => {}
+            Delivery::SameNode(_) => return self.flow_on_node(client, at, destination, case),
+            _ => return Flow { elsewhere: 1.0, ..Flow::default() },
         }
-        let labels = client.labels.map(supply::plain).unwrap_or_default();
-        let identity = supply::identity(self.mesh(), client.cluster, at.clone(), labels.into());
+        let identity = supply::client(self.mesh(), client, at);
         let gateways = self.gateways(client.cluster);
         self.spread(&identity, destination, |_| true, gateways, case)
+    }
+
+    /// Where requests arrive that stay on the client's node. Which one that is nobody tells: it has an
+    /// endpoint if each node of the zone has, or if those in the zone are favoured.
+    fn flow_on_node(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        destination: &Destination<'m>,
+        case: Case<'_>,
+    ) -> Flow {
+        let mut flow = Flow::default();
+        let near = destination.pools().filter(|pool| {
+            let here = pool.cluster == client.cluster
+                && (at.is_empty() || pool.zone == at.without_subzone());
+            here && pool.health == Health::Healthy && pool.bounds.most > 0
+        });
+        let there = |pool: &&Pool<'m>| pool.on_each_node || (case.favoured)(pool);
+        match near.into_iter().find(there) {
+            Some(pool) if !case.takes_away(pool) => {
+                let (cluster, zone) = (pool.cluster, Some(pool.zone.clone()));
+                flow.arrive(Landing { cluster, zone }, 1.0);
+            }
+            Some(_) if case.phase == Phase::Unnoticed => flow.fail(Failure::Lost, 1.0),
+            _ => flow.fail(Failure::NoEndpoint, 1.0),
+        }
+        flow
     }
 
     /// Where requests of a pod arrive among some of the endpoints of a destination.
@@ -224,16 +266,15 @@ impl<'m> Traffic<'m> {
             }
         }
         let known: Vec<_> = gateways.iter().map(|g| g.known.clone()).collect();
-        flow(client, &offers, &known, &destination.terms, |gateway, share, into| {
+        flow(client, &offers, &known, (&destination.terms, case.counted), |gateway, share, into| {
             let behind = self.behind(&gateways[gateway], destination, &offers, case);
             into.add(&behind, share);
         })
     }
 
     fn takes_mtls(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> bool {
-        let Some(service) = pool.service else { return false };
         let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
-        takes_mtls(self.mesh(), destination.plane, &service.namespace, label, None)
+        pool.mtls && takes_mtls(self.mesh(), destination.plane, pool.namespace, label, None)
     }
 
     /// Where requests arrive that go to a gateway: from its pods there is a second choice, among the
@@ -245,7 +286,11 @@ impl<'m> Traffic<'m> {
         offers: &[Offer<'_, 'm>],
         case: Case<'_>,
     ) -> Flow {
-        let sees = |pool: &Pool<'_>| pool.identity.network == gateway.known.network;
+        // What is in no network is seen by all. Source: `proxy_view.go`.
+        let sees = |pool: &Pool<'_>| {
+            let network = &pool.identity.network;
+            network.is_empty() || *network == gateway.known.network
+        };
         let zones = gateway.service.map(|service| self.zones_of(service)).unwrap_or_default();
         let total: f64 = zones.iter().map(|(_, weight)| weight).sum();
         let Some(service) = gateway.service.filter(|_| total > 0.0) else {
@@ -257,9 +302,9 @@ impl<'m> Traffic<'m> {
         let Some(plane) = self.mesh().config_cluster(cluster).found() else {
             return somewhere(offers.iter().filter(|offer| sees(offer.pool)));
         };
-        let (host, port, subset) = (destination.host, destination.port, destination.subset);
-        let supply = destination.supply.clone();
-        let second = Destination::of(self.mesh(), &client, plane, host, port, subset, supply);
+        let (order, supply) = (destination.order, destination.supply.clone());
+        let second =
+            Destination::of(self.mesh(), order, &client, plane, destination.asked(), supply);
         let mut whole = Flow::default();
         if second.lacks_subset {
             // The gateway closes a connection for a name that it has no cluster for.
@@ -273,8 +318,7 @@ impl<'m> Traffic<'m> {
                 continue;
             }
             let at = self.mesh().with_subzone(cluster, &zone);
-            let own = labels.map(supply::plain).unwrap_or_default();
-            let pod = supply::identity(self.mesh(), cluster, at, own.into());
+            let pod = supply::client(self.mesh(), &client, &at);
             whole.add(&self.spread(&pod, &second, sees, &[], case), share);
         }
         whole

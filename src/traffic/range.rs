@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Traffic;
 use super::counts::Interval;
-use super::flow::{Failure, Flow, Landing};
+use super::destination::{Delivery, Destination};
+use super::flow::{Counted, Failure, Flow, Landing};
 use super::journey::{Case, Way};
 use super::loss::{Lost, Phase};
 use super::supply::Pool;
@@ -31,14 +32,28 @@ impl<'m> Traffic<'m> {
         lost: &[Lost],
         phase: Phase,
     ) -> Range {
+        self.range_counted(client, at, way, (lost, phase), Counted::First)
+    }
+
+    /// The same if a gateway that leads to several localities counts in this one.
+    pub fn range_counted(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        way: &Way<'m>,
+        (lost, phase): (&[Lost], Phase),
+        counted: Counted,
+    ) -> Range {
         let pools = || way.destinations().flat_map(|(destination, _)| destination.pools());
         let places: BTreeSet<Landing> = pools()
             .map(|pool| Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) })
             .collect();
         let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
-            self.flow(client, at, way, Case { favoured, lost, phase })
+            self.flow(client, at, way, Case { favoured, lost, phase, counted })
         };
-        let is_exact = pools().all(|pool| pool.bounds.is_exact());
+        let by_node = |d: &Destination<'_>| matches!(d.delivery, Delivery::SameNode(_));
+        let is_exact = pools().all(|pool| pool.bounds.is_exact())
+            && !way.destinations().any(|(destination, _)| by_node(destination));
         if is_exact || places.is_empty() {
             return Range::of(&[flow(&|_| true)]);
         }

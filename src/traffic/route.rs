@@ -19,7 +19,7 @@ use super::protocol::Protocol;
 use super::scope::{Definition, Index, Scope, Sight};
 use super::step::{Condition, Step};
 use crate::kinds::networking::VirtualService;
-use crate::mesh::{Client, In, Lookup, Mesh, short};
+use crate::mesh::{Client, In, Lookup, Mesh, Order, short};
 use crate::source::{Span, Text};
 
 /// What is known of a request. What is `None` is left open.
@@ -229,7 +229,12 @@ impl<'m> Draft<'m> {
 impl<'m> Router<'m> {
     /// Ready to tell of a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { index: Index::of(mesh) }
+        Self::by(mesh, Order::Names)
+    }
+
+    /// The same if objects were created in this order.
+    pub fn by(mesh: &'m Mesh, order: Order) -> Self {
+        Self { index: Index::of(mesh, order) }
     }
 
     /// What clients see.

@@ -128,7 +128,7 @@ impl<'m> Setting<'m> {
                 return Self::locality(setting, by);
             }
         }
-        if let Some(told) = service.and_then(|s| traffic_distribution(mesh, control_plane, s)) {
+        if let Some(told) = Self::of_service(mesh, control_plane, service) {
             return told;
         }
         let by = By::Mesh(control_plane);
@@ -153,6 +153,16 @@ impl<'m> Setting<'m> {
             Some(enabled) => Self::Off { enabled, by },
             None => Self::Locality { setting, by },
         }
+    }
+
+    /// What a Service prefers, if nothing else had a say: a control plane then tells proxies of unready
+    /// endpoints too, whatever ranks them.
+    pub fn of_service(
+        mesh: &'m Mesh,
+        control_plane: ClusterId,
+        service: Option<&'m In<Service>>,
+    ) -> Option<Self> {
+        traffic_distribution(mesh, control_plane, service?)
     }
 
     /// Whether it ranks endpoints without outlier detection too.

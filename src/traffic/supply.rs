@@ -1,17 +1,24 @@
 //! The endpoints of a host: pods and entries of all clusters, by zone, and how many there may be.
 
+mod entries;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::endpoint::{Endpoint, Health, Identity, Labels};
 use crate::clusters::ClusterId;
-use crate::kinds::core::Service;
-use crate::kinds::networking::WorkloadEntry;
-use crate::mesh::{Host, In, Locality, Mesh, value};
+use crate::kinds::core::{Conditions, Service};
+use crate::kinds::workloads::{Pod, Workload};
+use crate::mesh::{
+    Client, Host, In, Locality, Mesh, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL, value,
+};
 use crate::placement::{Bounds, Placement, Placements};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
+use entries::entries;
 
-/// Endpoints of one workload in one zone.
+/// Endpoints of one workload in one zone; of those that are in the input themselves, on one node and alike
+/// in health.
 #[derive(Clone, Debug)]
 pub struct Pool<'m> {
     /// The cluster they run in, or whose control plane reads the entry.
@@ -24,12 +31,22 @@ pub struct Pool<'m> {
     pub written: Arc<str>,
     /// How many there may be.
     pub bounds: Bounds,
-    /// How many the workload has in all its zones.
+    /// How many the workload has in all its pools.
     pub total: Bounds,
-    /// In how many zones it may have some.
-    pub zones: usize,
+    /// How many pools it has.
+    pub pools: usize,
+    /// Whether each node of the zone certainly has one.
+    pub on_each_node: bool,
     /// The weight of each.
     pub weight: u32,
+    /// How Kubernetes sees them.
+    pub health: Health,
+    /// Whether their address is known.
+    pub addressed: bool,
+    /// Whether they may take mTLS: all pods, and entries with an identity.
+    pub mtls: bool,
+    /// The namespace they stand in.
+    pub namespace: &'m str,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
     pub service: Option<&'m In<Service>>,
     /// The workload's name, the pod's, or the entry's address.
@@ -46,7 +63,8 @@ impl Pool<'_> {
             written: Arc::clone(&self.written),
             count,
             weight: self.weight,
-            health: Health::Healthy,
+            health: self.health,
+            addressed: self.addressed,
             mtls,
         }
     }
@@ -76,10 +94,30 @@ pub enum Unknown<'m> {
         /// Where the name stands.
         span: Span,
     },
-    /// A ServiceEntry takes endpoints by selector.
+    /// What the selector of a ServiceEntry takes is not in the input.
     Selected(Span),
     /// Nobody can tell which of several texts is applied, or in which cluster.
     Assumed(Span),
+}
+
+/// Pods that are alike but for their place.
+struct Pods<'m> {
+    cluster: ClusterId,
+    namespace: &'m str,
+    service: Option<&'m In<Service>>,
+    name: &'m str,
+    span: Span,
+    labels: &'m Entries<Text>,
+    conditions: Conditions,
+    daemon: bool,
+}
+
+/// Pods that share a place.
+struct Spot<'p> {
+    zone: &'p Locality,
+    node: &'p str,
+    health: Health,
+    bounds: Bounds,
 }
 
 impl<'m> Supply<'m> {
@@ -90,14 +128,7 @@ impl<'m> Supply<'m> {
             supply.take_service(mesh, placements, service);
         }
         for entry in host.entries().filter(|e| mesh.same_mesh(e.cluster, of)) {
-            if let Some(selector) = &entry.workload_selector
-                && let Some((key, _)) = selector.labels.iter().next()
-            {
-                supply.unknown.push(Unknown::Selected(key.span));
-            }
-            for endpoint in &entry.endpoints {
-                supply.take_entry(mesh, entry.cluster, endpoint, endpoint.span);
-            }
+            supply.take_service_entry(mesh, placements, entry);
         }
         supply
     }
@@ -113,32 +144,39 @@ impl<'m> Supply<'m> {
         placements: &Placements<'m>,
         service: &'m In<Service>,
     ) {
+        let (cluster, namespace) = (service.cluster, service.namespace.as_str());
         let here = placements.of_service(service);
-        if here.workloads.is_empty() && here.pods.is_empty() {
+        let entries = entries(mesh, cluster, namespace, service.selector.as_ref());
+        if here.workloads.is_empty() && here.pods.is_empty() && entries.is_empty() {
             self.unknown.push(Unknown::Pods(service));
         }
         for (workload, placement) in &here.workloads {
-            if mesh.is_assumed(&workload.meta) {
-                self.unknown.push(Unknown::Assumed(workload.named_at()));
-            }
-            let labels = &placements.template(workload).metadata.labels;
-            self.take(mesh, service, workload.name(), workload.named_at(), labels, placement);
+            let pods = Pods::of_workload(placements, workload, Some(service));
+            self.take_workload(mesh, workload, &pods, placement);
         }
         for (pod, placement) in &here.pods {
-            self.take(mesh, service, pod.name(), pod.named_at(), &pod.meta.labels, placement);
+            self.take(mesh, &Pods::of_pod(pod, Some(service)), placement);
+        }
+        for entry in entries {
+            self.take_entry(mesh, entry, Some(service));
         }
     }
 
-    fn take(
+    fn take_workload(
         &mut self,
         mesh: &'m Mesh,
-        service: &'m In<Service>,
-        name: &'m str,
-        span: Span,
-        labels: &Entries<Text>,
+        workload: &'m In<Workload>,
+        pods: &Pods<'m>,
         placement: &Placement,
     ) {
-        let cluster = service.cluster;
+        if mesh.is_assumed(&workload.meta) {
+            self.unknown.push(Unknown::Assumed(workload.named_at()));
+        }
+        self.take(mesh, pods, placement);
+    }
+
+    fn take(&mut self, mesh: &'m Mesh, pods: &Pods<'m>, placement: &Placement) {
+        let &Pods { cluster, namespace, service, name, span, labels, .. } = pods;
         // Nodes without a region have none; of pools and selectors it may only be unknown.
         let by_nodes = mesh.places(cluster).iter().any(|p| p.nodes.is_some());
         let told = |zone: &Locality| by_nodes || !zone.region.is_empty();
@@ -147,53 +185,92 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
-        let open = || placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
-        for (zone, bounds) in open() {
-            let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
+        let spots = pods.spots(&own, placement);
+        for spot in &spots {
+            let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, spot.zone));
             let identity = identity(mesh, cluster, locality, Arc::clone(&own));
+            let identity = Identity { node: spot.node.into(), ..identity };
             let Endpoint { identity, written, .. } = Endpoint::of_pods(identity, 0);
             self.pools.push(Pool {
                 cluster,
-                zone: zone.clone(),
+                zone: spot.zone.clone(),
                 identity,
                 written,
-                bounds: bounds.bounds,
+                bounds: spot.bounds,
                 total: placement.total,
-                zones: open().count(),
+                pools: spots.len(),
+                on_each_node: pods.daemon && spot.bounds.least >= nodes(mesh, cluster, spot.zone),
                 weight: 1,
-                service: Some(service),
+                health: spot.health,
+                addressed: true,
+                mtls: true,
+                namespace,
+                service,
                 name,
                 span,
             });
         }
     }
+}
 
-    fn take_entry(
-        &mut self,
-        mesh: &Mesh,
-        cluster: ClusterId,
-        entry: &'m WorkloadEntry,
-        span: Span,
-    ) {
-        let one = Bounds { least: 1, most: 1 };
-        let written = value(entry.locality.as_ref()).unwrap_or_default();
-        let locality = Locality::parse(written);
-        let mut identity =
-            identity(mesh, cluster, locality.clone(), Arc::new(plain(&entry.labels)));
-        identity.network = value(entry.network.as_ref()).unwrap_or_default().into();
-        self.pools.push(Pool {
-            cluster,
-            zone: locality.without_subzone(),
-            identity: Arc::new(identity),
-            written: written.into(),
-            bounds: one,
-            total: one,
-            zones: 1,
-            weight: entry.weight.as_ref().map_or(1, |w| w.value),
-            service: None,
-            name: value(entry.address.as_ref()).unwrap_or_default(),
-            span: entry.address.as_ref().map_or(span, |a| a.span),
+/// How many nodes of a cluster are known to stand in a zone; as many as can be where nobody tells.
+fn nodes(mesh: &Mesh, cluster: ClusterId, zone: &Locality) -> u32 {
+    let here = mesh.places(cluster).iter().filter(|p| p.locality.without_subzone() == *zone);
+    here.map(|place| place.nodes).sum::<Option<u32>>().unwrap_or(u32::MAX)
+}
+
+impl<'m> Pods<'m> {
+    fn of_workload(
+        placements: &Placements<'m>,
+        workload: &'m In<Workload>,
+        service: Option<&'m In<Service>>,
+    ) -> Self {
+        Self {
+            cluster: workload.cluster,
+            namespace: &workload.namespace,
+            service,
+            name: workload.name(),
+            span: workload.named_at(),
+            labels: &placements.template(workload).metadata.labels,
+            conditions: Conditions::default(),
+            daemon: workload.meta.kind.as_str() == "DaemonSet",
+        }
+    }
+
+    fn of_pod(pod: &'m In<Pod>, service: Option<&'m In<Service>>) -> Self {
+        Self {
+            cluster: pod.cluster,
+            namespace: &pod.namespace,
+            service,
+            name: pod.name(),
+            span: pod.named_at(),
+            labels: &pod.meta.labels,
+            conditions: pod.conditions(),
+            daemon: false,
+        }
+    }
+
+    /// By place. Pods that are about to go are none, unless clients are told of them.
+    fn spots<'p>(&self, own: &Labels, placement: &'p Placement) -> Vec<Spot<'p>> {
+        let service = self.service.map(|s| &*s.resource);
+        let health = |conditions| Health::of(conditions, own, service);
+        if !placement.exact {
+            let open = placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
+            let health = health(self.conditions);
+            let spots =
+                open.map(|(zone, at)| Spot { zone, node: "", health, bounds: at.bounds });
+            return spots.filter(|spot| spot.health != Health::Terminating).collect();
+        }
+        let mut alike: BTreeMap<_, u32> = BTreeMap::new();
+        for seen in &placement.seen {
+            let zone = seen.zone.as_ref().and_then(|zone| placement.zone_of(zone));
+            let Some(zone) = zone else { continue };
+            *alike.entry((zone, &*seen.node, health(seen.conditions))).or_default() += 1;
+        }
+        let spots = alike.into_iter().map(|((zone, node, health), count)| {
+            Spot { zone, node, health, bounds: Bounds { least: count, most: count } }
         });
+        spots.filter(|spot| spot.health != Health::Terminating).collect()
     }
 }
 
@@ -208,18 +285,41 @@ fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
 }
 
 /// Labels by name.
-pub fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
+pub fn plain(labels: &Entries<Text>) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
 }
 
-/// Pods of a cluster with these labels, at a locality.
-pub fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Labels) -> Identity {
+/// Pods of a cluster with these labels, at a locality. Their network is the cluster's, unless a label
+/// says another. Source: `kube/controller/controller.go`, `Network`.
+fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Labels) -> Identity {
     let known = mesh.cluster(cluster);
+    let told = labels.get(NETWORK_LABEL).map(String::as_str).filter(|network| !network.is_empty());
     Identity {
         cluster: known.istio_name().map_or(known.name.as_str(), |name| name.as_str()).into(),
-        network: known.network().map_or("", |network| network.as_str()).into(),
+        network: told.or_else(|| value(known.network())).unwrap_or_default().into(),
         locality,
         node: "".into(),
         labels,
     }
+}
+
+/// A client that runs at a locality. Its own labels say where it is before its node does if they claim a
+/// locality, and after it if they name region, zone and subzone.
+/// Source: `pilot/pkg/xds/ads.go`, `setTopologyLabels` and `localityFromProxyLabels`.
+pub fn client(mesh: &Mesh, client: &Client<'_>, at: &Locality) -> Identity {
+    let claimed = client.labels.and_then(own_locality);
+    let at = claimed.unwrap_or_else(|| at.clone());
+    let told = |part: String, key: &str| {
+        if !part.is_empty() {
+            return part;
+        }
+        client.labels.and_then(|labels| value(labels.get(key))).unwrap_or_default().to_owned()
+    };
+    let locality = Locality {
+        region: told(at.region, REGION_LABEL),
+        zone: told(at.zone, ZONE_LABEL),
+        subzone: told(at.subzone, SUBZONE_LABEL),
+    };
+    let labels = client.labels.map(plain).unwrap_or_default();
+    identity(mesh, client.cluster, locality, labels.into())
 }

@@ -314,7 +314,7 @@ fn fails<'m>(
         return;
     }
     let all = |_: &Pool<'_>| true;
-    let case = Case { favoured: &all, lost, phase: Phase::Noticed };
+    let case = Case { lost, phase: Phase::Noticed, ..Case::now(&all) };
     let survivors = visit.departures.iter().filter(|departure| {
         !lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
     });

@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assignment;
+mod grouping;
+mod health;
 mod hosts;
+mod places;
 mod policy;
 mod route;
 mod scene;
 mod selection;
+mod world;
 
 use mesh_lint::config::Config;
 use mesh_lint::lint;

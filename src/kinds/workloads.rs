@@ -92,7 +92,8 @@ impl Pod {
     /// What Kubernetes writes into its endpoints: a pod that is about to go is not ready. Without a
     /// `status` nothing is known, which counts as ready.
     pub fn conditions(&self) -> Conditions {
-        let is = |text: &Option<Text>, word: &str| text.as_ref().is_some_and(|t| t.as_str() == word);
+        let is =
+            |text: &Option<Text>, word: &str| text.as_ref().is_some_and(|t| t.as_str() == word);
         let ready = self.status.conditions.iter().find(|c| is(&c.kind, "Ready"));
         let serving = ready.map(|condition| is(&condition.status, "True"));
         let terminating = self.metadata.deletion_timestamp.is_some();

@@ -176,9 +176,10 @@ fn doubt(mesh: &Mesh, unknown: Unknown<'_>) -> Step {
             let cluster = mesh.cluster_name(cluster);
             Step::new(format!("nobody tells in which zones `{name}` runs in `{cluster}`"), span)
         }
-        Unknown::Selected(span) => {
-            Step::new("a ServiceEntry takes endpoints by a selector, and none is in the input", span)
-        }
+        Unknown::Selected(span) => Step::new(
+            "a ServiceEntry takes endpoints by a selector, and none is in the input",
+            span,
+        ),
         Unknown::Assumed(span) => {
             Step::new("it is not sure that this text is what is applied", span)
         }

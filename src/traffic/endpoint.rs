@@ -78,7 +78,11 @@ impl Health {
     ///
     /// Source: `endpointslice.go`, `endpointHealthStatus`; `endpoint_builder.go`,
     /// `filterIstioEndpoint`.
-    pub fn of(conditions: Conditions, labels: &Labels, service: Option<&Resource<Service>>) -> Self {
+    pub fn of(
+        conditions: Conditions,
+        labels: &Labels,
+        service: Option<&Resource<Service>>,
+    ) -> Self {
         // Kubernetes then calls each of its endpoints ready.
         let all = service.is_some_and(|service| service.publish_not_ready_addresses);
         let may = |condition: Option<bool>| condition != Some(false);

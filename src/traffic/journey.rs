@@ -58,6 +58,16 @@ pub enum End<'m> {
     Unseen(Step),
 }
 
+impl<'m> Journey<'m> {
+    /// Whether the order in which objects were created, which files do not tell, decides something:
+    /// which VirtualService has the host, or which DestinationRule applies.
+    pub fn order_decides(&self) -> bool {
+        let mut destinations = self.ways.iter().flat_map(Way::destinations);
+        !self.rivals.is_empty()
+            || destinations.any(|(destination, _)| destination.rule.order_decides)
+    }
+}
+
 impl<'m> Way<'m> {
     /// The clusters of Envoy it leads to.
     pub fn destinations(&self) -> impl Iterator<Item = (&Destination<'m>, f64)> {

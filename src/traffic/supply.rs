@@ -257,8 +257,7 @@ impl<'m> Pods<'m> {
         if !placement.exact {
             let open = placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
             let health = health(self.conditions);
-            let spots =
-                open.map(|(zone, at)| Spot { zone, node: "", health, bounds: at.bounds });
+            let spots = open.map(|(zone, at)| Spot { zone, node: "", health, bounds: at.bounds });
             return spots.filter(|spot| spot.health != Health::Terminating).collect();
         }
         let mut alike: BTreeMap<_, u32> = BTreeMap::new();
@@ -267,8 +266,11 @@ impl<'m> Pods<'m> {
             let Some(zone) = zone else { continue };
             *alike.entry((zone, &*seen.node, health(seen.conditions))).or_default() += 1;
         }
-        let spots = alike.into_iter().map(|((zone, node, health), count)| {
-            Spot { zone, node, health, bounds: Bounds { least: count, most: count } }
+        let spots = alike.into_iter().map(|((zone, node, health), count)| Spot {
+            zone,
+            node,
+            health,
+            bounds: Bounds { least: count, most: count },
         });
         spots.filter(|spot| spot.health != Health::Terminating).collect()
     }

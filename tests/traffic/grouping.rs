@@ -79,9 +79,8 @@ fn hosts_that_are_served_by_the_clients_own_cluster() {
 
 /// Two clusters with the same Service, each with its own pods.
 fn two_clusters(namespace: &str, spec: &str, more: &str) -> mesh_lint::mesh::Mesh {
-    let objects = |places: &str| {
-        service(namespace, "dns", spec) + &pods(namespace, "dns", "", places) + more
-    };
+    let objects =
+        |places: &str| service(namespace, "dns", spec) + &pods(namespace, "dns", "", places) + more;
     world(&[("c1", objects("r1/a:1 r1/b:1")), ("c2", objects("r1/a:2 r1/c:2"))])
 }
 
@@ -126,9 +125,8 @@ fn ports_are_joined_by_their_names() {
         ("another name", format!("ports: [{}]", named("web", 80)), "c1/r1/a=100"),
         ("another port alone", format!("ports: [{}]", named("http-8000", 8000)), "c1/r1/a=100"),
     ] {
-        let carts = |spec: &str, places| {
-            service("shop", "cart", spec) + &pods("shop", "cart", "", places)
-        };
+        let carts =
+            |spec: &str, places| service("shop", "cart", spec) + &pods("shop", "cart", "", places);
         let mesh = world(&[("c1", carts(&three, "r1/a:1")), ("c2", carts(&other, "r1/b:1"))]);
         let asks = Asks::new("c1 r1/a", "cart.shop");
         assert_arrives(what, &mesh, asks, expected);

@@ -6,6 +6,7 @@ mod assignment;
 mod grouping;
 mod health;
 mod hosts;
+mod order;
 mod places;
 mod policy;
 mod route;

@@ -126,7 +126,8 @@ fn subsets_select_by_labels_of_pods_and_of_places() {
         ("version: v3", "UH=100"),
     ] {
         let subset = format!("subsets: [{{name: v, labels: {{{labels}}}}}]");
-        let route = "spec: {hosts: [cart], http: [{route: [{destination: {host: cart, subset: v}}]}]}";
+        let route =
+            "spec: {hosts: [cart], http: [{route: [{destination: {host: cart, subset: v}}]}]}";
         let route = object("networking.istio.io/v1/VirtualService", "shop", "cart", "", route);
         let text = [service("shop", "cart", CART), rule("shop", "cart", &subset), route];
         let mesh = world(&[("c1", text.concat() + &carts)]);
@@ -166,8 +167,7 @@ fn labels_of_place_on_a_pod_count_for_clients_alone() {
         ("nothing at all", vec![], "", ""),
     ] {
         let carried = labels(&carried);
-        let client =
-            Client { cluster, namespace: "shop", labels: Some(&carried), locality: None };
+        let client = Client { cluster, namespace: "shop", labels: Some(&carried), locality: None };
         let found = supply::client(&mesh, &client, &Locality::parse(at));
         assert_eq!(found.locality.to_string(), expected, "{what}");
     }
@@ -206,7 +206,11 @@ fn entries_tell_their_place_and_weight_themselves() {
             "c1/r/z=100",
         ),
         ("nowhere", "{address: 10.0.0.1}", "c1/=100"),
-        ("no address, and no gateway", "{locality: r/z}, {address: 10.0.0.2, locality: r/y}", "c1/r/y=100"),
+        (
+            "no address, and no gateway",
+            "{locality: r/z}, {address: 10.0.0.2, locality: r/y}",
+            "c1/r/y=100",
+        ),
     ] {
         let mesh = world(&[("c1", entry(&format!("endpoints: [{endpoints}]")))]);
         assert_arrives(what, &mesh, Asks::new("c1 r/z", "outside.example"), expected);

@@ -11,16 +11,21 @@ use mesh_lint::traffic::route::Request;
 
 /// The mesh of some clusters, each by its name and its objects. Their control planes know of each other.
 pub fn world(clusters: &[(&str, String)]) -> Mesh {
-    let files: Vec<(String, String)> = clusters
+    let files = files(clusters);
+    let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+    super::mesh(&files)
+}
+
+/// The same as files, by path and text.
+pub fn files(clusters: &[(&str, String)]) -> Vec<(String, String)> {
+    clusters
         .iter()
         .map(|(name, objects)| {
             let others = clusters.iter().map(|(other, _)| other).filter(|other| *other != name);
             let secrets: String = others.map(|other| secret(other)).collect();
             (format!("{name}/all.yaml"), format!("{objects}{secrets}{}", install(name)))
         })
-        .collect();
-    let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
-    super::mesh(&files)
+        .collect()
 }
 
 fn secret(cluster: &str) -> String {
@@ -33,7 +38,8 @@ fn secret(cluster: &str) -> String {
 
 /// What tells a control plane the name of its cluster.
 fn install(cluster: &str) -> String {
-    let spec = format!("spec: {{values: {{global: {{multiCluster: {{clusterName: {cluster}}}}}}}}}");
+    let spec =
+        format!("spec: {{values: {{global: {{multiCluster: {{clusterName: {cluster}}}}}}}}}");
     object("install.istio.io/v1alpha1/IstioOperator", "istio-system", "install", "", &spec)
 }
 
@@ -80,7 +86,13 @@ pub fn node(zone: &str) -> String {
 }
 
 /// A pod of `app: NAME` on a node, with further labels and the rest of its object.
-pub fn pod(namespace: &str, app: &str, (name, node): (&str, &str), labels: &str, rest: &str) -> String {
+pub fn pod(
+    namespace: &str,
+    app: &str,
+    (name, node): (&str, &str),
+    labels: &str,
+    rest: &str,
+) -> String {
     let meta = format!("labels: {{app: {app}, {labels}}}");
     let fields = format!("spec: {{nodeName: '{node}'}}\n{rest}");
     object("v1/Pod", namespace, name, &meta, &fields)

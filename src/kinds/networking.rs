@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::control_plane::OutboundTrafficPolicy;
 pub use super::policy::{
     ClientTls, Distribute, Failover, LoadBalancer, LocalityLb, OutlierDetection, PortPolicy,
-    TrafficPolicy, ZoneAwareLb,
+    Retries, TrafficPolicy, ZoneAwareLb,
 };
 use super::workloads::TargetRef;
 use crate::source::{Spanned, Text};
@@ -143,16 +143,6 @@ pub struct Abort {
 pub struct Percent {
     /// 0 to 100.
     pub value: f64,
-}
-
-/// `retries`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Retries {
-    /// How often.
-    pub attempts: Option<Spanned<u32>>,
-    /// Whether a retry may leave the priority of the first attempt.
-    pub retry_remote_localities: Option<Spanned<bool>>,
 }
 
 /// A copy of the traffic.

@@ -122,6 +122,7 @@ impl<'s> Preference<'s> {
 
 /// Which endpoints a client is told of.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Filter {
     /// Only those of the client's cluster.
     pub cluster_local: bool,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::assignment::{self, Filter, Known, Preference, Target};
 use super::endpoint::{Endpoint, Identity, NetworkGateway};
+use super::retries::Tried;
 use super::selection::{self, Choice, Ejected};
 use super::supply::Pool;
 use crate::clusters::ClusterId;
@@ -59,6 +60,8 @@ pub struct Flow {
     pub arrivals: BTreeMap<Landing, f64>,
     /// Shares that fail.
     pub failures: BTreeMap<Failure, f64>,
+    /// The part of what is sent to what is lost that fails even after it was tried again.
+    pub lost_at_last: f64,
     /// The share that leaves the mesh, or goes to an address of the client's choice.
     pub elsewhere: f64,
 }
@@ -72,6 +75,7 @@ impl Flow {
         for (failure, share) in &other.failures {
             self.fail(*failure, share * part);
         }
+        self.lost_at_last += other.lost_at_last * part;
         self.elsewhere += other.elsewhere * part;
     }
 
@@ -124,6 +128,17 @@ pub enum Counted {
     Last,
 }
 
+/// How a client chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'t> {
+    /// What policy and mesh settings ask for.
+    pub terms: &'t Terms<'t>,
+    /// Which locality a gateway counts in that leads to several.
+    pub counted: Counted,
+    /// How often a request is tried again that finds no connection.
+    pub retries: u32,
+}
+
 /// Endpoints that are offered to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'o, 'm> {
@@ -149,9 +164,10 @@ pub fn flow(
     client: &Identity,
     offers: &[Offer<'_, '_>],
     gateways: &[NetworkGateway],
-    (terms, counted): (&Terms<'_>, Counted),
+    how: How<'_>,
     mut through: impl FnMut(usize, f64, &mut Flow),
 ) -> Flow {
+    let How { terms, counted, retries } = how;
     let endpoints: Vec<Endpoint> =
         offers.iter().map(|offer| offer.pool.endpoint(offer.count, offer.mtls)).collect();
     let known = Known { endpoints: &endpoints, gateways };
@@ -184,12 +200,19 @@ pub fn flow(
     let selection = selection::select(&groups, &ejected, choice);
     let mut flow = Flow::default();
     flow.fail(Failure::NoEndpoint, selection.unanswered);
+    let (mut lost, mut hosts) = (0.0, 0);
     for share in &selection.shares {
         match share.target {
-            target if fails(target) => flow.fail(Failure::Lost, share.share),
+            target if fails(target) => {
+                let out = ejected.get(&(share.group, share.member)).copied().unwrap_or(0);
+                hosts += groups[share.group].members[share.member].count.saturating_sub(out);
+                lost += share.share;
+                flow.fail(Failure::Lost, share.share);
+            }
             Target::Endpoint(i) => flow.arrive(offers[i].landing(), share.share),
             Target::Gateway(g) => through(g, share.share, &mut flow),
         }
     }
+    flow.lost_at_last += Tried::of(lost, hosts, retries).failing;
     flow
 }

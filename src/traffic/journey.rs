@@ -5,7 +5,7 @@ use super::assignment::Preference;
 use super::counts::favouring;
 use super::destination::{Asked, Delivery, Destination};
 use super::endpoint::{Health, Identity};
-use super::flow::{Counted, Failure, Flow, Landing, Offer, flow};
+use super::flow::{Counted, Failure, Flow, How, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
 use super::network::{Gateway, takes_mtls};
 use super::route::{Action, Built, Choice, Leg, Request};
@@ -58,7 +58,7 @@ pub enum End<'m> {
     Unseen(Step),
 }
 
-impl<'m> Journey<'m> {
+impl Journey<'_> {
     /// Whether the order in which objects were created, which files do not tell, decides something:
     /// which VirtualService has the host, or which DestinationRule applies.
     pub fn order_decides(&self) -> bool {
@@ -98,12 +98,14 @@ pub struct Case<'c> {
     pub phase: Phase,
     /// Which locality a gateway counts in that leads to endpoints in several.
     pub counted: Counted,
+    /// How often a request is tried again that finds no connection.
+    pub retries: u32,
 }
 
 impl<'c> Case<'c> {
     /// Nothing is lost.
     pub fn now(favoured: &'c dyn Fn(&Pool<'_>) -> bool) -> Self {
-        Self { favoured, lost: &[], phase: Phase::Noticed, counted: Counted::First }
+        Self { favoured, lost: &[], phase: Phase::Noticed, counted: Counted::First, retries: 0 }
     }
 
     fn takes_away(&self, pool: &Pool<'_>) -> bool {
@@ -196,6 +198,7 @@ impl<'m> Traffic<'m> {
 
     /// Where the requests of a way arrive from a locality.
     pub fn flow(&self, client: &Client<'m>, at: &Locality, way: &Way<'m>, case: Case<'_>) -> Flow {
+        let case = Case { retries: way.choice.retries, ..case };
         let mut whole = Flow::default();
         for part in &way.parts {
             match &part.end {
@@ -220,39 +223,16 @@ impl<'m> Traffic<'m> {
     ) -> Flow {
         match destination.delivery {
             Delivery::Balanced => {}
-            Delivery::SameNode(_) => return self.flow_on_node(client, at, destination, case),
+            Delivery::SameNode(_) => return on_same_node(client, at, destination, case),
             _ => return Flow { elsewhere: 1.0, ..Flow::default() },
         }
         let identity = supply::client(self.mesh(), client, at);
+        // By a hash a retry finds the same host again.
+        let hashed =
+            destination.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());
+        let case = Case { retries: if hashed { 0 } else { case.retries }, ..case };
         let gateways = self.gateways(client.cluster);
         self.spread(&identity, destination, |_| true, gateways, case)
-    }
-
-    /// Where requests arrive that stay on the client's node. Which one that is nobody tells: it has an
-    /// endpoint if each node of the zone has, or if those in the zone are favoured.
-    fn flow_on_node(
-        &self,
-        client: &Client<'m>,
-        at: &Locality,
-        destination: &Destination<'m>,
-        case: Case<'_>,
-    ) -> Flow {
-        let mut flow = Flow::default();
-        let near = destination.pools().filter(|pool| {
-            let here = pool.cluster == client.cluster
-                && (at.is_empty() || pool.zone == at.without_subzone());
-            here && pool.health == Health::Healthy && pool.bounds.most > 0
-        });
-        let there = |pool: &&Pool<'m>| pool.on_each_node || (case.favoured)(pool);
-        match near.into_iter().find(there) {
-            Some(pool) if !case.takes_away(pool) => {
-                let (cluster, zone) = (pool.cluster, Some(pool.zone.clone()));
-                flow.arrive(Landing { cluster, zone }, 1.0);
-            }
-            Some(_) if case.phase == Phase::Unnoticed => flow.fail(Failure::Lost, 1.0),
-            _ => flow.fail(Failure::NoEndpoint, 1.0),
-        }
-        flow
     }
 
     /// Where requests of a pod arrive among some of the endpoints of a destination.
@@ -276,7 +256,9 @@ impl<'m> Traffic<'m> {
             }
         }
         let known: Vec<_> = gateways.iter().map(|g| g.known.clone()).collect();
-        flow(client, &offers, &known, (&destination.terms, case.counted), |gateway, share, into| {
+        let Case { counted, retries, .. } = case;
+        let how = How { terms: &destination.terms, counted, retries };
+        flow(client, &offers, &known, how, |gateway, share, into| {
             let behind = self.behind(&gateways[gateway], destination, &offers, case);
             into.add(&behind, share);
         })
@@ -315,6 +297,8 @@ impl<'m> Traffic<'m> {
         let (order, supply) = (destination.order, destination.supply.clone());
         let second =
             Destination::of(self.mesh(), order, &client, plane, destination.asked(), supply);
+        // A gateway hands on connections and tries none again.
+        let case = Case { retries: 0, ..case };
         let mut whole = Flow::default();
         if second.lacks_subset {
             // The gateway closes a connection for a name that it has no cluster for.
@@ -325,6 +309,7 @@ impl<'m> Traffic<'m> {
             let share = weight / total;
             if case.lost.iter().any(|lost| lost.covers(cluster, &zone)) {
                 whole.fail(Failure::Lost, share);
+                whole.lost_at_last += share;
                 continue;
             }
             let at = self.mesh().with_subzone(cluster, &zone);
@@ -340,6 +325,35 @@ impl<'m> Traffic<'m> {
         let zones = here.zones.into_iter().filter(|(_, bounds)| bounds.most > 0);
         zones.map(|(zone, bounds)| (zone, f64::from(bounds.most.min(100)))).collect()
     }
+}
+
+/// Where requests arrive that stay on the client's node. Which one that is nobody tells: it has an
+/// endpoint if each node of the zone has, or if those in the zone are favoured.
+fn on_same_node(
+    client: &Client<'_>,
+    at: &Locality,
+    destination: &Destination<'_>,
+    case: Case<'_>,
+) -> Flow {
+    let mut flow = Flow::default();
+    let near = destination.pools().filter(|pool| {
+        let here =
+            pool.cluster == client.cluster && (at.is_empty() || pool.zone == at.without_subzone());
+        here && pool.health == Health::Healthy && pool.bounds.most > 0
+    });
+    let there = |pool: &&Pool<'_>| pool.on_each_node || (case.favoured)(pool);
+    match near.into_iter().find(there) {
+        Some(pool) if !case.takes_away(pool) => {
+            let (cluster, zone) = (pool.cluster, Some(pool.zone.clone()));
+            flow.arrive(Landing { cluster, zone }, 1.0);
+        }
+        Some(_) if case.phase == Phase::Unnoticed => {
+            flow.fail(Failure::Lost, 1.0);
+            flow.lost_at_last = 1.0;
+        }
+        _ => flow.fail(Failure::NoEndpoint, 1.0),
+    }
+    flow
 }
 
 /// What becomes of requests to a subset that the rule that applies does not have.
@@ -368,6 +382,7 @@ fn somewhere<'o, 'm: 'o>(offers: impl Iterator<Item = &'o Offer<'o, 'm>>) -> Flo
         let share = f64::from(offer.count) / total;
         if offer.fails {
             flow.fail(Failure::Lost, share);
+            flow.lost_at_last += share;
         } else {
             flow.arrive(landing, share);
         }

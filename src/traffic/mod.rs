@@ -13,6 +13,7 @@ pub mod outliers;
 pub mod policy;
 pub mod protocol;
 pub mod range;
+pub mod retries;
 pub mod route;
 pub mod scope;
 pub mod selection;

@@ -18,6 +18,8 @@ pub struct Range {
     pub arrivals: BTreeMap<Landing, Interval>,
     /// What fails.
     pub failures: BTreeMap<Failure, Interval>,
+    /// What fails even after it was tried again, of what is sent to what is lost; where some is.
+    pub lost_at_last: Option<Interval>,
     /// What leaves the mesh, or is answered by the proxy.
     pub elsewhere: Option<Interval>,
 }
@@ -49,7 +51,7 @@ impl<'m> Traffic<'m> {
             .map(|pool| Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) })
             .collect();
         let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
-            self.flow(client, at, way, Case { favoured, lost, phase, counted })
+            self.flow(client, at, way, Case { lost, phase, counted, ..Case::now(favoured) })
         };
         let by_node = |d: &Destination<'_>| matches!(d.delivery, Delivery::SameNode(_));
         let is_exact = pools().all(|pool| pool.bounds.is_exact())
@@ -88,9 +90,12 @@ impl Range {
             (failure, interval(&share))
         });
         let elsewhere = interval(&|flow: &Flow| flow.elsewhere);
+        let lost_at_last = interval(&|flow: &Flow| flow.lost_at_last);
+        let is_lost = flows.iter().any(|flow| flow.failures.contains_key(&Failure::Lost));
         Self {
             arrivals: arrivals.collect(),
             failures: failures.collect(),
+            lost_at_last: Some(lost_at_last).filter(|_| is_lost),
             elsewhere: Some(elsewhere).filter(|e| e.most > 0.0),
         }
     }

@@ -11,6 +11,7 @@ const CART: &str = "ports: [{name: http, port: 80}]";
 /// Settings of MeshConfig, each with its hosts; a host; whether it stays in the client's cluster.
 /// Source: `cluster_local_test.go`.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
 fn hosts_that_are_served_by_the_clients_own_cluster() {
     const NONE: &str = "[]";
     let system = "*.kube-system.svc.cluster.local";

@@ -169,6 +169,7 @@ fn what_endpoint_slices_tell_counts() {
 
 /// Source: `cluster_traffic_policy_test.go`, `TestApplyOutlierDetection`.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table is as long as its rows")]
 fn what_outlier_detection_counts() {
     let counters = |errors, gateway_errors, failures, apart| Counters {
         errors,

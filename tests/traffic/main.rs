@@ -9,6 +9,7 @@ mod hosts;
 mod order;
 mod places;
 mod policy;
+mod retries;
 mod route;
 mod scene;
 mod selection;

@@ -154,11 +154,11 @@ impl<'m> Sender<'_, 'm> {
     }
 
     fn column(&self, way: &Way<'m>, loss: Option<(Lost, Phase)>, counted: Counted) -> Column {
-        let lost: Vec<Lost> = loss.iter().map(|(lost, _)| lost.clone()).collect();
+        let gone: Vec<Lost> = loss.iter().map(|(what, _)| what.clone()).collect();
         let phase = loss.as_ref().map_or(Phase::Noticed, |(_, phase)| *phase);
-        let gone = lost.iter().any(|lost| lost.covers(self.client.cluster, self.at));
-        let range = (!gone).then(|| {
-            self.traffic.range_counted(&self.client, self.at, way, (&lost, phase), counted)
+        let with_client = gone.iter().any(|what| what.covers(self.client.cluster, self.at));
+        let range = (!with_client).then(|| {
+            self.traffic.range_counted(&self.client, self.at, way, (&gone, phase), counted)
         });
         Column { loss, range }
     }

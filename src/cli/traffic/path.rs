@@ -154,6 +154,7 @@ fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
 enum Row<'r> {
     Place(&'r Landing),
     Failure(Failure),
+    AtLast,
     Elsewhere,
 }
 
@@ -166,6 +167,7 @@ impl Row<'_> {
                 format!("{cluster}  {zone}")
             }
             Self::Failure(failure) => format!("fails  {failure}"),
+            Self::AtLast => "fails  even after it is tried again".to_owned(),
             Self::Elsewhere => "leaves the mesh".to_owned(),
         }
     }
@@ -174,6 +176,7 @@ impl Row<'_> {
         let found = match self {
             Self::Place(landing) => range.arrivals.get(landing),
             Self::Failure(failure) => range.failures.get(failure),
+            Self::AtLast => range.lost_at_last.as_ref(),
             Self::Elsewhere => range.elsewhere.as_ref(),
         };
         found.copied().unwrap_or(Interval { least: 0.0, most: 0.0 })
@@ -185,7 +188,12 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
     let places: BTreeSet<&Landing> = ranges().flat_map(|r| r.arrivals.keys()).collect();
     let failures: BTreeSet<Failure> = ranges().flat_map(|r| r.failures.keys().copied()).collect();
     let mut rows: Vec<Row<'_>> = places.into_iter().map(Row::Place).collect();
-    rows.extend(failures.into_iter().map(Row::Failure));
+    for failure in failures {
+        rows.push(Row::Failure(failure));
+        if failure == Failure::Lost {
+            rows.push(Row::AtLast);
+        }
+    }
     if ranges().any(|r| r.elsewhere.is_some()) {
         rows.push(Row::Elsewhere);
     }
@@ -325,7 +333,10 @@ pub(super) fn shares(asked: &Asked<'_, '_>, range: &Range) -> Vec<Value> {
         json!({"to": "zone", "cluster": cluster, "zone": zone, "least": share.least, "most": share.most})
     });
     let failures = range.failures.iter().map(|(failure, share)| {
-        json!({"to": "failure", "failure": failure.to_string(), "least": share.least, "most": share.most})
+        let last = range.lost_at_last.filter(|_| *failure == Failure::Lost);
+        let last = last.map(|share| json!({"least": share.least, "most": share.most}));
+        json!({"to": "failure", "failure": failure.to_string(), "least": share.least, "most": share.most,
+            "afterRetries": last})
     });
     let elsewhere = range
         .elsewhere

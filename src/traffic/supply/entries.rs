@@ -20,7 +20,7 @@ use crate::yaml::Entries;
 pub(super) struct Entry<'m> {
     cluster: ClusterId,
     namespace: &'m str,
-    entry: &'m WorkloadEntry,
+    spec: &'m WorkloadEntry,
     span: Span,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn entries<'m>(
     let entry = |e: &&'m In<WorkloadEntry>| Entry {
         cluster,
         namespace: &e.namespace,
-        entry: &e.resource.spec,
+        spec: &e.resource.spec,
         span: e.named_at(),
     };
     found.map(entry).collect()
@@ -58,7 +58,7 @@ impl<'m> Supply<'m> {
         for entry in &of.endpoints {
             let (cluster, namespace) = (of.cluster, of.namespace.as_str());
             let span = entry.span;
-            self.take_entry(mesh, Entry { cluster, namespace, entry, span }, None);
+            self.take_entry(mesh, Entry { cluster, namespace, spec: entry, span }, None);
         }
         if let Some(selector) = &of.workload_selector {
             self.take_selected(mesh, placements, of, &selector.labels);
@@ -98,7 +98,7 @@ impl<'m> Supply<'m> {
         of: Entry<'m>,
         service: Option<&'m In<Service>>,
     ) {
-        let Entry { cluster, namespace, entry, span } = of;
+        let Entry { cluster, namespace, spec: entry, span } = of;
         let one = Bounds { least: 1, most: 1 };
         let told = value(entry.locality.as_ref()).filter(|told| !told.is_empty());
         let locality = told.map(Locality::parse).or_else(|| own_locality(&entry.labels));

@@ -9,6 +9,9 @@ use crate::kinds::networking::{Gateway, ServiceEntry};
 use crate::kinds::workloads::{Pod, Workload};
 use crate::yaml::Entries;
 
+/// The minor version of Istio that heeds `clusterLocal: false` for a part of what is cluster-local.
+const EXCLUSIONS_SINCE: u32 = 24;
+
 /// Positions of a host's definitions.
 #[derive(Debug, Default)]
 pub(super) struct HostIndex {
@@ -198,7 +201,8 @@ impl Mesh {
 
     /// Whether requests to a host stay within the client's cluster: as the most specific entry of
     /// `serviceSettings` says, Istio's own entries among them. An entry that says no takes those of
-    /// Istio's own away that it is, or is a part of. Source: `pilot/pkg/model/cluster_local.go`.
+    /// Istio's own away that it is, or is a part of; before 1.24 it does nothing else. Source:
+    /// `pilot/pkg/model/cluster_local.go`.
     pub fn is_cluster_local(&self, host: &str, control_plane: ClusterId) -> bool {
         let configs = &self.cluster(control_plane).facts.mesh_config;
         let settings = configs.iter().flat_map(|c| &c.service_settings);
@@ -217,8 +221,9 @@ impl Mesh {
             !told.iter().any(|&(host, local)| !local && (host == *own || part(host)))
         };
         let own = own.filter(is_kept).map(|host| (host, true));
+        let says_no = !self.is_before(control_plane, EXCLUSIONS_SINCE);
         // Of equal entries the last counts.
-        own.chain(told.iter().copied())
+        own.chain(told.iter().copied().filter(|(_, local)| *local || says_no))
             .filter(|(pattern, _)| HostPattern(pattern).matches(host))
             .max_by_key(|(pattern, _)| HostPattern(pattern).specificity())
             .is_some_and(|(_, local)| local)

@@ -78,6 +78,19 @@ fn hosts_that_are_served_by_the_clients_own_cluster() {
     }
 }
 
+#[test]
+fn an_older_istiod_makes_no_exception_of_what_is_cluster_local() {
+    let settings = "[{settings: {clusterLocal: true}, hosts: ['*']}, \
+         {settings: {clusterLocal: false}, hosts: ['*.ns1.svc.cluster.local']}]";
+    let config = mesh_config(&format!("{{serviceSettings: {settings}}}"));
+    for (version, expected) in [("1.23.2", true), ("1.24.0", false)] {
+        let mut mesh = world(&[("c1", config.clone())]);
+        mesh.take_version(version);
+        let found = mesh.is_cluster_local("s.ns1.svc.cluster.local", mesh.clusters()[0].id);
+        assert_eq!(found, expected, "{version}");
+    }
+}
+
 /// Two clusters with the same Service, each with its own pods.
 fn two_clusters(namespace: &str, spec: &str, more: &str) -> mesh_lint::mesh::Mesh {
     let objects =

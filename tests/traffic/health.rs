@@ -255,3 +255,28 @@ fn how_much_may_be_ejected() {
         assert_eq!(found, expected, "{policy}");
     }
 }
+
+/// The part of its requests that a priority keeps: 140 of 100 healthy hosts, cut off.
+#[test]
+fn the_part_of_its_requests_that_a_priority_keeps() {
+    for (healthy, all, percent) in [
+        (4, 4, 100),
+        (3, 4, 100),
+        (5, 7, 100),
+        (2, 3, 93),
+        (2, 4, 70),
+        (2, 5, 56),
+        (1, 3, 46),
+        (1, 4, 35),
+        (1, 5, 28),
+        (1, 6, 23),
+        (1, 10, 14),
+        (7, 10, 98),
+        (8, 10, 100),
+        (0, 3, 0),
+        (0, 0, 0),
+    ] {
+        let found = mesh_lint::traffic::selection::health(healthy, all);
+        assert_eq!(found, percent, "{healthy} of {all}");
+    }
+}

@@ -167,28 +167,30 @@ impl<'a> Asks<'a> {
         then(&traffic, &journey, destination)
     }
 
-    /// Shares in per cent by cluster and zone, `503 UH` and the like for what fails.
+    /// Shares in per cent by cluster and zone, and by flag of Envoy for what fails.
     pub fn shares(self, mesh: &Mesh) -> BTreeMap<String, f64> {
-        self.with(mesh, |traffic, journey, _| {
-            let way = journey.ways.last().unwrap();
-            let at = Locality::parse(self.at);
-            let flow = traffic.flow(&journey.client, &at, way, Case::now(&|_| true));
-            let mut found = BTreeMap::new();
-            for (landing, share) in &flow.arrivals {
-                let zone = landing.zone.as_ref().map(ToString::to_string).unwrap_or_default();
-                let name = format!("{}/{zone}", mesh.cluster_name(landing.cluster));
-                found.insert(name, 100.0 * share);
-            }
-            for (failure, share) in &flow.failures {
-                let name = failure.to_string();
-                let flag = name.split([' ', ':']).nth(1).unwrap_or_default();
-                found.insert(flag.to_owned(), 100.0 * share);
-            }
-            if flow.elsewhere > 0.0 {
-                found.insert("elsewhere".to_owned(), 100.0 * flow.elsewhere);
-            }
-            found
-        })
+        let traffic = Traffic::of(mesh);
+        let (host, client) = (self.full(), self.client(mesh));
+        let journey = traffic.journey(client, &host, self.port, &Request::default());
+        let way = journey.ways.last().unwrap();
+        let flow = traffic.flow(&client, &Locality::parse(self.at), way, Case::now(&|_| true));
+        let mut found = BTreeMap::new();
+        for (landing, share) in &flow.arrivals {
+            let zone = landing.zone.as_ref().map(ToString::to_string).unwrap_or_default();
+            let name = format!("{}/{zone}", mesh.cluster_name(landing.cluster));
+            found.insert(name, 100.0 * share);
+        }
+        for (failure, share) in &flow.failures {
+            let name = failure.to_string();
+            let flag = name
+                .split([' ', ':'])
+                .find(|word| !word.is_empty() && word.chars().all(char::is_uppercase));
+            found.insert(flag.unwrap_or("502").to_owned(), 100.0 * share);
+        }
+        if flow.elsewhere > 0.0 {
+            found.insert("elsewhere".to_owned(), 100.0 * flow.elsewhere);
+        }
+        found
     }
 }
 

@@ -136,6 +136,8 @@ pub struct Facts {
     pub foreign_ca: Vec<Fact>,
     /// Networks that its control plane gives to clusters: the network's name, and the cluster's.
     pub networks: Vec<(Text, Text)>,
+    /// Networks as its control plane's MeshNetworks have them, by name.
+    pub mesh_networks: Vec<(Text, MeshNetwork)>,
     /// Its MeshConfig.
     pub mesh_config: Vec<MeshConfig>,
     /// Whether it is installed for ambient.
@@ -261,6 +263,7 @@ impl Facts {
         for (name, network) in networks {
             let clusters = network.endpoints.iter().filter_map(|e| e.from_registry.as_ref());
             self.networks.extend(clusters.map(|cluster| (name.clone(), cluster.clone())));
+            self.mesh_networks.push((name.clone(), network.clone()));
         }
     }
 
@@ -395,6 +398,7 @@ impl Facts {
         }
         self.role.append(&mut other.role);
         self.networks.append(&mut other.networks);
+        self.mesh_networks.append(&mut other.mesh_networks);
         self.mesh_config.append(&mut other.mesh_config);
         self.ambient |= other.ambient;
         self.multiple_roots |= other.multiple_roots;

@@ -63,6 +63,9 @@ pub struct Service {
     pub traffic_distribution: Option<Text>,
     /// Whether unready pods are published too.
     pub publish_not_ready_addresses: bool,
+    /// Addresses outside the cluster that lead to it.
+    #[serde(rename = "externalIPs")]
+    pub external_ips: Vec<Text>,
 }
 
 /// A port of a Service.
@@ -79,6 +82,8 @@ pub struct ServicePort {
     pub app_protocol: Option<Text>,
     /// The pod's port: a number, or a name.
     pub target_port: Option<Spanned<IntOrString>>,
+    /// The port of each node, of type `NodePort`; Kubernetes chooses one where absent.
+    pub node_port: Option<Spanned<u16>>,
 }
 
 impl Service {

@@ -133,7 +133,8 @@ pub struct Filter {
     pub send_unhealthy: bool,
     /// Whether endpoints that drain are sent, marked as unhealthy too: the Service keeps sessions.
     pub send_draining: bool,
-    /// Whether the client uses mTLS, where its policy says so; the endpoints' own word counts where not.
+    /// Whether the client's policy tells it to use mTLS; the endpoints' own word counts where it tells
+    /// nothing. Without mTLS no endpoint of another network is sent.
     pub mtls: Option<bool>,
 }
 
@@ -158,7 +159,10 @@ pub fn groups<'e>(
     filter: Filter,
 ) -> Vec<Group<'e>> {
     let near = |e: &Endpoint| {
-        (!(filter.cluster_local || filter.node_local) || e.identity.cluster == client.cluster)
+        client.proxy.wants(&e.identity.network)
+            && (e.addressed || !gateways.is_empty())
+            && (!(filter.cluster_local || filter.node_local)
+                || e.identity.cluster == client.cluster)
             && (!filter.node_local || e.identity.node == client.node)
     };
     let sent = |e: &Endpoint| match e.health {
@@ -173,7 +177,7 @@ pub fn groups<'e>(
             by_locality.entry(&endpoint.written).or_default().push(i);
         }
     }
-    let networks = Networks::of(gateways);
+    let networks = Networks::of(gateways, client);
     let group = |members: Vec<usize>| {
         let locality = &endpoints[members[0]].identity.locality;
         let members = networks.members(client, endpoints, &members, filter.mtls);
@@ -182,7 +186,7 @@ pub fn groups<'e>(
     by_locality.into_values().map(group).collect()
 }
 
-/// The gateways to each network.
+/// The gateways to each network, as far as they serve the client.
 struct Networks<'g> {
     gateways: &'g [NetworkGateway],
     by_network: BTreeMap<(&'g str, Option<&'g str>), Vec<usize>>,
@@ -191,7 +195,7 @@ struct Networks<'g> {
 }
 
 impl<'g> Networks<'g> {
-    fn of(gateways: &'g [NetworkGateway]) -> Self {
+    fn of(gateways: &'g [NetworkGateway], client: &Identity) -> Self {
         let mut by_network: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (i, gateway) in gateways.iter().enumerate() {
             by_network.entry((&*gateway.network, None)).or_default().push(i);
@@ -199,6 +203,9 @@ impl<'g> Networks<'g> {
         }
         let counts = by_network.values().map(|g| u32::try_from(g.len()).unwrap_or(u32::MAX));
         let scale = counts.fold(1, least_common_multiple);
+        for known in by_network.values_mut() {
+            known.retain(|&i| gateways[i].serves(&client.proxy));
+        }
         Self { gateways, by_network, scale }
     }
 
@@ -223,16 +230,18 @@ impl<'g> Networks<'g> {
             let network = &*endpoint.identity.network;
             let gateways = self.to(&endpoint.identity);
             let elsewhere = !network.is_empty() && network != &*client.network;
-            if !elsewhere || gateways.is_empty() {
-                if !endpoint.addressed {
-                    continue;
+            let direct = !elsewhere || gateways.is_empty() && !client.proxy.waypoint;
+            let by_mtls = endpoint.mtls.is_used(mtls);
+            if direct {
+                if endpoint.addressed && (by_mtls || !client.proxy.passthrough) {
+                    let (count, healthy) = (endpoint.count, endpoint.health == Health::Healthy);
+                    members.push(Member { target: Target::Endpoint(i), count, weight, healthy });
                 }
-                let healthy = endpoint.health == Health::Healthy;
-                let count = endpoint.count;
-                members.push(Member { target: Target::Endpoint(i), count, weight, healthy });
-            } else if mtls.unwrap_or(endpoint.mtls) {
-                let share = weight / u32::try_from(gateways.len()).unwrap_or(u32::MAX);
-                for &gateway in gateways {
+            } else if by_mtls || client.proxy.waypoint {
+                let near = |&&i: &&usize| self.gateways[i].is_in_reach_of(&client.proxy);
+                let near: Vec<usize> = gateways.iter().filter(near).copied().collect();
+                let share = weight / u32::try_from(near.len().max(1)).unwrap_or(u32::MAX);
+                for gateway in near {
                     let known = through.entry(&self.gateways[gateway]).or_insert((gateway, 0));
                     known.1 = known.1.saturating_add(share.saturating_mul(endpoint.count));
                 }

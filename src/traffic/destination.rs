@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
 use super::endpoint::keeps_sessions;
-use super::flow::Terms;
+use super::flow::{Terms, ZoneRouting};
+use super::mtls::tells_mtls;
 use super::outliers::Counters;
 use super::policy::Policy;
 use super::setting::Setting;
@@ -16,6 +17,13 @@ use crate::kinds::core::Service;
 use crate::kinds::networking::{OutlierDetection, ServiceEntry};
 use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Order, Subset, value};
 use crate::source::{Span, Text};
+use crate::yaml::IntOrString;
+
+/// Makes proxies tell Envoy the zones of their own workload.
+pub const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
+
+/// The minor version of Istio from which on subsets have the rule's `tls` for endpoints too.
+const SUBSETS_INHERIT_MTLS_SINCE: u32 = 31;
 
 /// How requests get to the endpoints of a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +106,8 @@ impl<'m> Destination<'m> {
         let chosen = subset.and_then(|name| applied?.subset(name));
         let mut terms = terms(&policy, &of_cluster, setting);
         terms.take_health(mesh, plane, &policy, service);
+        let inherit = !mesh.is_before(plane, SUBSETS_INHERIT_MTLS_SINCE);
+        terms.filter.mtls = applied.and_then(|rule| tells_mtls(rule, name, port, inherit));
         terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
         let delivery = delivery(&policy, service, entry);
         let port_name = service.and_then(|s| port_name(s, port));
@@ -131,6 +141,22 @@ impl<'m> Destination<'m> {
         self.selected.iter().map(|&i| &self.supply.pools[i])
     }
 
+    /// The port of the pods behind the destination, where its number is told: by the pods' own Service,
+    /// whose port has the same name.
+    pub fn port_of(&self, pool: &Pool<'m>) -> Option<u16> {
+        let own = pool.service?;
+        let name = self.service.and_then(|service| port_name(service, self.port));
+        let port = own.ports.iter().find(|port| match name {
+            Some(name) => value(port.name.as_ref()).unwrap_or_default() == name,
+            None => port.port.as_ref().is_some_and(|port| u32::from(port.value) == self.port),
+        })?;
+        match port.target_port.as_ref().map(|target| &target.value) {
+            Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
+            Some(IntOrString::Str(_)) => None,
+            None => port.port.as_ref().map(|port| port.value),
+        }
+    }
+
     /// The rule that applies.
     pub fn applied(&self) -> Option<&AppliedRule<'m>> {
         self.rule.rule.as_ref()
@@ -150,6 +176,9 @@ impl<'m> Destination<'m> {
                 part.map(|part| part.named_at()),
             ));
         }
+        if let Some(told) = self.routes_by_zone(mesh) {
+            doubts.push(Step::new("Envoy evens out zones by itself", told.span));
+        }
         if let Setting::Unknown(text) = self.setting {
             doubts.push(Step::new("a pipeline is still to fill in what decides", text.span));
         }
@@ -161,6 +190,21 @@ impl<'m> Destination<'m> {
             ));
         }
         doubts
+    }
+}
+
+impl Destination<'_> {
+    /// What makes Envoy even out zones beside all that istiod says: proxies that are told of their own
+    /// workload's zones, where a level has several and nothing stops that.
+    fn routes_by_zone<'m>(&self, mesh: &'m Mesh) -> Option<&'m Text> {
+        let several =
+            matches!(self.terms.preference, Preference::None | Preference::ZoneAware { .. });
+        let untouched =
+            several && self.delivery == Delivery::Balanced && self.terms.zones != ZoneRouting::Off;
+        let mut configs = mesh.mesh_configs(self.plane).filter(|_| untouched);
+        configs
+            .find_map(|config| config.default_config.proxy_metadata.get(SELF_DISCOVERY))
+            .filter(|told| told.as_str() == "true")
     }
 }
 
@@ -203,10 +247,17 @@ fn terms<'m>(policy: &Policy<'m>, of_cluster: &Policy<'m>, setting: Setting<'m>)
     };
     let outliers = of_cluster.outlier_detection.get().map(|od| &od.value);
     let min_health = outliers.and_then(|od| od.min_health_percent.as_ref()).map_or(0, |m| m.value);
-    let mode = value(policy.tls.get().and_then(|tls| tls.mode.as_ref()));
+    let zones = match setting {
+        Setting::ZoneAwareOff { .. } => ZoneRouting::Off,
+        Setting::ZoneAware { setting, .. } => {
+            ZoneRouting::On(setting.min_cluster_size.as_ref().map(|size| size.value))
+        }
+        _ => ZoneRouting::Untold,
+    };
     Terms {
         preference,
-        filter: Filter { mtls: mode.map(|mode| mode == "ISTIO_MUTUAL"), ..Filter::default() },
+        filter: Filter::default(),
+        zones,
         panic_threshold: min_health,
         max_ejection: outliers
             .filter(|od| Counters::of(od).ejects_the_silent())

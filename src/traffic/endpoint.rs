@@ -1,8 +1,10 @@
 //! Endpoints and clients as istiod knows them: where they are, and what they are called by.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::mtls::Mtls;
 use crate::kinds::core::{Conditions, Service};
 use crate::kinds::{Meta, Resource};
 use crate::mesh::{
@@ -26,6 +28,44 @@ pub struct Identity {
     pub node: Arc<str>,
     /// Its own labels, without those that Istio adds.
     pub labels: Labels,
+    /// What its proxy tells of itself; counts for clients alone.
+    pub proxy: Proxy,
+}
+
+/// What a client's proxy tells istiod of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// Whether it is a waypoint of ambient: it speaks HBONE, and reaches other networks by gateways or
+    /// not at all.
+    pub waypoint: bool,
+    /// Whether it hands on mTLS as it comes, by the name that is asked for (`AUTO_PASSTHROUGH`), and so
+    /// gets no endpoints but those that take mTLS.
+    pub passthrough: bool,
+    /// The versions of IP that its addresses have.
+    pub families: Families,
+    /// The networks whose endpoints it wants (`ISTIO_META_REQUESTED_NETWORK_VIEW`); all where empty.
+    pub view: Vec<Arc<str>>,
+}
+
+impl Proxy {
+    /// Whether it wants endpoints of a network; those without one it always gets.
+    pub fn wants(&self, network: &str) -> bool {
+        self.view.is_empty() || network.is_empty() || self.view.iter().any(|n| **n == *network)
+    }
+}
+
+/// Versions of IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// Nobody tells, so any may do.
+    #[default]
+    Unknown,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// Both.
+    Both,
 }
 
 impl Identity {
@@ -117,8 +157,8 @@ pub struct Endpoint {
     pub health: Health,
     /// Whether their address is known; if not, only a gateway leads to them.
     pub addressed: bool,
-    /// Whether they take Istio's mTLS, without which nothing crosses networks.
-    pub mtls: bool,
+    /// Whether they take Istio's mTLS.
+    pub mtls: Mtls,
 }
 
 impl Endpoint {
@@ -138,7 +178,7 @@ impl Endpoint {
             weight: 1,
             health: Health::Healthy,
             addressed: true,
-            mtls: true,
+            mtls: Mtls::Taken,
         }
     }
 }
@@ -148,8 +188,43 @@ impl Endpoint {
 pub struct NetworkGateway {
     /// The address, or what stands for it.
     pub address: Arc<str>,
+    /// The port that other networks connect to; `None` where Kubernetes chooses it.
+    pub port: Option<u32>,
     /// The network behind it.
     pub network: Arc<str>,
     /// Its cluster; empty where it stands for the whole network (MeshNetworks).
     pub cluster: Arc<str>,
+    /// Whether it hands on mTLS as it is, for sidecars and gateways.
+    pub mtls: bool,
+    /// Whether it takes HBONE, for waypoints.
+    pub hbone: bool,
+}
+
+impl NetworkGateway {
+    /// The port on which a gateway takes mTLS, unless another is told.
+    pub const PORT: u32 = 15443;
+
+    /// A gateway that hands on mTLS, on the usual port.
+    pub fn new(
+        address: impl Into<Arc<str>>,
+        network: impl Into<Arc<str>>,
+        cluster: impl Into<Arc<str>>,
+    ) -> Self {
+        let (address, network, cluster) = (address.into(), network.into(), cluster.into());
+        Self { address, port: Some(Self::PORT), network, cluster, mtls: true, hbone: false }
+    }
+
+    /// Whether it speaks what a client speaks.
+    pub fn serves(&self, client: &Proxy) -> bool {
+        if client.waypoint { self.hbone } else { self.mtls }
+    }
+
+    /// Whether a client has an address of its version of IP. Names may stand for both.
+    pub fn is_in_reach_of(&self, client: &Proxy) -> bool {
+        match (self.address.parse::<IpAddr>(), client.families) {
+            (Ok(address), Families::V4) => address.is_ipv4(),
+            (Ok(address), Families::V6) => address.is_ipv6(),
+            _ => true,
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::assignment::{self, Filter, Known, Preference, Target};
 use super::endpoint::{Endpoint, Identity, NetworkGateway};
+use super::mtls::Mtls;
 use super::retries::Tried;
 use super::selection::{self, Choice, Ejected};
 use super::supply::Pool;
@@ -104,6 +105,19 @@ impl Flow {
     }
 }
 
+/// What Envoy is told of evening out zones by itself (`zone_aware_lb_config`), which it can only where
+/// it knows the hosts of the client's own workload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ZoneRouting {
+    /// Nothing. It does so all the same, unless localities are weighted.
+    #[default]
+    Untold,
+    /// Not to.
+    Off,
+    /// From so many healthy hosts on; 6 where nothing is told.
+    On(Option<u64>),
+}
+
 /// What policy and mesh settings ask of Envoy for one of its clusters.
 #[derive(Clone, Debug, Default)]
 pub struct Terms<'s> {
@@ -111,6 +125,8 @@ pub struct Terms<'s> {
     pub preference: Preference<'s>,
     /// Which endpoints are sent.
     pub filter: Filter,
+    /// Whether Envoy evens out zones.
+    pub zones: ZoneRouting,
     /// `minHealthPercent`.
     pub panic_threshold: u32,
     /// The share of hosts that outlier detection may eject, in per cent; `None` where there is none.
@@ -147,7 +163,7 @@ pub struct Offer<'o, 'm> {
     /// How many.
     pub count: u32,
     /// Whether they take mTLS.
-    pub mtls: bool,
+    pub mtls: Mtls,
     /// Whether requests to them fail, although istiod takes them for healthy.
     pub fails: bool,
 }

@@ -1,5 +1,7 @@
 //! The way of a client's requests from the host that is called to where they arrive.
 
+use std::sync::Arc;
+
 use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
@@ -7,7 +9,8 @@ use super::destination::{Asked, Delivery, Destination};
 use super::endpoint::{Health, Identity};
 use super::flow::{Counted, Failure, Flow, How, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
-use super::network::{Gateway, takes_mtls};
+use super::mtls::{Mtls, takes_mtls};
+use super::network::Gateway;
 use super::route::{Action, Built, Choice, Leg, Request};
 use super::step::Step;
 use super::supply::{self, Pool};
@@ -232,15 +235,14 @@ impl<'m> Traffic<'m> {
             destination.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());
         let case = Case { retries: if hashed { 0 } else { case.retries }, ..case };
         let gateways = self.gateways(client.cluster);
-        self.spread(&identity, destination, |_| true, gateways, case)
+        self.spread(&identity, destination, gateways, case)
     }
 
-    /// Where requests of a pod arrive among some of the endpoints of a destination.
+    /// Where requests of a pod arrive among the endpoints of a destination.
     fn spread(
         &self,
         client: &Identity,
         destination: &Destination<'m>,
-        sees: impl Fn(&Pool<'m>) -> bool,
         gateways: &[Gateway<'m>],
         case: Case<'_>,
     ) -> Flow {
@@ -250,8 +252,8 @@ impl<'m> Traffic<'m> {
         let mut offers = Vec::with_capacity(pools.len());
         for (pool, count) in pools.into_iter().zip(counts) {
             let gone = case.takes_away(pool);
-            if sees(pool) && !(gone && case.phase == Phase::Noticed) {
-                let mtls = self.takes_mtls(destination, pool);
+            if !(gone && case.phase == Phase::Noticed) {
+                let mtls = self.mtls_of(destination, pool);
                 offers.push(Offer { pool, count, mtls, fails: gone });
             }
         }
@@ -264,9 +266,16 @@ impl<'m> Traffic<'m> {
         })
     }
 
-    fn takes_mtls(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> bool {
+    fn mtls_of(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> Mtls {
         let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
-        pool.mtls && takes_mtls(self.mesh(), destination.plane, pool.namespace, label, None)
+        let port = destination.port_of(pool);
+        if !pool.mtls {
+            Mtls::Unable
+        } else if takes_mtls(self.mesh(), destination.plane, pool.namespace, label, port) {
+            Mtls::Taken
+        } else {
+            Mtls::Disabled
+        }
     }
 
     /// Where requests arrive that go to a gateway: from its pods there is a second choice, among the
@@ -278,7 +287,7 @@ impl<'m> Traffic<'m> {
         offers: &[Offer<'_, 'm>],
         case: Case<'_>,
     ) -> Flow {
-        // What is in no network is seen by all. Source: `proxy_view.go`.
+        // Charts of gateways ask for the endpoints of their network alone; what is in none comes along.
         let sees = |pool: &Pool<'_>| {
             let network = &pool.identity.network;
             network.is_empty() || *network == gateway.known.network
@@ -313,8 +322,10 @@ impl<'m> Traffic<'m> {
                 continue;
             }
             let at = self.mesh().with_subzone(cluster, &zone);
-            let pod = supply::client(self.mesh(), &client, &at);
-            whole.add(&self.spread(&pod, &second, sees, &[], case), share);
+            let mut pod = supply::client(self.mesh(), &client, &at);
+            pod.proxy.view = vec![Arc::clone(&gateway.known.network)];
+            pod.proxy.passthrough = true;
+            whole.add(&self.spread(&pod, &second, &[], case), share);
         }
         whole
     }

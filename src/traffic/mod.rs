@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod flow;
 pub mod journey;
 pub mod loss;
+pub mod mtls;
 pub mod network;
 pub mod outliers;
 pub mod policy;

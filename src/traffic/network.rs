@@ -1,101 +1,109 @@
-//! Networks: the gateways between them, and whether endpoints take the mTLS that they need.
+//! The gateways between networks.
+
+use std::collections::BTreeSet;
 
 use super::endpoint::NetworkGateway;
 use crate::clusters::ClusterId;
-use crate::kinds::core::Service;
-use crate::kinds::security::PeerAuthentication;
+use crate::kinds::core::{Service, ServicePort};
+use crate::kinds::is_placeholder;
 use crate::mesh::{In, Mesh, NETWORK_LABEL};
+use crate::source::Text;
 
-/// The port on which a gateway takes mTLS from other networks.
-const GATEWAY_PORT: u16 = 15443;
-/// The label that names another port.
+/// The label that names the port of a gateway.
 const PORT_LABEL: &str = "networking.istio.io/gatewayPort";
+/// The annotation that makes nodes the addresses of a Service of type NodePort.
+const NODES_ANNOTATION: &str = "traffic.istio.io/nodeSelector";
 
 /// A gateway to a network.
 #[derive(Clone, Debug)]
 pub struct Gateway<'m> {
     /// What istiod knows of it.
     pub known: NetworkGateway,
-    /// Its Service; none where it is taken for granted.
+    /// Its Service; none where it is taken for granted, or only its address is told.
     pub service: Option<&'m In<Service>>,
 }
 
-/// The gateways between the networks of a mesh, one address each: how many a load balancer really has
-/// is not written in manifests. A network that a cluster is in and that no gateway is known for gets
-/// one that is taken for granted.
+/// The gateways between the networks of a mesh. A load balancer counts as one address: how many it
+/// really has is not written in manifests. A network that a cluster is in and that no gateway is known
+/// for gets one that is taken for granted.
 ///
-/// Source: `kube/controller/network.go`, `getGatewayDetails`.
+/// Source: `kube/controller/network.go`, `pilot/pkg/model/network.go`.
 pub fn gateways(mesh: &Mesh, of: ClusterId) -> Vec<Gateway<'_>> {
     let services = mesh.services.iter().filter(|s| mesh.same_mesh(s.cluster, of));
-    let mut found: Vec<Gateway<'_>> = services.filter_map(|s| gateway(mesh, s)).collect();
+    let labelled = services.filter_map(|s| {
+        let network = s.meta.label(NETWORK_LABEL).filter(|network| !network.is_empty())?;
+        let port = s.meta.label(PORT_LABEL).and_then(|port| port.parse().ok());
+        Some(of_service(mesh, s, network, port.unwrap_or(NetworkGateway::PORT)))
+    });
+    let mut found: Vec<Gateway<'_>> = labelled.flatten().collect();
+    for gateway in of_mesh_networks(mesh, of) {
+        if found.iter().all(|g| g.known != gateway.known) {
+            found.push(gateway);
+        }
+    }
     let networks = || mesh.peers(of).filter_map(|c| Some((c, c.network()?)));
-    let mut several = networks().map(|(_, network)| network.as_str()).collect::<Vec<_>>();
-    several.sort_unstable();
-    several.dedup();
-    if several.len() > 1 {
-        for (cluster, network) in networks() {
-            if found.iter().all(|g| *g.known.network != *network.as_str()) {
-                let address = format!("{network} of {}", cluster.name).into();
-                let (network, cluster) = (network.as_str().into(), "".into());
-                let known = NetworkGateway { address, network, cluster };
-                found.push(Gateway { known, service: None });
-            }
+    let several: BTreeSet<&str> = networks().map(|(_, network)| network.as_str()).collect();
+    for (cluster, network) in networks().filter(|_| several.len() > 1) {
+        if found.iter().all(|g| *g.known.network != *network.as_str()) {
+            let address = format!("{network} of {}", cluster.name);
+            let known = NetworkGateway::new(address, network.as_str(), "");
+            found.push(Gateway { known, service: None });
         }
     }
     found
 }
 
-fn gateway<'m>(mesh: &Mesh, service: &'m In<Service>) -> Option<Gateway<'m>> {
-    let network = service.meta.label(NETWORK_LABEL).filter(|network| !network.is_empty())?;
-    let port = service.meta.label(PORT_LABEL).and_then(|port| port.parse().ok());
-    let port = port.unwrap_or(GATEWAY_PORT);
-    let listens = service.ports.iter().any(|p| p.port.as_ref().is_some_and(|p| p.value == port));
-    let cluster = mesh.cluster(service.cluster);
-    let name = cluster.istio_name().map_or(cluster.name.as_str(), |name| name.as_str());
-    listens.then(|| Gateway {
-        known: NetworkGateway {
-            address: format!("{}.{} of {name}", service.name(), service.namespace).into(),
-            network: network.as_str().into(),
-            cluster: name.into(),
-        },
-        service: Some(service),
-    })
-}
-
-/// Whether pods take mTLS on a port of theirs, by the PeerAuthentications of a control plane: those
-/// for the workload go before the namespace's, and these before the mesh's.
-///
-/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`, `pilot/pkg/model/authentication.go`.
-pub fn takes_mtls<'l>(
-    mesh: &Mesh,
-    control_plane: ClusterId,
-    namespace: &str,
-    label: impl Fn(&str) -> Option<&'l str>,
-    port: Option<u16>,
-) -> bool {
-    let root = mesh.root_namespace(control_plane);
-    let all = || mesh.peer_authentications.iter().filter(|p| p.cluster == control_plane);
-    let selects = |policy: &PeerAuthentication| {
-        let selector = policy.selector.as_ref().filter(|s| !s.is_empty())?;
-        let same = |(key, want): &(crate::source::Text, crate::source::Text)| {
-            label(key.as_str()) == Some(want.as_str())
-        };
-        Some(selector.match_labels.iter().all(same))
-    };
-    let own = all().filter(|p| p.namespace == namespace && selects(p) == Some(true));
-    let whole = |ns: &'_ str| {
-        let ns = ns.to_owned();
-        all().filter(move |p| p.namespace == ns && selects(p).is_none())
-    };
-    let levels = own.chain(whole(namespace)).chain(whole(root));
-    for policy in levels {
-        let of_port = port.and_then(|port| policy.port_level_mtls.get(&port.to_string()));
-        let told = of_port.or(policy.mtls.as_ref()).and_then(|mtls| mtls.mode.as_ref());
-        match told.map(|mode| mode.as_str()) {
-            Some("DISABLE") => return false,
-            Some("STRICT" | "PERMISSIVE") => return true,
-            _ => {}
+/// The gateways of MeshNetworks: addresses, which stand for a whole network, and names of Services.
+fn of_mesh_networks(mesh: &Mesh, of: ClusterId) -> Vec<Gateway<'_>> {
+    let mut found = Vec::new();
+    let networks = mesh.peers(of).flat_map(|cluster| &cluster.facts.mesh_networks);
+    for (network, told) in networks {
+        let registries = told.endpoints.iter().filter_map(|e| e.from_registry.as_ref());
+        let registries: Vec<&Text> = registries.collect();
+        for gateway in &told.gateways {
+            let port = gateway.port.as_ref().map_or(NetworkGateway::PORT, |port| port.value);
+            if let Some(address) = gateway.address.as_ref().filter(|a| !a.is_empty()) {
+                let known = NetworkGateway::new(address.as_str(), network.as_str(), "");
+                let known = NetworkGateway { port: Some(port), ..known };
+                found.push(Gateway { known, service: None });
+                continue;
+            }
+            let Some(name) = &gateway.registry_service_name else { continue };
+            let Some(host) = mesh.host(name) else { continue };
+            let here = host.services_of_mesh(of).filter(|service| {
+                registries.iter().any(|name| mesh.cluster(service.cluster).is_called(name))
+            });
+            found.extend(here.flat_map(|s| of_service(mesh, s, network, port)));
         }
     }
-    true
+    found
+}
+
+/// What a Service makes gateways: one for each address by which it is reached from outside its cluster.
+fn of_service<'m>(
+    mesh: &Mesh,
+    service: &'m In<Service>,
+    network: &str,
+    port: u32,
+) -> Vec<Gateway<'m>> {
+    let is_it = |p: &&ServicePort| p.port.as_ref().is_some_and(|p| u32::from(p.value) == port);
+    let Some(served) = service.ports.iter().find(is_it) else { return Vec::new() };
+    let by_nodes = service.type_name() == "NodePort";
+    let cluster = mesh.cluster(service.cluster);
+    let name = cluster.istio_name().map_or(cluster.name.as_str(), |name| name.as_str());
+    let stand_in = format!("{}.{} of {name}", service.name(), service.namespace);
+    let has_address = match service.type_name() {
+        "NodePort" => service.meta.annotation(NODES_ANNOTATION).is_some(),
+        "LoadBalancer" => true,
+        other => is_placeholder(other),
+    };
+    let told = service.external_ips.iter().map(|ip| ip.value.clone());
+    let addresses = has_address.then_some(stand_in).into_iter().chain(told);
+    let at_node = || served.node_port.as_ref().map(|port| u32::from(port.value));
+    let port = if by_nodes && has_address { at_node() } else { Some(port) };
+    let gateway = |address| {
+        let known = NetworkGateway { port, ..NetworkGateway::new(address, network, name) };
+        Gateway { known, service: Some(service) }
+    };
+    addresses.map(gateway).collect()
 }

@@ -5,10 +5,11 @@ mod entries;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::endpoint::{Endpoint, Health, Identity, Labels};
+use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
+use super::mtls::{self, Mtls};
 use crate::clusters::ClusterId;
 use crate::kinds::core::{Conditions, Service};
-use crate::kinds::workloads::{Pod, Workload};
+use crate::kinds::workloads::{Pod, TemplateMeta, Workload};
 use crate::mesh::{
     Client, Host, In, Locality, Mesh, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL, value,
 };
@@ -43,7 +44,8 @@ pub struct Pool<'m> {
     pub health: Health,
     /// Whether their address is known.
     pub addressed: bool,
-    /// Whether they may take mTLS: all pods, and entries with an identity.
+    /// Whether a sidecar there speaks Istio's mTLS: pods have one unless they opt out or are in
+    /// ambient, entries where their labels or their identity say so.
     pub mtls: bool,
     /// The namespace they stand in.
     pub namespace: &'m str,
@@ -57,7 +59,7 @@ pub struct Pool<'m> {
 
 impl Pool<'_> {
     /// Its endpoints, if there are so many.
-    pub fn endpoint(&self, count: u32, mtls: bool) -> Endpoint {
+    pub fn endpoint(&self, count: u32, mtls: Mtls) -> Endpoint {
         Endpoint {
             identity: Arc::clone(&self.identity),
             written: Arc::clone(&self.written),
@@ -108,6 +110,7 @@ struct Pods<'m> {
     name: &'m str,
     span: Span,
     labels: &'m Entries<Text>,
+    annotations: &'m Entries<Text>,
     conditions: Conditions,
     daemon: bool,
 }
@@ -185,6 +188,7 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
+        let mtls = mtls::has_sidecar(mesh, (cluster, namespace), labels, pods.annotations);
         let spots = pods.spots(&own, placement);
         for spot in &spots {
             let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, spot.zone));
@@ -203,7 +207,7 @@ impl<'m> Supply<'m> {
                 weight: 1,
                 health: spot.health,
                 addressed: true,
-                mtls: true,
+                mtls,
                 namespace,
                 service,
                 name,
@@ -225,13 +229,15 @@ impl<'m> Pods<'m> {
         workload: &'m In<Workload>,
         service: Option<&'m In<Service>>,
     ) -> Self {
+        let TemplateMeta { labels, annotations } = &placements.template(workload).metadata;
         Self {
             cluster: workload.cluster,
             namespace: &workload.namespace,
             service,
             name: workload.name(),
             span: workload.named_at(),
-            labels: &placements.template(workload).metadata.labels,
+            labels,
+            annotations,
             conditions: Conditions::default(),
             daemon: workload.meta.kind.as_str() == "DaemonSet",
         }
@@ -245,6 +251,7 @@ impl<'m> Pods<'m> {
             name: pod.name(),
             span: pod.named_at(),
             labels: &pod.meta.labels,
+            annotations: &pod.meta.annotations,
             conditions: pod.conditions(),
             daemon: false,
         }
@@ -302,6 +309,7 @@ fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Labels)
         locality,
         node: "".into(),
         labels,
+        proxy: Proxy::default(),
     }
 }
 

@@ -82,6 +82,20 @@ fn distribute_sets_weights_and_rounds_up() {
         let done = preferred(groups, client, &Preference::of_locality(&setting, true));
         assert_eq!(weights(&done), wanted.map(Some), "{to}");
     }
+    let hosts: Vec<Endpoint> = [("s1", 40), ("s2", 20)]
+        .map(|(subzone, weight)| Endpoint {
+            weight,
+            ..endpoint("c", "", &format!("region1/zone1/{subzone}"), "")
+        })
+        .into();
+    let client = identity(client);
+    let found = groups(&client, &hosts, &[], Filter::default());
+    let setting: LocalityLb = read("distribute: [{from: '*', to: {region1: 50}}]");
+    let known = Known { endpoints: &hosts, gateways: &[] };
+    let done = known.prefer(found, &client, &Preference::of_locality(&setting, false));
+    assert_eq!(weights(&done), [Some(34), Some(17)]);
+    let own: Vec<u32> = done.iter().flat_map(|g| &g.members).map(|m| m.weight).collect();
+    assert_eq!(own, [40, 20], "hosts keep theirs");
 }
 
 /// Source: `loadbalancer_test.go`.
@@ -90,7 +104,7 @@ fn failover_gives_priorities_by_nearness() {
     let full = ["r1/z1/s1", "r1/z1/s1", "r1/z1/s2", "r1/z1/s3", "r1/z2", "r2", "r3"];
     let region2 = "{failover: [{from: r1, to: r2}]}";
     let zone_aware = |failover: &str| format!("{{failover: [{{from: {failover}, to: r2}}]}}");
-    let rows: [(&str, &[&str], String, &[u32]); 8] = [
+    let rows: [(&str, &[&str], String, &[u32]); 9] = [
         ("nearness, then the region that is named", &full, region2.into(), &[0, 0, 1, 1, 2, 3, 4]),
         ("no gaps", &["r1/z1/s2", "r2/z1/s2", "r2/z1/s2"], region2.into(), &[0, 1, 1]),
         (
@@ -119,6 +133,12 @@ fn failover_gives_priorities_by_nearness() {
             format!("zone-aware {}", zone_aware("r9")),
             &[0, 0, 0, 0, 0, 1, 1],
         ),
+        (
+            "by zone-aware routing: zones of a region are alike",
+            &["r1/z1/s1", "r1/z2/s1", "r2/z1/s1", "r3/z1/s1"],
+            format!("zone-aware {}", zone_aware("r1")),
+            &[0, 0, 1, 2],
+        ),
     ];
     for (what, texts, setting, wanted) in rows {
         let all = localities(texts);
@@ -141,7 +161,7 @@ fn failover_gives_priorities_by_nearness() {
     }
 }
 
-fn endpoint(cluster: &str, network: &str, locality: &str, labels: &str) -> Endpoint {
+pub fn endpoint(cluster: &str, network: &str, locality: &str, labels: &str) -> Endpoint {
     Endpoint::of_pods(identity(&format!("{cluster}@{network} {locality} {labels}")), 1)
 }
 
@@ -236,8 +256,8 @@ fn priority_of(all: &[Endpoint], which: usize, client: &Identity, setting: &Loca
     done.iter().find(has).unwrap().priority
 }
 
-/// Members with their weights, `c1 4x6` for four endpoints of a cluster that weigh 6 each.
-fn members(
+/// Members with their weights, `c1:4x6` for four endpoints of a cluster that weigh 6 each.
+pub fn members(
     client: &Identity,
     all: &[Endpoint],
     gateways: &[NetworkGateway],
@@ -251,49 +271,6 @@ fn members(
     let mut shown: Vec<String> = found.iter().flat_map(|g| &g.members).map(show).collect();
     shown.sort();
     shown.join(" ")
-}
-
-/// Source: `ep_filters_test.go`.
-#[test]
-fn other_networks_are_reached_through_their_gateways() {
-    let gateways = gateways(
-        "network1/1a/1.1.1.1 network2/2a/2.2.2.2 network2/2b/2.2.2.20 network2/2b/2.2.2.21 \
-         network3/3/3.3.3.3",
-    );
-    let hbone = Endpoint { mtls: false, ..endpoint("1a", "network1", "", "") };
-    let mut all = vec![endpoint("1a", "network1", "", ""), hbone];
-    all.push(endpoint("1b", "network1", "", ""));
-    all.push(endpoint("2a", "network2", "", ""));
-    all.push(Endpoint { count: 2, ..endpoint("2b", "network2", "", "") });
-    all.push(endpoint("4", "network4", "", ""));
-    let plain = Filter { mtls: Some(false), ..Filter::default() };
-    let rows = [
-        (
-            "1a@network1",
-            Filter::default(),
-            "1a:1x6 1a:1x6 1b:1x6 2.2.2.20:6 2.2.2.21:6 2.2.2.2:6 4:1x6",
-        ),
-        ("2a@network2", Filter::default(), "1.1.1.1:12 2a:1x6 2b:2x6 4:1x6"),
-        ("3@network3", Filter::default(), "1.1.1.1:12 2.2.2.20:6 2.2.2.21:6 2.2.2.2:6 4:1x6"),
-        ("4@network4", Filter::default(), "1.1.1.1:12 2.2.2.20:6 2.2.2.21:6 2.2.2.2:6 4:1x6"),
-        // Without mTLS nothing crosses networks.
-        ("1a@network1", plain, "1a:1x6 1a:1x6 1b:1x6 4:1x6"),
-        ("2a@network2", plain, "2a:1x6 2b:2x6 4:1x6"),
-        ("3@network3", plain, "4:1x6"),
-        ("4@network4", plain, "4:1x6"),
-    ];
-    for (client, filter, wanted) in rows {
-        assert_eq!(members(&identity(client), &all, &gateways, filter), wanted, "{client}");
-    }
-}
-
-/// Source: `ep_filters_test.go`, `ProxyWithEmptyNetwork`.
-#[test]
-fn a_client_without_network_goes_through_gateways_wherever_there_are_any() {
-    let gateways = gateways("network-1/c/1.1.1.1 network-2/c/2.2.2.2");
-    let all = [endpoint("a", "nowhere", "", ""), endpoint("b", "network-1", "", "")];
-    let found = members(&identity("x"), &all, &gateways, Filter::default());
-    assert_eq!(found, "1.1.1.1:1 a:1x1");
 }
 
 /// Source: `eds_sh_test.go`.

@@ -193,7 +193,8 @@ fn network(name: &str) -> String {
 
 fn gateway(network: &str) -> String {
     let labels = format!("labels: {{topology.istio.io/network: {network}}}");
-    let spec = "spec: {selector: {app: eastwest}, ports: [{name: tls, port: 15443}]}";
+    let spec =
+        "spec: {type: LoadBalancer, selector: {app: eastwest}, ports: [{name: tls, port: 15443}]}";
     object("v1/Service", "istio-system", "eastwest", &labels, spec)
         + &pods("istio-system", "eastwest", "", "r1/z1:1")
 }
@@ -208,7 +209,7 @@ fn a_gateway_sees_its_own_network_and_what_is_in_none() {
         "shop",
         "vm",
         "",
-        "spec: {labels: {app: cart}, address: 10.1.0.1, locality: r2/z1/s1}",
+        "spec: {labels: {app: cart}, address: 10.1.0.1, locality: r2/z1/s1, serviceAccount: vm}",
     );
     let cart = service("shop", "cart", CART) + &pods("shop", "cart", "", "r1/z1:1");
     let mesh = world(&[

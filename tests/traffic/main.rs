@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod assignment;
+mod calls;
 mod ends;
 mod grouping;
 mod health;
 mod hosts;
+mod networks;
 mod order;
 mod places;
 mod policy;
@@ -14,6 +16,7 @@ mod retries;
 mod route;
 mod scene;
 mod selection;
+mod terms;
 mod world;
 
 use mesh_lint::config::Config;

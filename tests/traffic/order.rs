@@ -98,7 +98,8 @@ fn age_decides_between_rules_for_one_host() {
 fn two_networks() -> Vec<(&'static str, String)> {
     let cluster = |network: &str, more: &str| {
         let label = format!("labels: {{topology.istio.io/network: {network}}}");
-        let east_west = "spec: {selector: {app: gw}, ports: [{name: tls, port: 15443}]}";
+        let east_west =
+            "spec: {type: LoadBalancer, selector: {app: gw}, ports: [{name: tls, port: 15443}]}";
         [
             service("shop", "cart", CART),
             pods("shop", "cart", "", "r1/a:2 r1/b:2"),

@@ -65,11 +65,7 @@ pub fn pods(text: &str) -> Vec<Endpoint> {
 pub fn gateways(text: &str) -> Vec<NetworkGateway> {
     let gateway = |word: &str| {
         let parts: Vec<&str> = word.split('/').collect();
-        NetworkGateway {
-            network: parts[0].into(),
-            cluster: parts[1].into(),
-            address: parts[2].into(),
-        }
+        NetworkGateway::new(parts[2], parts[0], parts[1])
     };
     text.split_whitespace().map(gateway).collect()
 }

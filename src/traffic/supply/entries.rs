@@ -3,16 +3,19 @@
 //!
 //! Source: `pilot/pkg/serviceregistry/serviceentry/conversion.go`, `convertEndpoint`.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Pods, Pool, Supply, Unknown, identity, own_locality, plain};
 use crate::clusters::ClusterId;
 use crate::kinds::core::{Conditions, Service};
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::{ServiceEntry, WorkloadEntry};
 use crate::mesh::{In, Locality, Mesh, value};
 use crate::placement::{Bounds, Placements};
-use crate::source::{Span, Text};
+use crate::source::{Span, Spanned, Text};
 use crate::traffic::endpoint::Health;
+use crate::traffic::mtls::MODE_LABEL;
 use crate::yaml::Entries;
 
 /// An entry, and whose it is.
@@ -55,7 +58,10 @@ impl<'m> Supply<'m> {
         placements: &Placements<'m>,
         of: &'m In<ServiceEntry>,
     ) {
-        for entry in &of.endpoints {
+        let resolved = value(of.resolution.as_ref()).is_some_and(|r| r.starts_with("DNS"));
+        // Only Envoy's DNS clusters have names for addresses. Source: `endpoint_builder.go`.
+        let sent = |e: &&Spanned<WorkloadEntry>| resolved || !is_name(value(e.address.as_ref()));
+        for entry in of.endpoints.iter().filter(sent) {
             let (cluster, namespace) = (of.cluster, of.namespace.as_str());
             let span = entry.span;
             self.take_entry(mesh, Entry { cluster, namespace, spec: entry, span }, None);
@@ -107,7 +113,7 @@ impl<'m> Supply<'m> {
         let labels = Arc::new(plain(&entry.labels));
         let mut identity = identity(mesh, cluster, locality.clone(), Arc::clone(&labels));
         identity.network = value(entry.network.as_ref()).unwrap_or_default().into();
-        let tls = value(entry.labels.get("security.istio.io/tlsMode"));
+        let tls = value(entry.labels.get(MODE_LABEL));
         let address = entry.address.as_ref().filter(|address| !address.is_empty());
         self.pools.push(Pool {
             cluster,
@@ -128,4 +134,11 @@ impl<'m> Supply<'m> {
             span: address.map_or(span, |a| a.span),
         });
     }
+}
+
+/// Whether an address is a name, which istiod does not send as an endpoint.
+fn is_name(address: Option<&str>) -> bool {
+    let address = address.unwrap_or_default();
+    let is_other = address.is_empty() || address.starts_with("unix://") || is_placeholder(address);
+    !is_other && address.parse::<IpAddr>().is_err()
 }

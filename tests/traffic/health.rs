@@ -167,6 +167,34 @@ fn what_endpoint_slices_tell_counts() {
     }
 }
 
+#[test]
+fn the_story_tells_of_endpoints_that_are_not_ready() {
+    for (places, policy, expected) in [
+        ("r1/a:3", "{}", None),
+        (
+            "r1/a:1+2u",
+            "{}",
+            Some("endpoints that are not ready: 2, which Envoy counts and passes over"),
+        ),
+        (
+            "r1/a:1+2u",
+            "{minHealthPercent: 50}",
+            Some("endpoints that are not ready: 2, of which Envoy is not told"),
+        ),
+    ] {
+        let policy = format!("trafficPolicy: {{outlierDetection: {policy}}}");
+        let text = [
+            service("shop", "cart", CART),
+            rule("shop", "cart", &policy),
+            pods("shop", "cart", "", places),
+        ];
+        let mesh = world(&[("c1", text.concat())]);
+        let told = Asks::new("c1 r1/a", "cart.shop").with(&mesh, |_, _, to| to.story(&mesh));
+        let told = told.into_iter().map(|step| step.text).find(|text| text.contains("not ready"));
+        assert_eq!(told.as_deref(), expected, "{places}, {policy}");
+    }
+}
+
 /// Source: `cluster_traffic_policy_test.go`, `TestApplyOutlierDetection`.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table is as long as its rows")]

@@ -31,6 +31,8 @@ pub struct Config {
     pub namespace: Option<String>,
     /// The point in time for expiry, in seconds since 1970.
     pub now: i64,
+    /// Whether the input is known to be a part of what belongs together.
+    pub is_part: bool,
 }
 
 /// A cluster, as the configuration tells it.

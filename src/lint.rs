@@ -4,8 +4,8 @@ mod faults;
 mod fingerprint;
 mod resources;
 mod settings;
+mod silence;
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
 use settings::Settings;
+use silence::Silence;
 
 pub use settings::mistakes;
 
@@ -173,7 +174,7 @@ fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
     let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
     let annotations = metas.filter_map(|meta| {
         let value = meta.annotation(suppress::ANNOTATION)?;
-        Some(suppress::in_annotation(value, value.span, meta.span))
+        Some(suppress::in_annotation(sources, value, meta.span))
     });
     comments.chain(annotations).collect()
 }
@@ -201,26 +202,24 @@ impl Model {
 pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     let rules: Vec<Rule> =
         crate::rules::all().filter(|rule| is_selected(rule, model, config)).collect();
-    let evidence = Evidence::of(&model.mesh);
+    let (last, rules): (Vec<Rule>, Vec<Rule>) =
+        rules.into_iter().partition(|rule| rule.check.asks_suppressions());
+    let mut evidence = Evidence::of(&model.mesh);
     // What fails here fails again in each rule that asks for it, and is told there.
     let _ = catch_unwind(AssertUnwindSafe(|| evidence.prepare(&rules)));
     let said: Vec<Vec<Reported>> =
         rules.par_iter().map(|rule| run(rule, &evidence, model, sources)).collect();
     let mut findings: Vec<Reported> = said.into_iter().flatten().collect();
-    findings.sort_by(|a, b| {
-        let key = |f: &Reported| (f.finding.span(), f.rule);
-        key(a).cmp(&key(b)).then_with(|| a.finding.message.cmp(&b.finding.message))
-    });
-    findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
+    sort(&mut findings);
     drop_told_better(&mut findings);
+    let silence = Silence::of(&model.suppressions);
+    let ran = rules.iter().map(|rule| rule.name).collect();
+    evidence.suppressions =
+        silence.judge(&findings, &ran, |s| model.has_all_of(s, sources, config));
+    findings.extend(last.iter().flat_map(|rule| run(rule, &evidence, model, sources)));
+    sort(&mut findings);
     let all = findings.len();
-    let rules_of: Vec<_> = model.suppressions.iter().map(silenced).collect();
-    findings.retain(|found| {
-        let silences = |(s, rules): (&Suppression, &Option<BTreeSet<&str>>)| {
-            s.covers(found.finding.span()) && rules.as_ref().is_none_or(|r| r.contains(found.rule))
-        };
-        !model.suppressions.iter().zip(&rules_of).any(silences)
-    });
+    findings.retain(|found| !silence.covers(found));
     let suppressed = all - findings.len();
     fingerprint::number(&mut findings);
     Report {
@@ -286,11 +285,13 @@ fn drop_told_better(findings: &mut Vec<Reported>) {
     });
 }
 
-/// The rules that a suppression names; `None` for all.
-fn silenced(suppression: &Suppression) -> Option<BTreeSet<&'static str>> {
-    let words = &suppression.rules;
-    let named = |rule: &Rule| words.iter().any(|word| rule.is_called(word));
-    (!words.is_empty()).then(|| crate::rules::all().filter(named).map(|rule| rule.name).collect())
+/// By place, then by rule; what is said twice is said once.
+fn sort(findings: &mut Vec<Reported>) {
+    findings.sort_by(|a, b| {
+        let key = |f: &Reported| (f.finding.span(), f.rule);
+        key(a).cmp(&key(b)).then_with(|| a.finding.message.cmp(&b.finding.message))
+    });
+    findings.dedup_by(|a, b| a.rule == b.rule && a.finding == b.finding);
 }
 
 /// Whether a rule runs: selected (or nothing is), not ignored, not switched off.

@@ -201,6 +201,21 @@ fn values_files_per_cluster_tell_facts() {
 }
 
 #[test]
+fn values_files_that_tell_one_name_are_two_clusters_all_the_same() {
+    let values = |network: &str| {
+        format!(
+            "global: {{meshID: shop, network: {network}, multiCluster: {{clusterName: east}}}}\n"
+        )
+    };
+    let (east, west) = (values("net-east"), values("net-west"));
+    let files =
+        [("istio/values-east.yaml", east.as_str()), ("istio/values-west.yaml", west.as_str())];
+    expect(&files, &[("istio/values-east.yaml", "east"), ("istio/values-west.yaml", "west")]);
+    let (_, model) = build(&files);
+    assert_eq!(model.mesh.meshes().len(), 1);
+}
+
+#[test]
 fn the_name_of_a_folder_need_not_be_istio_s() {
     let (one, two) = (istio("app-one"), istio("app-two"));
     let files = [("clusters/one/istio.yaml", one.as_str()), ("clusters/two/istio.yaml", &two)];
@@ -222,6 +237,16 @@ fn a_remote_reads_the_configuration_of_its_primary() {
     let named = |name: &str| model.mesh.clusters().iter().find(|c| c.name == name).unwrap();
     assert_eq!(named("edge").role(), Some(Role::Remote));
     assert_eq!(model.mesh.config_cluster(named("edge").id), Lookup::Found(named("main").id));
+}
+
+#[test]
+fn an_empty_address_of_a_control_plane_makes_no_remote() {
+    let values = "global:\n  multiCluster: {clusterName: east}\n  remotePilotAddress: \"\"\n";
+    let (_, model) = build(&[("east/values.yaml", values), ("east/cart.yaml", SERVICE)]);
+    assert_eq!(model.mesh.clusters()[0].role(), None);
+    let defaults = "global:\n  meshID: \"\"\n  remotePilotAddress: \"\"\n";
+    let (_, model) = build(&[("east/values.yaml", defaults), ("east/cart.yaml", SERVICE)]);
+    assert_eq!(model.skipped[0].reason, "not Kubernetes");
 }
 
 #[test]
@@ -277,6 +302,34 @@ fn argo_says_where_an_application_goes() {
     let files =
         [("argo/set.yaml", set), ("apps/east/cart.yaml", CART), ("apps/west/cart.yaml", CART)];
     expect(&files, &[("apps/east/cart.yaml", "east"), ("apps/west/cart.yaml", "west")]);
+}
+
+#[test]
+fn a_matrix_brings_each_application_to_each_cluster_and_its_namespace() {
+    let matrix = |git: &str, path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: apps, namespace: argocd}}\nspec:\n  \
+             goTemplate: true\n  generators:\n  - matrix:\n      generators:\n      - list: {{elements: [{{cluster: \
+             frankfurt}}, {{cluster: dublin}}]}}\n      - git: {{directories: [{{path: \"{git}\"}}, {{path: apps/old, exclude: \
+             true}}]}}\n  template:\n    metadata: {{name: app}}\n    spec:\n      source: {{repoURL: u, path: '{path}'}}\n      \
+             destination: {{name: '{{{{.cluster}}}}', namespace: shop}}\n"
+        )
+    };
+    let base = kustomization("resources: [app.yaml]\n");
+    let overlay = kustomization("resources: [../../base]\n");
+    let set = matrix("apps/*", "{{.path.path}}/overlays/{{.cluster}}");
+    let files = [
+        ("apps/cart/base/app.yaml", CART),
+        ("apps/cart/base/kustomization.yaml", base.as_str()),
+        ("apps/cart/overlays/dublin/kustomization.yaml", overlay.as_str()),
+        ("apps/cart/overlays/frankfurt/kustomization.yaml", overlay.as_str()),
+        ("argo/apps.yaml", set.as_str()),
+    ];
+    expect(&files, &[("apps/cart/base/app.yaml", "dublin+frankfurt")]);
+    let (_, model) = build(&files);
+    let places = model.mesh.workloads.iter().map(|w| w.namespace.as_str());
+    assert_eq!(places.collect::<Vec<_>>(), ["shop", "shop"]);
+    assert!(model.mesh.clusters().iter().all(|c| model.mesh.supplies(c.id).is_empty()));
 }
 
 #[test]

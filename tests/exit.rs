@@ -299,6 +299,30 @@ fn comments_and_annotations_silence_a_finding() {
 }
 
 #[test]
+fn no_suppression_looks_idle_in_a_run_that_sees_a_part() {
+    let told = |args: &[&str], rule: &str| {
+        let name = format!("name: node-a, annotations: {{mesh-lint.io/ignore: {rule}}}");
+        let text = NODE.replacen("{name: node-a}", &format!("{{{name}}}"), 1);
+        let folder = with(&[]);
+        fs::create_dir_all(folder.path().join(".git")).unwrap();
+        fs::create_dir(folder.path().join("east")).unwrap();
+        fs::write(folder.path().join("east/a.yaml"), text).unwrap();
+        let out = run(args, folder.path());
+        String::from_utf8_lossy(&out.stdout).contains("yaml/idle-suppression")
+    };
+    let idle = "topology/mixed-subzones";
+    assert!(told(&["check"], idle));
+    assert!(told(&["check", "--select", "topology,yaml"], idle));
+    assert!(!told(&["check", "--select", "yaml"], idle));
+    assert!(!told(&["check", "--ignore", idle], idle));
+    assert!(!told(&["check", "--select", "topology"], idle));
+    assert!(!told(&["check", "east"], idle));
+    assert!(!told(&["check", "east/a.yaml"], idle));
+    assert!(told(&["check", "east"], "topology/mixed-subzoned"));
+    assert!(!told(&["check"], "topology/node-without-zone"));
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let folder = with(&[("a.yaml", NODE)]);
     for verb in ["rules", "completions bash", "explain trust/ca-expired", "clusters ."] {

@@ -20,9 +20,12 @@ fn read(path: impl AsRef<Path>) -> String {
 fn table(heading: &str) -> Vec<Vec<String>> {
     let text = read(root().join("ARCHITECTURE.md"));
     let rows = text.lines().skip_while(|l| !l.starts_with(heading)).skip(2);
-    rows.take_while(|l| l.starts_with('|'))
+    let rows: Vec<Vec<String>> = rows
+        .take_while(|l| l.starts_with('|'))
         .map(|l| l.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect())
-        .collect()
+        .collect();
+    assert!(rows.len() > 5, "ARCHITECTURE.md has no table `{heading}`");
+    rows
 }
 
 fn words(cell: &str) -> BTreeSet<String> {
@@ -52,20 +55,65 @@ fn code() -> Vec<(PathBuf, String, String)> {
         .collect()
 }
 
+/// The names that follow `crate::` or `mesh_lint::`, each of a group's too.
+fn rooms_used(text: &str) -> BTreeSet<String> {
+    let root = Regex::new(r"\b(?:crate|mesh_lint)::").unwrap();
+    let mut found = BTreeSet::new();
+    for path in root.find_iter(text) {
+        let rest = &text[path.end()..];
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(first_names(group)),
+            None => found.extend(name(rest)),
+        }
+    }
+    found
+}
+
+/// The name that a path begins with.
+fn name(path: &str) -> Option<String> {
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    (end > 0).then(|| path[..end].to_owned())
+}
+
+/// The first name of each path of a group, up to the brace that closes it.
+fn first_names(group: &str) -> Vec<String> {
+    let (mut depth, mut found) = (0, Vec::new());
+    let mut begins = true;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => begins = true,
+            c if begins && !c.is_whitespace() => {
+                found.extend(name(&group[at..]));
+                begins = false;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn each_name_of_a_group_counts() {
+    let text = "use crate::{\n    api::{self, Fault}, mesh::Mesh,\n    yaml};\nfn f(x: crate::kinds::Meta) {}";
+    let names: Vec<String> = rooms_used(text).into_iter().collect();
+    assert_eq!(names, ["api", "kinds", "mesh", "yaml"]);
+}
+
 #[test]
 fn no_room_knows_anything_to_its_right() {
     let rooms: BTreeMap<String, BTreeSet<String>> = table("| room |")
         .into_iter()
         .map(|row| (row[0].trim_matches('`').to_owned(), words(&row[2])))
         .collect();
-    let used = Regex::new(r"\b(?:crate|mesh_lint)::(?:\{)?([a-z_]+)").unwrap();
     let mut wrong = Vec::new();
     for (path, room, text) in code().into_iter().filter(|(_, room, _)| room != "lib") {
         let may =
             rooms.get(&room).unwrap_or_else(|| panic!("room `{room}` is not in ARCHITECTURE.md"));
-        for found in used.captures_iter(&text) {
-            let other = &found[1];
-            if other != room && rooms.contains_key(other) && !may.contains(other) {
+        for other in rooms_used(&text) {
+            if other != room && rooms.contains_key(&other) && !may.contains(&other) {
                 wrong.push(format!("{}: `{room}` uses `{other}`", path.display()));
             }
         }
@@ -81,23 +129,62 @@ fn no_room_knows_anything_to_its_right() {
     }
 }
 
+/// What `Cargo.toml` depends on, as code calls it.
+fn dependencies() -> BTreeSet<String> {
+    let text = read(root().join("Cargo.toml"));
+    let section = text.split("\n[dependencies]\n").nth(1).unwrap();
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter(|line| !line.starts_with('#')).filter_map(|l| l.split_once('='));
+    let names: BTreeSet<String> =
+        names.map(|(name, _)| name.trim().trim_matches('"').replace('-', "_")).collect();
+    assert!(names.len() > 5, "Cargo.toml has no [dependencies]");
+    names
+}
+
+/// The rooms that may use each crate.
+fn doors() -> BTreeMap<String, BTreeSet<String>> {
+    let rows = table("| crate |").into_iter();
+    rows.map(|row| (row[0].trim_matches('`').to_owned(), words(&row[1]))).collect()
+}
+
+#[test]
+fn each_dependency_has_a_door_and_each_door_is_used() {
+    let doors = doors();
+    let named: BTreeSet<String> = doors.keys().cloned().collect();
+    let odd: Vec<_> = named.symmetric_difference(&dependencies()).cloned().collect();
+    assert!(odd.is_empty(), "in ARCHITECTURE.md or in Cargo.toml, not in both: {odd:?}");
+    let code = code();
+    for (name, rooms) in &doors {
+        for room in rooms {
+            let used = code.iter().any(|(_, own, text)| own == room && uses(name, text));
+            assert!(used, "`{room}` does not use `{name}` any more");
+        }
+    }
+}
+
+/// Whether a text names a crate, and not a module of ours that is called the same.
+fn uses(name: &str, text: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        let of_another = before.strip_suffix("::").is_some_and(|path| path.ends_with(is_word));
+        let whole = !before.ends_with(is_word) && !of_another;
+        whole && ["::", ";", " as "].iter().any(|next| after.starts_with(next))
+    })
+}
+
 #[test]
 fn a_dependency_has_one_door() {
-    let mut wrong = Vec::new();
-    for row in table("| crate |") {
-        let name = row[0].trim_matches('`').to_owned();
-        let doors = words(&row[1]);
-        let used = Regex::new(&format!(r"\b{name}::")).unwrap();
-        for (path, room, text) in code() {
-            let own = text.contains(&format!("crate::{name}::"))
-                || text.contains(&format!("self::{name}::"));
-            if used.is_match(&text) && !own && !doors.contains(&room) {
-                wrong.push(format!("{}: `{name}`", path.display()));
-            }
+    let (code, mut wrong) = (code(), Vec::new());
+    for (name, doors) in doors() {
+        for (path, _, _) in
+            code.iter().filter(|(_, room, text)| !doors.contains(room) && uses(&name, text))
+        {
+            wrong.push(format!("{}: `{name}`", path.display()));
         }
     }
     let disk = Regex::new(r"std::(fs|process::Command|net)\b").unwrap();
-    for (path, room, text) in code() {
+    for (path, room, text) in code {
         if disk.is_match(&text) && !["source", "cli"].contains(&room.as_str()) {
             wrong.push(format!("{}: touches the disk, a process or the network", path.display()));
         }

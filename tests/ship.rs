@@ -134,6 +134,29 @@ fn action_and_workflows_satisfy_their_linters() {
     assert!(out.status.success(), "{}", text(&out));
 }
 
+#[test]
+fn the_pre_commit_hook_runs_for_the_files_that_are_read() {
+    let hooks = fs::read_to_string(Path::new(ROOT).join(".pre-commit-hooks.yaml"));
+    let hooks: serde_yaml::Value = serde_yaml::from_str(&hooks.unwrap()).unwrap();
+    let files = regex::Regex::new(hooks[0]["files"].as_str().unwrap()).unwrap();
+    let folder = scratch("hook-files");
+    let (read, other) = (
+        ["a.yaml", "b.YML", "c.json", "root-cert.pem", "ca.crt", "Kustomization"],
+        ["a.yaml.tpl", "README.md", "ca.key", "kustomization", "pem"],
+    );
+    for name in read.iter().chain(&other) {
+        fs::write(folder.join(name), "").unwrap();
+    }
+    let sources = mesh_lint::source::read(std::slice::from_ref(&folder)).unwrap().sources;
+    let known: Vec<&str> =
+        sources.files().map(|(_, f)| f.name.rsplit('/').next().unwrap()).collect();
+    for name in read.iter().chain(&other) {
+        let path = format!("clusters/east/{name}");
+        assert_eq!(files.is_match(&path), known.contains(name), "{path}");
+        assert_eq!(read.contains(name), known.contains(name), "{path}");
+    }
+}
+
 /// pre-commit clones this working tree (uncommitted changes to tracked files included), builds it
 /// with cargo as it would for any user, and runs the hook in a repository of ours.
 #[test]

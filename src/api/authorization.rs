@@ -1,7 +1,7 @@
 //! Checks of an AuthorizationPolicy: what an action can look at.
 
 use super::Subject;
-use super::fault::Faults;
+use super::fault::{Cause, Faults};
 use super::formats::{is_service_account, is_wildcard_at_an_end};
 use super::hosts::is_subnet;
 use super::look::{Look, known_text};
@@ -48,6 +48,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
         _ => {}
     }
     for rule in spec.list("rules").filter(|it| it.shape() == Shape::Mapping) {
+        empty_lists(rule, &action, faults);
         for from in rule.list("from") {
             if let Some(source) = from.field("source").filter(|it| it.shape() == Shape::Mapping) {
                 check_source(source, is_custom, faults);
@@ -67,6 +68,30 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
         if action == "DENY" {
             http_only(rule, faults);
         }
+    }
+}
+
+/// A list without an item is decoded as no list at all: what should hold for nobody holds for everybody.
+fn empty_lists(rule: Value<'_>, action: &str, faults: &mut Faults<'_>) {
+    let parts = |list, part: &'static str, keys: Vec<&'static str>| {
+        let parts = rule.list(list).filter_map(move |it| it.field(part));
+        // One that has nothing else is refused, and that is said instead.
+        let kept = parts.filter(|it| it.entries().any(|(_, value)| value.items().next().is_some()));
+        kept.flat_map(move |it| keys.clone().into_iter().filter_map(move |key| it.field(key)))
+    };
+    let whole = ["from", "to"].into_iter().filter_map(|key| rule.field(key));
+    let sources = parts("from", "source", [IDENTITY, ADDRESSES].concat());
+    let empty = whole.chain(sources).chain(parts("to", "operation", OPERATION.to_vec()));
+    for list in empty.filter(|it| it.shape() == Shape::Sequence && it.items().next().is_none()) {
+        let what = "is empty, which Istio reads as absent: it holds for every request";
+        let help = match action {
+            "DENY" => "leave it out if the rule is to deny them all, or write whom it is for",
+            _ => {
+                "leave it out if the rule is for them all, or write whom it is for; a policy without \
+                  `rules` allows nobody"
+            }
+        };
+        faults.say(Cause::EmptyList, list, what, help);
     }
 }
 

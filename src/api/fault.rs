@@ -19,6 +19,8 @@ pub enum Cause {
     Invalid,
     /// Something that Istio takes and then passes over.
     Ignored,
+    /// A list without an item, which Istio reads as no list at all: a condition that does not hold anyone.
+    EmptyList,
     /// A field that should not be used any more.
     Deprecated,
     /// A version of the API that is not served.

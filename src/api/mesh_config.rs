@@ -37,7 +37,7 @@ pub(super) fn check(root: Value<'_>, runs: Option<Version>) -> Vec<Fault> {
     found
 }
 
-fn mesh_config(mesh: Value<'_>, faults: &mut Faults<'_>) {
+pub(super) fn mesh_config(mesh: Value<'_>, faults: &mut Faults<'_>) {
     times(mesh, faults);
     if let Some(setting) = mesh.field("localityLbSetting") {
         locality_setting(setting, faults);
@@ -179,7 +179,7 @@ fn service(settings: Value<'_>, faults: &mut Faults<'_>) {
     }
 }
 
-fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
+pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
     if let Some(tracing) = config.field("tracing") {
         if let Some(tls) = tracing.field("tlsSettings") {
             client_tls(tls, None, faults);

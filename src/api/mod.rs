@@ -11,6 +11,7 @@ mod formats;
 mod gateway;
 mod hosts;
 mod http;
+mod install;
 mod look;
 mod mesh_config;
 mod metadata;
@@ -112,6 +113,18 @@ pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version
     let mut faults = Faults::within(root, "", runs);
     if meta.group().is_empty() && meta.kind.as_str() == "ConfigMap" {
         return mesh_config::check(root, runs);
+    }
+    match (meta.group(), meta.kind.as_str()) {
+        ("install.istio.io", "IstioOperator") => {
+            install::operator(root, &mut faults);
+            return faults.into_vec();
+        }
+        ("sailoperator.io" | "operator.istio.io", _) => {
+            install::values(root, &mut faults);
+            return faults.into_vec();
+        }
+        ("" | "apps" | "argoproj.io" | "batch", _) => return install::of_pods(root, runs),
+        _ => {}
     }
     if RETIRED_GROUPS.contains(&meta.group()) {
         metadata::retired(root, meta, &mut faults);

@@ -132,6 +132,7 @@ static TABLE: LazyLock<BTreeMap<&'static str, Block>> = LazyLock::new(|| {
         include_str!("fields/networking.txt"),
         include_str!("fields/policies.txt"),
         include_str!("fields/mesh.txt"),
+        include_str!("fields/install.txt"),
     ];
     texts.into_iter().flat_map(blocks).map(|block| (block.name, block)).collect()
 });

@@ -40,6 +40,8 @@ pub(super) fn read(args: &Reading) -> Result<Read, Failed> {
     let names = sources.files().map(|(_, file)| file.name.as_str());
     let names: Vec<&str> = names.chain(skipped.iter().map(|s| s.file.as_str())).collect();
     told.check(args, &names, &sources)?;
+    let is_whole = told.whole || paths.iter().any(|path| is_top(path));
+    told.config.is_part = !is_whole || !failures.is_empty();
     Ok(Read { config: told.config, sources, skipped, failures })
 }
 
@@ -137,6 +139,14 @@ fn covers(paths: &[PathBuf], config: &Path) -> bool {
     let folder = config.canonicalize().ok().and_then(|f| f.parent().map(Path::to_path_buf));
     let Some(folder) = folder else { return false };
     paths.iter().filter_map(|p| p.canonicalize().ok()).any(|p| folder.starts_with(p))
+}
+
+/// Whether a path is the folder of a whole repository, or one that is of no repository.
+fn is_top(path: &Path) -> bool {
+    let Some(full) = path.canonicalize().ok().filter(|full| full.is_dir()) else { return false };
+    let holds = |folder: &Path, names: &[&str]| names.iter().any(|n| folder.join(n).exists());
+    let signs = [".git", "mesh-lint.yaml", "mesh-lint.yml"];
+    holds(&full, &signs[..1]) || !full.ancestors().skip(1).any(|folder| holds(folder, &signs))
 }
 
 /// The way from the configuration's folder down to the current one, `sub/folder/` or empty.

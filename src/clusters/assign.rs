@@ -17,7 +17,7 @@ use super::kustomize::{Graph, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
 use super::supply::{Supply, is_unread, of_member, of_unread, told};
-use super::tree::{Tree, folder_of};
+use super::tree::{Tree, ancestors, folder_of};
 use super::units::{Finder, Place};
 use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes};
 use crate::config::Config;
@@ -170,6 +170,7 @@ impl Assembly<'_, '_> {
             });
         }
         let passed = self.passed_over();
+        let namespaces = Namespaces::of(deliveries, targets, &ids);
         let mut owned: Vec<Vec<usize>> = vec![Vec::new(); seeds.len()];
         for (file, owner) in self.owners.iter().enumerate() {
             for seed in owner.iter().flat_map(|(seeds, _)| seeds) {
@@ -177,7 +178,7 @@ impl Assembly<'_, '_> {
             }
         }
         for (at, files) in owned.into_iter().enumerate() {
-            self.fill(&mut fleet, ClusterId::at(at), files, &passed);
+            self.fill(&mut fleet, ClusterId::at(at), files, &passed, &namespaces);
         }
         fleet.members.sort_by_key(|m| (m.object.meta.span, m.cluster));
         self.note_files(&mut fleet, &ids, &passed);
@@ -207,6 +208,7 @@ impl Assembly<'_, '_> {
         id: ClusterId,
         files: Vec<usize>,
         passed: &BTreeMap<usize, &'static str>,
+        namespaces: &Namespaces<'_>,
     ) {
         let mut own: BTreeSet<usize> = files.into_iter().collect();
         let mut built = BTreeSet::new();
@@ -219,8 +221,10 @@ impl Assembly<'_, '_> {
             for supply in self.graph.supplies(root) {
                 fleet.supplies.extend(supply.within(&beside).into_iter().map(|s| (id, s)));
             }
+            let folder = folder_of(self.tree.name(self.graph.nodes[root].file));
+            let given = namespaces.get(id, folder);
             for made in made {
-                fleet.members.push(self.member(id, made.object));
+                fleet.members.push(self.member(id, made.object, given));
             }
         }
         own.extend(&built);
@@ -228,8 +232,10 @@ impl Assembly<'_, '_> {
             let is_patch = passed.get(&file) == Some(&PATCH);
             let apart = passed.contains_key(&file) || built.contains(&file);
             if !apart || is_kustomization(self.tree.name(file)) {
+                let folder = folder_of(self.tree.name(file));
+                let given = ancestors(folder).find_map(|folder| namespaces.get(id, folder));
                 for object in &self.tree.files[file].objects {
-                    fleet.members.push(self.member(id, Arc::clone(object)));
+                    fleet.members.push(self.member(id, Arc::clone(object), given));
                 }
             }
             if !is_patch || built.contains(&file) {
@@ -238,8 +244,9 @@ impl Assembly<'_, '_> {
         }
     }
 
-    fn member(&self, cluster: ClusterId, object: Arc<Object>) -> Member {
-        let namespace = namespace_of(&object.meta, self.config);
+    /// The resource in a cluster; `given` is the namespace that what delivers it gives it.
+    fn member(&self, cluster: ClusterId, object: Arc<Object>, given: Option<&str>) -> Member {
+        let namespace = namespace_of(&object.meta, given, self.config);
         Member { cluster, namespace, object }
     }
 
@@ -295,9 +302,6 @@ impl Assembly<'_, '_> {
                     }
                     None => (Vec::new(), Origin::Configuration),
                 };
-                if self.owners[file].is_none() && !read.objects.is_empty() {
-                    fleet.homeless.push(read.file);
-                }
                 fleet.placed.push(Placed { file: read.file, clusters, origin });
             }
         }
@@ -398,10 +402,39 @@ fn namespace(object: &Object) -> Option<String> {
     if is_one { Some(meta.name.value.clone()) } else { told(meta.namespace.as_ref()) }
 }
 
-fn namespace_of(meta: &Meta, config: &Config) -> String {
+/// Namespaces that Flux and Argo CD give to what they bring from a folder to a cluster.
+struct Namespaces<'d>(BTreeMap<(ClusterId, &'d str), Option<&'d str>>);
+
+impl<'d> Namespaces<'d> {
+    fn of(
+        deliveries: &'d [Delivery],
+        targets: &[Vec<usize>],
+        ids: &BTreeMap<usize, ClusterId>,
+    ) -> Self {
+        let mut found = BTreeMap::new();
+        for (delivery, targets) in deliveries.iter().zip(targets) {
+            let Some(folder) = delivery.folder.as_deref() else { continue };
+            for id in targets.iter().filter_map(|seed| ids.get(seed)) {
+                let told = delivery.namespace.as_deref();
+                let known = found.entry((*id, folder)).or_insert(told);
+                // What is brought to several namespaces is in none that could be told.
+                *known = known.filter(|known| Some(*known) == told);
+            }
+        }
+        Self(found)
+    }
+
+    fn get(&self, id: ClusterId, folder: &str) -> Option<&'d str> {
+        self.0.get(&(id, folder)).copied().flatten()
+    }
+}
+
+fn namespace_of(meta: &Meta, given: Option<&str>, config: &Config) -> String {
     if is_cluster_scoped(&meta.kind) {
         return String::new();
     }
     let told = meta.namespace.as_ref().map(|ns| ns.value.clone());
-    told.or_else(|| config.namespace.clone()).unwrap_or_else(|| "default".to_owned())
+    told.or_else(|| given.map(str::to_owned))
+        .or_else(|| config.namespace.clone())
+        .unwrap_or_else(|| "default".to_owned())
 }

@@ -301,6 +301,10 @@ pub(super) fn add_delivered(
             named.entry(name).or_default().push(delivery);
         }
     }
+    for seed in seeds.iter_mut() {
+        // Whoever has things brought to a cluster tells that it is one.
+        seed.is_told |= named.keys().any(|name| seed.is_called(name));
+    }
     named.retain(|name, _| !seeds.iter().any(|s| s.is_called(name)));
     let brought_to: BTreeMap<&str, BTreeSet<usize>> = named
         .iter()
@@ -313,6 +317,7 @@ pub(super) fn add_delivered(
             |&seed: &usize| brought_to.values().filter(|all| all.contains(&seed)).count() == 1;
         if let Some(seed) = only.filter(is_free) {
             seeds[seed].aliases.extend([name.to_ascii_lowercase(), core(name)]);
+            seeds[seed].is_told = true;
         } else if config.clusters.is_empty() {
             let homes = all.iter().map(|d| folder_of(tree.name(d.from)).to_owned()).collect();
             let environment = environment(name);

@@ -37,6 +37,8 @@ pub(super) struct Delivery {
     pub to: Target,
     /// The folder that is brought.
     pub folder: Option<String>,
+    /// The namespace that objects get which name none.
+    pub namespace: Option<String>,
     /// Whether folders below are brought too, where there is no kustomization.
     pub recursive: bool,
     /// Whether what is brought differs from what the folder makes.
@@ -72,6 +74,7 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                         from: file,
                         to,
                         folder: None,
+                        namespace: None,
                         recursive: false,
                         is_patched: false,
                         files: Vec::new(),
@@ -116,6 +119,7 @@ fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> 
         from,
         to: of_kube_config(spec.kube_config.as_ref()),
         folder,
+        namespace: target.clone(),
         recursive: true,
         files: Vec::new(),
         facts: Facts::default(),
@@ -180,6 +184,7 @@ impl Rendered<'_, '_> {
         Delivery {
             from: self.file,
             to: self.target(&app.destination),
+            namespace: self.text(app.destination.namespace.as_ref()),
             recursive: sources.iter().any(|s| s.directory.recurse),
             is_patched: sources
                 .iter()
@@ -280,8 +285,8 @@ fn application_set(
     let Some(root) = tree.document(file, object).map(yaml::Document::root) else {
         return Vec::new();
     };
-    let mut elements = elements(root);
-    elements.extend(folders(tree, file, spec));
+    let generators = root.at(&["spec", "generators"]).into_iter().flat_map(Value::items);
+    let elements: Vec<Params> = generators.flat_map(|g| made_by(tree, file, g)).collect();
     let app = &spec.template.spec;
     let meta = &object.meta;
     let mut found: Vec<Delivery> = elements
@@ -303,6 +308,7 @@ fn application_set(
             from: file,
             to: Target::Every,
             folder: None,
+            namespace: None,
             recursive: false,
             is_patched: false,
             files: Vec::new(),
@@ -337,23 +343,31 @@ fn from_text(text: &Text, params: &Params) -> Facts {
     facts
 }
 
-/// Elements of list generators, those within matrix and merge generators too; nested keys as `values.name`.
-fn elements(root: Value<'_>) -> Vec<Params> {
+/// No ApplicationSet that somebody reads makes more.
+const MOST: usize = 10_000;
+
+/// What a generator makes: elements of lists, nested keys as `values.name`; folders that git finds; each
+/// with each of a matrix.
+fn made_by(tree: &Tree<'_>, from: usize, generator: Value<'_>) -> Vec<Params> {
+    let nested = |key: &str| generator.at(&[key, "generators"]).into_iter().flat_map(Value::items);
     let mut found = Vec::new();
-    let mut rest: Vec<Value<'_>> =
-        root.at(&["spec", "generators"]).into_iter().flat_map(Value::items).collect();
-    rest.reverse();
-    while let Some(generator) = rest.pop() {
-        for element in generator.at(&["list", "elements"]).into_iter().flat_map(Value::items) {
-            let mut params = Params::new();
-            flatten("", element, &mut params);
-            found.push(params);
-        }
-        for nested in ["matrix", "merge"] {
-            rest.extend(generator.at(&[nested, "generators"]).into_iter().flat_map(Value::items));
-        }
+    for element in generator.at(&["list", "elements"]).into_iter().flat_map(Value::items) {
+        let mut params = Params::new();
+        flatten("", element, &mut params);
+        found.push(params);
     }
+    found.extend(folders(tree, from, generator));
+    found.extend(nested("merge").flat_map(|inner| made_by(tree, from, inner)));
+    // What nobody in the input can tell leaves its parameters open.
+    let told = nested("matrix").map(|inner| made_by(tree, from, inner)).filter(|m| !m.is_empty());
+    found.extend(told.reduce(|all, next| product(&all, &next)).unwrap_or_default());
     found
+}
+
+/// Each with each.
+fn product(one: &[Params], other: &[Params]) -> Vec<Params> {
+    let with = |a: &Params, b: &Params| a.clone().into_iter().chain(b.clone()).collect();
+    one.iter().flat_map(|a| other.iter().map(move |b| with(a, b))).take(MOST).collect()
 }
 
 fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
@@ -366,12 +380,15 @@ fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
     }
 }
 
-/// Folders that git generators find: `clusters/*`.
-fn folders(tree: &Tree<'_>, from: usize, spec: &ApplicationSet) -> Vec<Params> {
-    let directories =
-        spec.generators.iter().filter_map(|g| g.git.as_ref()).flat_map(|g| &g.directories);
+/// Folders that a git generator finds: `clusters/*`.
+fn folders(tree: &Tree<'_>, from: usize, generator: Value<'_>) -> Vec<Params> {
+    let directories = generator.at(&["git", "directories"]).into_iter().flat_map(Value::items);
+    let excludes = |d: &Value<'_>| {
+        d.get("exclude").and_then(Value::text).is_some_and(|exclude| exclude == "true")
+    };
+    let globs = directories.filter(|d| !excludes(d)).filter_map(|d| d.get("path")?.text());
     let mut found = Vec::new();
-    for glob in directories.filter(|d| !d.exclude).filter_map(|d| d.path.as_ref()) {
+    for glob in globs {
         let Some(parent) = glob.strip_suffix("/*").filter(|p| !p.contains('*')) else { continue };
         let Some(parent) = resolve(tree, from, parent) else { continue };
         let child = |file: usize| {

@@ -243,7 +243,8 @@ impl Facts {
         let config = global.config_cluster.as_ref().is_some_and(|c| c.value);
         let role = if config { Role::ConfigOfExternal } else { Role::Remote };
         let profile = values.profile.as_ref().filter(|p| p.as_str() == "remote");
-        if let Some(address) = global.remote_pilot_address.as_ref().or(profile) {
+        let address = global.remote_pilot_address.as_ref().filter(|address| !address.is_empty());
+        if let Some(address) = address.or(profile) {
             self.role.push((role, address.span));
         } else if let Some(enabled) = values.istiod_remote.enabled.as_ref().filter(|e| e.value) {
             self.role.push((role, enabled.span));

@@ -144,8 +144,6 @@ pub struct Fleet {
     pub placed: Vec<Placed>,
     /// Files that turned out to be no manifests of their own: patches of kustomize and the like.
     pub skipped: Vec<Skipped>,
-    /// Files with resources that belong to no cluster of the configuration.
-    pub homeless: Vec<FileId>,
     /// Files whose resources Flux or Argo CD change in ways that are not followed.
     pub patched: BTreeSet<FileId>,
     /// Paths in kustomizations that lead nowhere within the input.

@@ -73,6 +73,11 @@ impl Supply {
             None => brings,
         }
     }
+
+    /// Whether it brings nothing but a control plane or a part of one.
+    pub fn is_machinery(&self) -> bool {
+        self.kinds == Kinds::of_istio()
+    }
 }
 
 impl Supply {

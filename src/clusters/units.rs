@@ -202,11 +202,14 @@ impl<'f, 'i> Finder<'f, 'i> {
                 names.extend(files.into_iter().map(|(file, name)| (file, name.to_owned())));
             }
         }
-        for file_names in self.patterns(&open, all) {
-            for (file, name) in file_names {
-                names
-                    .entry(file)
-                    .or_insert_with(|| self.signs[file].name().map_or(name, str::to_owned));
+        for group in self.patterns(&open, all) {
+            let told = |file: usize| self.signs[file].name();
+            for (file, word) in &group {
+                // Two that tell one name are a mistake of copying, not one cluster.
+                let again =
+                    |(other, _): &&(usize, String)| other != file && told(*other) == told(*file);
+                let own = told(*file).filter(|_| group.iter().find(again).is_none());
+                names.entry(*file).or_insert_with(|| own.unwrap_or(word).to_owned());
             }
         }
         let made = names.into_iter();

@@ -1,16 +1,29 @@
 //! Suppression: `# mesh-lint: ignore[rule]` in a comment, `mesh-lint.io/ignore` as an annotation.
 
-use crate::source::{Sources, Span, Text};
+use crate::source::{FileId, Sources, Span, Text};
 
-/// Lines on which some rules are not to speak.
+/// A place in which some rules are not to speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppression {
     /// Where a finding's primary label must begin.
     pub scope: Span,
+    /// What the scope is.
+    pub reach: Reach,
     /// Rules, rooms or aliases; every rule where empty.
     pub rules: Vec<Text>,
     /// The words that say so.
     pub span: Span,
+}
+
+/// How far a suppression reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// One line.
+    Line,
+    /// A resource.
+    Resource,
+    /// A file.
+    File,
 }
 
 impl Suppression {
@@ -22,8 +35,8 @@ impl Suppression {
 
 /// The suppression that a comment asks for.
 ///
-/// At the end of a line it is for that line, on a line of its own for the next one;
-/// `ignore-file` is for the whole file.
+/// At the end of a line it is for that line, on a line of its own for the next one that is not just a
+/// comment; `ignore-file` is for the whole file.
 pub fn in_comment(sources: &Sources, comment: Span) -> Option<Suppression> {
     let text = sources.slice(comment);
     let words = text.trim_start_matches('#').trim_start().strip_prefix("mesh-lint:")?.trim_start();
@@ -32,32 +45,55 @@ pub fn in_comment(sources: &Sources, comment: Span) -> Option<Suppression> {
         Some(rest) => (true, rest),
         None => (false, words.strip_prefix("ignore")?),
     };
-    let rules = rest.trim_start().strip_prefix('[').and_then(|r| r.split_once(']')).map(|(r, _)| r);
-    let rules = listed(rules.unwrap_or_default(), comment);
+    let rest = rest.trim_start();
+    let list = rest.strip_prefix('[').and_then(|r| r.split_once(']')).map(|(list, _)| list);
+    let base = comment.end - u32::try_from(rest.len()).ok()? + 1;
+    let rules = listed(list.unwrap_or_default(), |start, end| Span::new(base + start, base + end));
     let line = sources.place(comment.start)?.line;
     let own = sources.line(file, line)?;
     let alone = sources.slice(Span::new(own.start, comment.start)).trim().is_empty();
-    let scope = match (whole_file, alone) {
-        (true, _) => source.span(),
-        (false, true) => sources.line(file, line + 1)?,
-        (false, false) => own,
+    let (scope, reach) = match (whole_file, alone) {
+        (true, _) => (source.span(), Reach::File),
+        (false, true) => (next_line(sources, file, line)?, Reach::Line),
+        (false, false) => (own, Reach::Line),
     };
-    Some(Suppression { scope, rules, span: comment })
+    Some(Suppression { scope, reach, rules, span: comment })
+}
+
+/// The next line that is not just a comment.
+fn next_line(sources: &Sources, file: FileId, line: usize) -> Option<Span> {
+    let is_comment = |span: &Span| sources.slice(*span).trim_start().starts_with('#');
+    (line + 1..).map_while(|line| sources.line(file, line)).find(|span| !is_comment(span))
 }
 
 /// The annotation that suppresses rules for a whole resource: a list of rules, or `*`.
 pub const ANNOTATION: &str = "mesh-lint.io/ignore";
 
 /// The suppression that a resource's annotation asks for.
-pub fn in_annotation(value: &str, at: Span, resource: Span) -> Suppression {
-    let mut rules = listed(value, at);
+pub fn in_annotation(sources: &Sources, value: &Text, resource: Span) -> Suppression {
+    let at = value.span;
+    let written = sources.slice(at).find(value.as_str()).and_then(|n| u32::try_from(n).ok());
+    let mut rules = listed(value, |start, end| {
+        written.map_or(at, |n| Span::new(at.start + n + start, at.start + n + end))
+    });
     if rules.iter().any(|rule| rule.as_str() == "*") {
         rules.clear();
     }
-    Suppression { scope: resource, rules, span: at }
+    Suppression { scope: resource, reach: Reach::Resource, rules, span: at }
 }
 
-fn listed(list: &str, at: Span) -> Vec<Text> {
-    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words.map(|word| Text::new(word.to_owned(), at)).collect()
+/// The words of a list; `at` tells where in the input a stretch of it stands.
+fn listed(list: &str, at: impl Fn(u32, u32) -> Span) -> Vec<Text> {
+    let mut begins = 0;
+    let mut words = Vec::new();
+    for part in list.split(',') {
+        let word = part.trim();
+        let before = begins + part.len() - part.trim_start().len();
+        begins += part.len() + 1;
+        let place = u32::try_from(before).ok().zip(u32::try_from(before + word.len()).ok());
+        if let Some((start, end)) = place.filter(|_| !word.is_empty()) {
+            words.push(Text::new(word.to_owned(), at(start, end)));
+        }
+    }
+    words
 }

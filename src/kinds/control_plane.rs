@@ -283,6 +283,7 @@ impl Values {
             &self.network_gateway,
             &self.istiod_remote.injection_path,
         ];
-        texts.into_iter().any(Option::is_some) || self.mesh_config.is_some()
+        // Copies of a chart's defaults have them empty.
+        texts.into_iter().flatten().any(|text| !text.is_empty()) || self.mesh_config.is_some()
     }
 }

@@ -298,46 +298,8 @@ pub struct Destination {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ApplicationSet {
-    /// What fills its template.
-    pub generators: Vec<Generator>,
     /// The Application it makes.
     pub template: ApplicationTemplate,
-}
-
-/// A generator: lists, and folders of the repository, say everything offline.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Generator {
-    /// Literal elements.
-    pub list: Option<ListGenerator>,
-    /// Folders of the repository.
-    pub git: Option<GitGenerator>,
-}
-
-/// A git generator.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct GitGenerator {
-    /// Folders, as globs.
-    pub directories: Vec<GitDirectory>,
-}
-
-/// Folders of a git generator.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct GitDirectory {
-    /// `clusters/*`.
-    pub path: Option<Text>,
-    /// Whether these are left out.
-    pub exclude: bool,
-}
-
-/// A list generator.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ListGenerator {
-    /// Parameters of each Application.
-    pub elements: Vec<Entries<Text>>,
 }
 
 /// Template of an ApplicationSet.

@@ -143,7 +143,8 @@ pub struct Object {
     pub view: View,
     /// Fields whose value has not the shape Kubernetes wants.
     pub mismatches: Vec<Mismatch>,
-    /// The whole text of what Istio's API describes: its own kinds, and ConfigMaps with a MeshConfig.
+    /// The whole text of what Istio's API describes: its own kinds, and what holds a MeshConfig or a
+    /// ProxyConfig.
     pub tree: Option<Subtree>,
 }
 
@@ -349,7 +350,8 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             _ => {}
         }
         let is_istio = ISTIO_GROUPS.iter().chain(RETIRED_GROUPS).any(|it| *it == meta.group());
-        let tree = (is_istio || holds_mesh_config(&meta, root)).then(|| {
+        let holds_config = holds_mesh_config(&meta, root) || holds_proxy_config(root);
+        let tree = (is_istio || holds_config).then(|| {
             let copy = copy.get_or_init(|| Arc::new(document.clone()));
             Subtree::new(Arc::clone(copy), root)
         });
@@ -363,11 +365,23 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
     }
 }
 
-/// Whether istiod reads a ConfigMap: `istio`, and `istio-REVISION` of a revision.
+/// Whether istiod reads a ConfigMap (`istio`, and `istio-REVISION` of a revision), or it is an operator's
+/// word.
 fn holds_mesh_config(meta: &Meta, root: Value<'_>) -> bool {
+    let installs = ["install.istio.io", "sailoperator.io", "operator.istio.io"];
+    if installs.contains(&meta.group()) {
+        return true;
+    }
     meta.kind.as_str() == "ConfigMap"
         && (meta.name.as_str() == "istio" || meta.name.starts_with("istio-"))
         && ["mesh", "meshNetworks"].into_iter().any(|key| root.at(&["data", key]).is_some())
+}
+
+/// Whether pods have an annotation that is laid over the mesh's `defaultConfig`.
+fn holds_proxy_config(root: Value<'_>) -> bool {
+    let at = |path: &[&str]| root.at(path).is_some();
+    at(&["metadata", "annotations", "proxy.istio.io/config"])
+        || at(&["spec", "template", "metadata", "annotations", "proxy.istio.io/config"])
 }
 
 /// kustomize takes a `kustomization.yaml` without `apiVersion` and `kind`.

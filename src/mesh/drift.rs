@@ -58,6 +58,13 @@ impl IstioObject {
         matches!(self.meta.kind.as_str(), "Telemetry")
     }
 
+    /// Whether it is a policy of the root namespace for all workloads: what else stands there is for the
+    /// control plane and gateways of its cluster.
+    fn is_for_whole_mesh(&self) -> bool {
+        let is_policy = self.meta.group() == "security.istio.io";
+        is_policy && self.selected().is_empty() && !self.is_for_services()
+    }
+
     /// Whether it is attached to Services or gateways, which waypoints hold, and not to workloads.
     fn is_for_services(&self) -> bool {
         let attached = |key: &str| self.spec().is_some_and(|spec| spec.get(key).is_some());
@@ -164,7 +171,8 @@ impl Mesh {
             let here = |o: &&IstioObject| primaries.iter().any(|p| p.id == o.cluster);
             for object in self.istio_objects.iter().filter(here) {
                 let system = self.cluster(object.cluster).facts.system_namespace();
-                if object.namespace == system || object.only_observes() {
+                let own = object.namespace == system && !object.is_for_whole_mesh();
+                if own || object.only_observes() {
                     continue;
                 }
                 let meta = &object.meta;
@@ -209,7 +217,8 @@ impl Mesh {
                 });
             }
         }
-        if first.is_for_gateways() {
+        let system = self.cluster(first.cluster).facts.system_namespace();
+        if first.is_for_gateways() || first.namespace == system {
             return None;
         }
         let has = |c: &&&Cluster| same.iter().any(|o| o.cluster == c.id);

@@ -361,6 +361,14 @@ impl Mesh {
             && self.supplies(cluster).iter().any(|supply| supply.may_bring(kind, namespace))
     }
 
+    /// Whether nothing is known that lives outside the input and could matter to a cluster: another
+    /// cluster of its mesh, or what is brought to one of them, the machinery of Istio aside.
+    pub fn is_whole(&self, id: ClusterId) -> bool {
+        let brings =
+            |c: &Cluster| !c.is_complete() && self.supplies(c.id).iter().any(|s| !s.is_machinery());
+        !self.peers(id).any(brings) && self.clusters_elsewhere(id).next().is_none()
+    }
+
     /// What brings objects to a cluster that are not in the input.
     pub fn supplies(&self, cluster: ClusterId) -> &[Supply] {
         self.supplies.get(cluster.index()).map_or(&[], Vec::as_slice)
@@ -383,12 +391,28 @@ impl Mesh {
 
     /// The text of a span as written; empty where there is none.
     pub fn raw(&self, span: Span) -> &str {
-        let after = self.texts.partition_point(|(base, _)| *base <= span.start);
-        let text = after.checked_sub(1).and_then(|i| self.texts.get(i));
+        let text = self.text_at(span.start).and_then(|i| self.texts.get(i));
         text.and_then(|(base, text)| {
             text.get((span.start - base) as usize..(span.end - base) as usize)
         })
         .unwrap_or_default()
+    }
+
+    /// Which of all texts has an offset of the address space.
+    pub fn text_at(&self, offset: u32) -> Option<usize> {
+        self.texts.partition_point(|(base, _)| *base <= offset).checked_sub(1)
+    }
+
+    /// The line in which an offset of the address space lies, as written.
+    pub fn line_at(&self, offset: u32) -> &str {
+        let Some((base, text)) = self.text_at(offset).and_then(|i| self.texts.get(i)) else {
+            return "";
+        };
+        let at = (offset - base) as usize;
+        let (Some(before), Some(after)) = (text.get(..at), text.get(at..)) else { return "" };
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = after.find('\n').map_or(text.len(), |end| at + end);
+        text.get(start..end).unwrap_or_default()
     }
 
     /// What could not be read as it was meant.

@@ -1,6 +1,7 @@
 //! Capacity: does each zone that gets traffic have replicas, an autoscaler and a budget of its own?
 
 mod guards;
+mod wide;
 mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use crate::finding::Findings;
 use crate::mesh::{Host, Locality, LocalityPattern, Mesh, ZONE_LABEL, list};
 use crate::placement::{Bounds, Cause, Placements};
 use crate::source::Span;
+use crate::traffic::Traffic;
 use zones::{Share, shares};
 
 pub(super) const RULES: &[Rule] = &[
@@ -22,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("capacity/uneven-zones", uneven_zones),
     rule!("capacity/zone-without-autoscaler", guards::zone_without_autoscaler),
     rule!("capacity/zone-without-disruption-budget", guards::zone_without_disruption_budget),
-    rule!("capacity/zone-without-replicas", zone_without_replicas),
+    rule!("capacity/zone-without-replicas", traffic: zone_without_replicas),
 ];
 
 /// How much more load a pod of one zone may get than one of another.
@@ -40,9 +42,10 @@ fn once<'m>(shares: Vec<Share<'m>>, wanted: impl Fn(&Share<'m>) -> bool) -> Vec<
     all
 }
 
-fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
-    let placements = Placements::new(mesh);
-    for same in once(shares(mesh, &placements), |s| s.bounds.most == 0) {
+fn zone_without_replicas(traffic: &Traffic<'_>, found: &mut Findings) {
+    let (mesh, placements) = (traffic.mesh(), traffic.placements());
+    wide::say(traffic, found);
+    for same in once(shares(mesh, placements), |s| s.bounds.most == 0) {
         let share = &same[0];
         let host = share.host.short();
         let others = share.others_have_replicas;
@@ -65,7 +68,7 @@ fn zone_without_replicas(mesh: &Mesh, found: &mut Findings) {
         finding.help("deploy replicas into the zone, or take the zone out of `distribute`");
     }
     for (host, zone, subset, route) in pinned_subsets(mesh) {
-        let bounds = in_zone(&placements, host, zone.as_str(), subset.rule.cluster);
+        let bounds = in_zone(placements, host, zone.as_str(), subset.rule.cluster);
         if bounds.is_some_and(|b| b.most == 0) {
             found
                 .say(

@@ -1,13 +1,19 @@
 //! Fields: what the API server or Istio's webhook refuses, and what Istio passes over.
 
+use std::collections::BTreeMap;
+
 use super::{Rule, rule};
-use crate::api::Cause;
-use crate::finding::{Findings, Fix, Severity};
+use crate::api::{Cause, Fault};
+use crate::finding::{Findings, Fix, Safety, Severity};
 use crate::mesh::{Faulty, Mesh};
+
+/// How many places of one cause a finding shows.
+const SHOWN: usize = 6;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("fields/deprecated", deprecated),
     rule!("fields/duplicate-resource", duplicate_resource),
+    rule!("fields/empty-list", empty_list),
     rule!("fields/ignored", ignored),
     rule!("fields/invalid", invalid),
     rule!("fields/missing", missing),
@@ -20,6 +26,10 @@ pub(super) const RULES: &[Rule] = &[
 
 fn deprecated(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::Deprecated, found);
+}
+
+fn empty_list(mesh: &Mesh, found: &mut Findings) {
+    say(mesh, Cause::EmptyList, found);
 }
 
 fn ignored(mesh: &Mesh, found: &mut Findings) {
@@ -46,7 +56,31 @@ fn newer_than_istio(mesh: &Mesh, found: &mut Findings) {
 }
 
 fn removed_version(mesh: &Mesh, found: &mut Findings) {
-    say(mesh, Cause::NotServed, found);
+    // What was written for an old Istio seldom stands alone: of one file it is said once.
+    let mut alike: BTreeMap<_, Vec<&Fault>> = BTreeMap::new();
+    for Faulty { fault, .. } in of(mesh, Cause::NotServed) {
+        let file = mesh.text_at(fault.span.start);
+        let key = (file, &fault.message, &fault.label, &fault.help, &fault.instead);
+        alike.entry(key).or_default().push(fault);
+    }
+    for mut faults in alike.into_values() {
+        faults.sort_by_key(|fault| fault.span);
+        faults.dedup_by_key(|fault| fault.span);
+        let fault = faults[0];
+        let message = match faults.len() {
+            1 => fault.message.clone(),
+            n => format!("{}, in {n} resources of this file", fault.message),
+        };
+        let finding = found.say(message, fault.span, &fault.label).help(&fault.help);
+        for other in faults.iter().skip(1).take(SHOWN) {
+            finding.also(other.span, "nor is this one");
+        }
+        if let Some(instead) = &fault.instead {
+            let edits = faults.iter().map(|fault| (fault.span, instead.clone())).collect();
+            let title = format!("write `{instead}`");
+            finding.fix([Fix { title, safety: Safety::Unsafe, edits }]);
+        }
+    }
 }
 
 fn unknown(mesh: &Mesh, found: &mut Findings) {

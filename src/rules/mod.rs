@@ -13,22 +13,39 @@ mod yaml;
 
 use std::sync::OnceLock;
 
+use crate::config::suppress::Suppression;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
+use crate::source::Span;
 use crate::traffic::Traffic;
 
 pub use names::{Naming, complaint};
+pub use yaml::IDLE_SUPPRESSION;
 
 /// What rules may ask: the mesh, and what is worked out from it when the first rule asks for it.
 pub struct Evidence<'m> {
     mesh: &'m Mesh,
     traffic: OnceLock<Traffic<'m>>,
+    /// What suppressions did to the findings of the other rules, when these are done.
+    pub suppressions: Vec<Judged<'m>>,
+}
+
+/// A suppression after all other rules have spoken.
+#[derive(Debug)]
+pub struct Judged<'s> {
+    /// What it says.
+    pub suppression: &'s Suppression,
+    /// Words that silence nothing, of those about which that can be told: the whole suppression, where it
+    /// is for all rules.
+    pub idle: Vec<Span>,
+    /// Where a finding begins for which one of these was probably meant.
+    pub elsewhere: Option<Span>,
 }
 
 impl<'m> Evidence<'m> {
     /// About a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { mesh, traffic: OnceLock::new() }
+        Self { mesh, traffic: OnceLock::new(), suppressions: Vec::new() }
     }
 
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
@@ -53,6 +70,11 @@ pub trait Check: Sync {
     fn asks_traffic(&self) -> bool {
         false
     }
+
+    /// Whether it asks what suppressions did to what the other rules say.
+    fn asks_suppressions(&self) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(&Mesh, &mut Findings) + Sync> Check for F {
@@ -74,6 +96,19 @@ impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
     }
 }
 
+/// A check that asks what suppressions did.
+struct OfSuppressions<F>(F);
+
+impl<F: Fn(&[Judged<'_>], &mut Findings) + Sync> Check for OfSuppressions<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(&evidence.suppressions, found);
+    }
+
+    fn asks_suppressions(&self) -> bool {
+        true
+    }
+}
+
 /// A rule: its name, its page and its check.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -88,6 +123,9 @@ pub struct Rule {
 macro_rules! rule {
     ($name:literal, traffic: $check:expr) => {
         rule!($name, $crate::rules::OfTraffic($check))
+    };
+    ($name:literal, suppressions: $check:expr) => {
+        rule!($name, $crate::rules::OfSuppressions($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {

@@ -74,7 +74,7 @@ pub fn complaint(word: &str) -> Option<String> {
 }
 
 /// The name that a mistyped or half remembered word most likely stands for.
-fn nearest(word: &str) -> Option<String> {
+pub(super) fn nearest(word: &str) -> Option<String> {
     let names: Vec<&str> = all().map(|rule| rule.name).collect();
     let within = names.iter().find(|name| word.len() > 2 && name.contains(word));
     if let Some(name) = within {

@@ -6,7 +6,7 @@ use super::Traffic;
 use super::counts::Interval;
 use super::destination::{Delivery, Destination};
 use super::flow::{Counted, Failure, Flow, Landing};
-use super::journey::{Case, Way};
+use super::journey::{Case, End, Way};
 use super::loss::{Lost, Phase};
 use super::supply::Pool;
 use crate::mesh::{Client, Locality};
@@ -50,24 +50,45 @@ impl<'m> Traffic<'m> {
         let places: BTreeSet<Landing> = pools()
             .map(|pool| Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) })
             .collect();
-        let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
+        let flow = |way: &Way<'m>, favoured: &dyn Fn(&Pool<'_>) -> bool| {
             self.flow(client, at, way, Case { lost, phase, counted, ..Case::now(favoured) })
         };
         let by_node = |d: &Destination<'_>| matches!(d.delivery, Delivery::SameNode(_));
         let is_exact = pools().all(|pool| pool.bounds.is_exact())
             && !way.destinations().any(|(destination, _)| by_node(destination));
         if is_exact || places.is_empty() {
-            return Range::of(&[flow(&|_| true)]);
+            return Range::of(&[flow(way, &|_| true)]);
+        }
+        let mut ways = vec![way.clone()];
+        if phase == Phase::Unnoticed && !lost.is_empty() {
+            // How many of the hosts that fail are thrown out depends on how many there are.
+            ways.extend([0, 100].map(|percent| way.ejecting(percent)));
         }
         let mut flows = Vec::new();
-        for place in &places {
-            let here = |pool: &Pool<'_>| {
-                pool.cluster == place.cluster && Some(&pool.zone) == place.zone.as_ref()
-            };
-            flows.push(flow(&here));
-            flows.push(flow(&|pool: &Pool<'_>| !here(pool)));
+        for way in &ways {
+            for place in &places {
+                let here = |pool: &Pool<'_>| {
+                    pool.cluster == place.cluster && Some(&pool.zone) == place.zone.as_ref()
+                };
+                flows.push(flow(way, &here));
+                flows.push(flow(way, &|pool: &Pool<'_>| !here(pool)));
+            }
         }
         Range::of(&flows)
+    }
+}
+
+impl Way<'_> {
+    /// The same way where outlier detection, if there is any, may eject so much in per cent.
+    fn ejecting(&self, percent: u32) -> Self {
+        let mut way = self.clone();
+        for part in &mut way.parts {
+            if let End::At(destination) = &mut part.end {
+                let max = &mut destination.terms.max_ejection;
+                *max = max.map(|_| percent);
+            }
+        }
+        way
     }
 }
 

@@ -313,18 +313,20 @@ fn fails<'m>(
     if !supplies.any(|pool| left(pool) && pool.bounds.least > 0) {
         return;
     }
-    let all = |_: &Pool<'_>| true;
-    let case = Case { lost, phase: Phase::Noticed, ..Case::now(&all) };
+    // As many as can be where nothing is lost: what fails then fails wherever the scheduler puts pods.
+    let case = Case { lost, phase: Phase::Noticed, ..Case::now(&left) };
     let survivors = visit.departures.iter().filter(|departure| {
         !lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
     });
     let failing: Vec<(&Departure, f64)> = survivors
         .filter_map(|departure| {
-            let before = departure.nearest.failures.get(&Failure::NoEndpoint).copied();
-            let flow = traffic.flow(&visit.client, &departure.at, &visit.way, case);
-            let after = flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or(0.0);
-            let more = after - before.unwrap_or(0.0);
-            (more > LEAST).then_some((departure, after))
+            let failing = |lost| {
+                let case = Case { lost, ..case };
+                let flow = traffic.flow(&visit.client, &departure.at, &visit.way, case);
+                flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or(0.0)
+            };
+            let after = failing(lost);
+            (after - failing(&[]) > LEAST).then_some((departure, after))
         })
         .collect();
     let Some((worst, share)) = failing.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { return };

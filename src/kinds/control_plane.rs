@@ -208,6 +208,8 @@ pub struct MeshConfig {
     pub default_traffic_policy: Option<Spanned<super::policy::TrafficPolicy>>,
     /// What becomes of requests to hosts nobody knows.
     pub outbound_traffic_policy: OutboundTrafficPolicy,
+    /// What is tried again where no rule says so.
+    pub default_http_retry_policy: Option<super::policy::Retries>,
     /// Whether clients use mTLS wherever the other side can; so where absent.
     pub enable_auto_mtls: Option<Spanned<bool>>,
     /// What leaves a cluster and what does not.

@@ -125,12 +125,16 @@ pub struct Endpoint {
     pub conditions: Conditions,
 }
 
-/// `conditions` of an endpoint.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// `conditions` of an endpoint, and what becomes of a pod's in its endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Conditions {
     /// Absent counts as ready.
     pub ready: Option<bool>,
+    /// Whether it still answers; as `ready`, but for pods that are about to go.
+    pub serving: Option<bool>,
+    /// Whether it is about to go.
+    pub terminating: Option<bool>,
 }
 
 /// A ConfigMap.

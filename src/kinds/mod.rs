@@ -264,7 +264,7 @@ views! {
     Spire(core::Spire): "spec", ["spire.spiffe.io"],
         ["ClusterSPIFFEID", "ClusterFederatedTrustDomain"];
     /// A pod.
-    Pod(workloads::PodSpec): "spec", [""], ["Pod"];
+    Pod(workloads::Pod): "", [""], ["Pod"];
     /// A Deployment, StatefulSet, DaemonSet, ReplicaSet or Argo Rollout.
     Workload(workloads::Workload): "spec", ["apps", "argoproj.io"],
         ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"];

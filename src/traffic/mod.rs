@@ -13,9 +13,11 @@ pub mod journey;
 pub mod loss;
 pub mod mtls;
 pub mod network;
+pub mod outliers;
 pub mod policy;
 pub mod protocol;
 pub mod range;
+pub mod retries;
 pub mod route;
 pub mod scope;
 pub mod selection;
@@ -29,7 +31,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
-use crate::mesh::{Host, Locality, Mesh};
+use crate::mesh::{Host, Locality, Mesh, Order};
 use crate::placement::Placements;
 use clients::Visit;
 use effective::EffectivePolicy;
@@ -43,6 +45,8 @@ pub struct Traffic<'m> {
     mesh: &'m Mesh,
     placements: Placements<'m>,
     router: Router<'m>,
+    /// The same for the other order; made once somebody asks.
+    reversed_router: OnceLock<Router<'m>>,
     /// By the number of the mesh.
     gateways: BTreeMap<usize, Vec<Gateway<'m>>>,
     /// By host and number of the mesh. Only looked up, never walked, so its order does not show.
@@ -64,6 +68,7 @@ impl<'m> Traffic<'m> {
             mesh,
             placements: Placements::new(mesh),
             router: Router::of(mesh),
+            reversed_router: OnceLock::new(),
             gateways: gateways.collect(),
             supplies: Mutex::default(),
             localities: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
@@ -90,6 +95,16 @@ impl<'m> Traffic<'m> {
     /// What routes its requests.
     pub fn router(&self) -> &Router<'m> {
         &self.router
+    }
+
+    /// The same if objects were created in this order.
+    pub fn router_by(&self, order: Order) -> &Router<'m> {
+        match order {
+            Order::Names => &self.router,
+            Order::Reversed => {
+                self.reversed_router.get_or_init(|| Router::by(self.mesh, Order::Reversed))
+            }
+        }
     }
 
     /// The gateways between the networks of a cluster's mesh.

@@ -173,7 +173,7 @@ impl<'m> Engine<'m> {
 
     pub fn answers(&self) -> BTreeMap<Asked, Answer> {
         self.each(|asked, client, at, way, lost| {
-            let case = Case { favoured: &|_| true, lost, phase: asked.phase };
+            let case = Case { lost, phase: asked.phase, ..Case::now(&|_| true) };
             self.numbered(&self.traffic.flow(client, at, way, case))
         })
     }

@@ -258,8 +258,10 @@ impl<'m> Traffic<'m> {
             return somewhere(offers.iter().filter(|offer| sees(offer.pool)));
         };
         let (host, port, subset) = (destination.host, destination.port, destination.subset);
-        let supply = destination.supply.clone();
-        let second = Destination::of(self.mesh(), &client, plane, host, port, subset, supply);
+        let second = self.once_behind((cluster, service.meta.span), destination, || {
+            let supply = destination.supply.clone();
+            Destination::of(self.mesh(), &client, plane, host, port, subset, supply)
+        });
         let mut whole = Flow::default();
         if second.lacks_subset {
             // The gateway closes a connection for a name that it has no cluster for.

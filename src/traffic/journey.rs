@@ -306,9 +306,10 @@ impl<'m> Traffic<'m> {
         let Some(plane) = self.mesh().config_cluster(cluster).found() else {
             return somewhere(offers.iter().filter(|offer| sees(offer.pool)));
         };
-        let (order, supply) = (destination.order, destination.supply.clone());
-        let second =
-            Destination::of(self.mesh(), order, &client, plane, destination.asked(), supply);
+        let second = self.once_behind((cluster, service.meta.span), destination, || {
+            let (order, supply) = (destination.order, destination.supply.clone());
+            Destination::of(self.mesh(), order, &client, plane, destination.asked(), supply)
+        });
         // A gateway hands on connections and tries none again.
         let case = Case { retries: 0, ..case };
         let mut whole = Flow::default();

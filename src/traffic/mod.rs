@@ -33,7 +33,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::clusters::ClusterId;
 use crate::mesh::{Host, Locality, Mesh, Order};
 use crate::placement::Placements;
+use crate::source::Span;
 use clients::Visit;
+use destination::Destination;
 use effective::EffectivePolicy;
 use network::Gateway;
 use route::Router;
@@ -51,11 +53,16 @@ pub struct Traffic<'m> {
     gateways: BTreeMap<usize, Vec<Gateway<'m>>>,
     /// By host and number of the mesh. Only looked up, never walked, so its order does not show.
     supplies: Mutex<HashMap<(&'m str, usize), Arc<Supply<'m>>>>,
+    /// What gateways have for hosts of their network. Only looked up as well.
+    behind: Mutex<HashMap<Behind<'m>, Arc<Destination<'m>>>>,
     /// By cluster.
     localities: Vec<OnceLock<Vec<Locality>>>,
     visits: OnceLock<Vec<Visit<'m>>>,
     policies: OnceLock<Vec<EffectivePolicy<'m>>>,
 }
+
+/// A gateway's Service (by cluster and place), a host, its port and subset, and the order of creation.
+type Behind<'m> = (ClusterId, Span, &'m str, u32, Option<&'m str>, Order);
 
 impl<'m> Traffic<'m> {
     /// Ready to tell of a mesh.
@@ -71,6 +78,7 @@ impl<'m> Traffic<'m> {
             reversed_router: OnceLock::new(),
             gateways: gateways.collect(),
             supplies: Mutex::default(),
+            behind: Mutex::default(),
             localities: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
             visits: OnceLock::new(),
             policies: OnceLock::new(),
@@ -121,6 +129,23 @@ impl<'m> Traffic<'m> {
             let made = Arc::new(Supply::of(self.mesh, &self.placements, host, of));
             let mut supplies = self.supplies.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(supplies.entry(key).or_insert(made))
+        })
+    }
+
+    /// What a gateway has for a destination of its clients, computed once.
+    fn once_behind(
+        &self,
+        (cluster, gateway): (ClusterId, Span),
+        of: &Destination<'m>,
+        make: impl FnOnce() -> Destination<'m>,
+    ) -> Arc<Destination<'m>> {
+        let subset = of.subset.map(|subset| subset.as_str());
+        let key = (cluster, gateway, of.host.name, of.port, subset, of.order);
+        let known = self.behind.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(behind.entry(key).or_insert(made))
         })
     }
 }

@@ -65,6 +65,7 @@ impl<'m> Traffic<'m> {
             // How many of the hosts that fail are thrown out depends on how many there are.
             ways.extend([0, 100].map(|percent| way.ejecting(percent)));
         }
+        let gone = |pool: &Pool<'_>| lost.iter().any(|l| l.covers(pool.cluster, &pool.zone));
         let mut flows = Vec::new();
         for way in &ways {
             for place in &places {
@@ -73,6 +74,14 @@ impl<'m> Traffic<'m> {
                 };
                 flows.push(flow(way, &here));
                 flows.push(flow(way, &|pool: &Pool<'_>| !here(pool)));
+                if !lost.is_empty() {
+                    flows.push(flow(way, &|pool: &Pool<'_>| !here(pool) && !gone(pool)));
+                }
+            }
+            // What fails is most and least where all that can be is in what is lost, and out of it.
+            if !lost.is_empty() {
+                flows.push(flow(way, &gone));
+                flows.push(flow(way, &|pool: &Pool<'_>| !gone(pool)));
             }
         }
         Range::of(&flows)

@@ -120,10 +120,16 @@ fn line_of_key(text: &str, line: usize) -> usize {
     let lines: Vec<&str> = text.lines().collect();
     let indent = |l: &str| l.len() - l.trim_start().len();
     let opens = |l: &str| l.split(" #").next().unwrap_or_default().trim_end().ends_with('|');
-    let Some(at) = lines.get(line - 1) else { return line };
-    let above =
-        (0..line - 1).rev().find(|i| !lines[*i].is_empty() && indent(lines[*i]) < indent(at));
-    above.filter(|i| opens(lines[*i])).map_or(line, |i| i + 1)
+    let mut at = line - 1;
+    while let Some(text) = lines.get(at) {
+        let outer = |i: &usize| !lines[*i].is_empty() && indent(lines[*i]) < indent(text);
+        match (0..at).rev().find(outer) {
+            Some(above) if opens(lines[above]) => return above + 1,
+            Some(above) => at = above,
+            None => break,
+        }
+    }
+    line
 }
 
 /// Applying the fixes changes what the `diff` fence says, and silences what they are for.

@@ -141,6 +141,8 @@ pub struct Facts {
     pub ambient: bool,
     /// Whether istiod hands the roots of `caCertificates` to proxies.
     pub multiple_roots: bool,
+    /// The environment of istiod, by the names of variables.
+    pub environment: Vec<(String, Fact)>,
 }
 
 impl Facts {
@@ -231,6 +233,7 @@ impl Facts {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
         self.multiple_roots |= is_on(values.pilot.env.get(MULTIPLE_ROOTS));
+        self.learn_environment(values.pilot.env.iter().map(|(k, v)| (k.as_str(), v)), origin);
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
         self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
@@ -245,6 +248,21 @@ impl Facts {
         if let Some(config) = &values.mesh_config {
             self.learn_mesh_config(config, origin);
         }
+    }
+
+    fn learn_environment<'t>(
+        &mut self,
+        told: impl Iterator<Item = (&'t str, &'t Text)>,
+        origin: Origin,
+    ) {
+        let fact =
+            |(name, value): (&str, &Text)| (name.to_owned(), Fact { value: value.clone(), origin });
+        self.environment.extend(told.map(fact));
+    }
+
+    /// What is told of a variable of istiod's environment.
+    pub fn variable(&self, name: &str) -> Option<&Fact> {
+        self.environment.iter().find(|(told, _)| told == name).map(|(_, fact)| fact)
     }
 
     fn learn_networks(&mut self, networks: &Entries<MeshNetwork>) {
@@ -287,6 +305,8 @@ impl Facts {
         push(&mut self.name, env("CLUSTER_ID"), Origin::Istiod);
         push(&mut self.revision, env("REVISION"), Origin::Istiod);
         self.multiple_roots |= is_on(env(MULTIPLE_ROOTS));
+        let told = istiod.env.iter().filter_map(|e| Some((e.name.as_str(), e.value.as_ref()?)));
+        self.learn_environment(told, Origin::Istiod);
         self.role.push((Role::Primary, deployment.meta.kind.span));
         if let Some(image) = &istiod.image
             && let Some((_, tag)) = image.rsplit_once(':')
@@ -384,6 +404,7 @@ impl Facts {
         self.role.append(&mut other.role);
         self.networks.append(&mut other.networks);
         self.mesh_config.append(&mut other.mesh_config);
+        self.environment.append(&mut other.environment);
         self.ambient |= other.ambient;
         self.multiple_roots |= other.multiple_roots;
     }
@@ -399,6 +420,7 @@ impl Facts {
             self.role = defaults.role;
         }
         self.mesh_config.append(&mut defaults.mesh_config);
+        self.environment.append(&mut defaults.environment);
         self.ambient |= defaults.ambient;
         self.multiple_roots |= defaults.multiple_roots;
     }

@@ -4,6 +4,7 @@ pub mod control_plane;
 pub mod core;
 pub mod delivery;
 pub mod file;
+pub mod kubeconfig;
 pub mod machines;
 pub mod networking;
 pub mod policy;
@@ -345,6 +346,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             View::ConfigMap(map) => {
                 Arc::make_mut(map).spec.read_embedded(root, &mut mismatches);
             }
+            View::Secret(secret) => Arc::make_mut(secret).read_kubeconfigs(root),
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             _ => {}
         }

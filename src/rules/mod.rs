@@ -5,6 +5,7 @@ mod clusters;
 mod fields;
 mod locality;
 mod names;
+mod remote;
 mod services;
 mod subsets;
 mod topology;
@@ -13,6 +14,7 @@ mod yaml;
 
 use std::sync::OnceLock;
 
+use crate::access::Access;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
 use crate::traffic::Traffic;
@@ -23,12 +25,13 @@ pub use names::{Naming, complaint};
 pub struct Evidence<'m> {
     mesh: &'m Mesh,
     traffic: OnceLock<Traffic<'m>>,
+    access: OnceLock<Access<'m>>,
 }
 
 impl<'m> Evidence<'m> {
     /// About a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { mesh, traffic: OnceLock::new() }
+        Self { mesh, traffic: OnceLock::new(), access: OnceLock::new() }
     }
 
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
@@ -41,6 +44,10 @@ impl<'m> Evidence<'m> {
 
     fn traffic(&self) -> &Traffic<'m> {
         self.traffic.get_or_init(|| Traffic::of(self.mesh))
+    }
+
+    fn access(&self) -> &Access<'m> {
+        self.access.get_or_init(|| Access::of(self.mesh))
     }
 }
 
@@ -74,6 +81,15 @@ impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
     }
 }
 
+/// A check that asks who may read whose API server.
+struct OfAccess<F>(F);
+
+impl<F: Fn(&Access<'_>, &mut Findings) + Sync> Check for OfAccess<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(evidence.access(), found);
+    }
+}
+
 /// A rule: its name, its page and its check.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -88,6 +104,9 @@ pub struct Rule {
 macro_rules! rule {
     ($name:literal, traffic: $check:expr) => {
         rule!($name, $crate::rules::OfTraffic($check))
+    };
+    ($name:literal, access: $check:expr) => {
+        rule!($name, $crate::rules::OfAccess($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {
@@ -112,6 +131,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::reach::RULES,
         locality::replaced::RULES,
         locality::settings::RULES,
+        remote::RULES,
         services::RULES,
         subsets::RULES,
         topology::RULES,

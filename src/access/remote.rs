@@ -1,5 +1,7 @@
 //! Remote secrets as they stand in the clusters that read them, plain or still to be made.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::kinds::core::{OpaqueSecret, Secret};
 use crate::kinds::kubeconfig::{
@@ -15,6 +17,12 @@ use crate::yaml::Entries;
 pub struct Access<'m> {
     mesh: &'m Mesh,
     remotes: Vec<Remote<'m>>,
+    /// Clusters by mesh and name.
+    named: BTreeMap<(usize, &'m str), Vec<ClusterId>>,
+    /// Clusters by mesh of which nobody tells the name.
+    unnamed: BTreeMap<usize, Vec<ClusterId>>,
+    /// Pairs of clusters of which the first has a secret for the second, whatever may be wrong with it.
+    pairs: BTreeSet<(ClusterId, ClusterId)>,
 }
 
 /// What makes a Secret of what stands in the input.
@@ -94,7 +102,44 @@ impl<'m> Access<'m> {
         let made = mesh.opaque_secrets.iter().filter_map(Remote::made);
         let mut remotes: Vec<Remote<'_>> = plain.chain(made).collect();
         remotes.sort_by_key(|r| (r.holder, r.meta.span));
-        Self { mesh, remotes }
+        let mut access = Self {
+            mesh,
+            remotes,
+            named: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
+            pairs: BTreeSet::new(),
+        };
+        for cluster in mesh.clusters() {
+            for name in names(cluster) {
+                access.named.entry((cluster.mesh, name)).or_default().push(cluster.id);
+            }
+            if !mesh.knows_name(cluster) {
+                access.unnamed.entry(cluster.mesh).or_default().push(cluster.id);
+            }
+        }
+        access.pairs = access.remotes.iter().flat_map(|r| access.pairs_of(r)).collect();
+        access
+    }
+
+    fn pairs_of(&self, remote: &Remote<'m>) -> Vec<(ClusterId, ClusterId)> {
+        let keys = remote.entries.iter().map(|e| e.key).chain(remote.annotation);
+        let to = keys.filter_map(|key| match self.target(remote, key.as_str()) {
+            Target::Cluster(to) => Some((remote.holder, to)),
+            Target::Itself | Target::Elsewhere(_) | Target::Unseen => None,
+        });
+        to.collect()
+    }
+
+    /// Whether a cluster has a secret for another, whatever may be wrong with it.
+    pub fn leads_to(&self, from: ClusterId, to: ClusterId) -> bool {
+        self.pairs.contains(&(from, to))
+    }
+
+    /// Clusters of the mesh that a cluster has no secret for.
+    pub fn unread(&self, from: ClusterId) -> Vec<&'m Cluster> {
+        let is_member = |c: &&Cluster| c.role().is_some() || c.config.is_some();
+        let others = self.mesh.peers(from).filter(|c| c.id != from).filter(is_member);
+        others.filter(|c| !self.leads_to(from, c.id)).collect()
     }
 
     /// The mesh.
@@ -155,14 +200,15 @@ impl<'m> Access<'m> {
         if is_placeholder(key) {
             return Target::Unseen;
         }
-        let others = || self.mesh.peers(holder.id).filter(|c| c.id != holder.id);
-        if let Some(found) = others().find(|c| is_named(c, key)) {
-            return Target::Cluster(found.id);
+        let named = self.named.get(&(holder.mesh, key)).map_or(&[][..], Vec::as_slice);
+        if let Some(found) = named.iter().find(|id| **id != holder.id) {
+            return Target::Cluster(*found);
         }
-        if is_named(holder, key) && self.mesh.knows_name(holder) {
+        if !named.is_empty() && self.mesh.knows_name(holder) {
             return Target::Itself;
         }
-        if others().any(|c| !self.mesh.knows_name(c)) {
+        let unnamed = self.unnamed.get(&holder.mesh).map_or(&[][..], Vec::as_slice);
+        if unnamed.iter().any(|id| *id != holder.id) {
             return Target::Unseen;
         }
         Target::Elsewhere(key)
@@ -182,11 +228,13 @@ impl<'m> Access<'m> {
     }
 }
 
-/// Whether a name is the cluster's: what its control plane tells goes before the name of a folder.
-fn is_named(cluster: &Cluster, name: &str) -> bool {
+/// The names of a cluster: what its control plane tells goes before the name of a folder.
+fn names(cluster: &Cluster) -> BTreeSet<&str> {
     match cluster.istio_name() {
-        Some(told) if !is_placeholder(told) => cluster.facts.name.iter().any(|f| *f.value == name),
-        _ => cluster.name == name,
+        Some(told) if !is_placeholder(told) => {
+            cluster.facts.name.iter().map(|fact| fact.value.as_str()).collect()
+        }
+        _ => BTreeSet::from([cluster.name.as_str()]),
     }
 }
 

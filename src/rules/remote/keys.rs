@@ -71,18 +71,10 @@ pub(super) fn misnamed<'m>(
     if elsewhere.flat_map(|r| &r.entries).any(|e| e.key.as_str() == key) {
         return None;
     }
-    let missing = peers().filter(|c| !leads_to(access, remote.holder, c.id));
+    let missing = peers().filter(|c| !access.leads_to(remote.holder, c.id));
     let name = missing.filter_map(|c| told(&c)).find(|name| is_alike(name, key))?;
     let why = format!("{takes}; `{name}`, which is called alike, has no remote secret here");
     Some(Misnamed { meant: Some(name.as_str()), why })
-}
-
-/// Whether any secret of a cluster, whatever is wrong with it, leads to another.
-pub(super) fn leads_to(access: &Access<'_>, from: ClusterId, to: ClusterId) -> bool {
-    access.of_cluster(from).iter().any(|remote| {
-        let mut keys = remote.entries.iter().map(|e| e.key).chain(remote.annotation);
-        keys.any(|key| access.target(remote, key.as_str()) == Target::Cluster(to))
-    })
 }
 
 /// Whether two names differ in spelling alone, or one is the end of the other.

@@ -1,6 +1,6 @@
 //! Pairs of clusters: which API servers a control plane should read, and does not.
 
-use super::keys::{leads_to, misnamed};
+use super::keys::misnamed;
 use crate::access::{Access, Remote, Target};
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::finding::Findings;
@@ -36,17 +36,6 @@ fn evidence<'a, 'm>(access: &'a Access<'m>, of: ClusterId) -> Option<&'a Remote<
     })
 }
 
-/// Clusters of the mesh that a primary has no remote secret for, whatever may be wrong with one.
-pub(super) fn unread<'m>(access: &Access<'m>, primary: &Cluster) -> Vec<&'m Cluster> {
-    let mesh = access.mesh();
-    let is_member = |c: &&Cluster| c.role().is_some() || c.config.is_some();
-    mesh.peers(primary.id)
-        .filter(|c| c.id != primary.id)
-        .filter(is_member)
-        .filter(|c| !leads_to(access, primary.id, c.id))
-        .collect()
-}
-
 /// A primary whose remote secrets are known, with what shows that these are kept in the input, and the
 /// clusters of the mesh it has none for.
 pub(in crate::rules) struct Gap<'a, 'm> {
@@ -70,7 +59,7 @@ pub(in crate::rules) fn gaps<'a, 'm>(access: &'a Access<'m>) -> Vec<Gap<'a, 'm>>
     let primaries = access.mesh().clusters().iter().filter(|c| c.role() == Some(Role::Primary));
     let known = primaries.filter(|c| is_known(access, c)).filter_map(|primary| {
         let by = evidence(access, primary.id);
-        let unread = unread(access, primary);
+        let unread = access.unread(primary.id);
         let is_told = by.is_some() || primary.is_complete();
         (is_told && !unread.is_empty()).then_some(Gap { primary, by, unread })
     });

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::credential::{Auth, auth, expiry, used};
-use super::refusal::{is_not_allowed, refusal, unreachable};
+use super::refusal::{is_not_allowed, refusal, server_name, unreachable};
 use super::remote::{Access, Entry, Label, Remote, Target};
 use crate::clusters::ClusterId;
 use crate::kinds::kubeconfig::{Content, Held};
@@ -166,7 +166,7 @@ fn of_content(
     let Some((cluster, user)) = used(config) else {
         return State::Unknown("filled in elsewhere");
     };
-    let is_open = super::server_name(&cluster.it.server).is_none()
+    let is_open = server_name(&cluster.it.server).is_none()
         || user.it.token.as_ref().is_some_and(|t| t.at.is_open && !held.is_encoded);
     if is_open { State::Unknown("filled in elsewhere") } else { State::Ok }
 }

@@ -74,7 +74,19 @@ pub struct Global {
     pub tag: Option<Text>,
     /// The CA's address, where it is not istiod.
     pub ca_address: Option<Text>,
+    /// Given up: gateways of the old way.
+    pub mesh_expansion: Option<Ignored>,
+    /// Given up.
+    #[serde(rename = "centralIstiod")]
+    pub central_istiod: Option<Ignored>,
+    /// Given up: it stands in MeshConfig now.
+    pub trust_domain: Option<Ignored>,
+    /// Given up.
+    pub control_plane_security_enabled: Option<Ignored>,
 }
+
+/// A value that Istio does not read any more, whatever it is.
+pub type Ignored = Spanned<serde::de::IgnoredAny>;
 
 /// `multiCluster`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,6 +94,12 @@ pub struct Global {
 pub struct MultiCluster {
     /// The cluster's name: `CLUSTER_ID` of its control plane.
     pub cluster_name: Option<Text>,
+    /// Given up.
+    pub enabled: Option<Ignored>,
+    /// Given up: the suffix of hosts in other clusters.
+    pub global_domain_suffix: Option<Ignored>,
+    /// Given up.
+    pub include_envoy_filter: Option<Ignored>,
 }
 
 /// `istiodRemote`.
@@ -90,6 +108,8 @@ pub struct MultiCluster {
 pub struct IstiodRemote {
     /// Whether this is a remote cluster.
     pub enabled: Option<Spanned<bool>>,
+    /// Whether an istiod of its own injects sidecars there.
+    pub enabled_local_injector_istiod: Option<Spanned<bool>>,
     /// Path of the injector: names cluster and network.
     pub injection_path: Option<Text>,
     /// URL of the injector.
@@ -105,6 +125,12 @@ pub struct Pilot {
     pub env: Entries<Text>,
     /// `false` where the chart only serves a remote cluster.
     pub enabled: Option<Spanned<bool>>,
+    /// How many there are, where nothing scales it.
+    #[serde(rename = "replicaCount")]
+    pub replica_count: Option<Spanned<u32>>,
+    /// Whether it is scaled; so where absent.
+    #[serde(rename = "autoscaleEnabled")]
+    pub autoscale_enabled: Option<Spanned<bool>>,
 }
 
 /// MeshConfig, as far as the model reads it.

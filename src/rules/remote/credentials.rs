@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kept, SHOWN, kept};
+use super::texts::{Kept, SHOWN, kept};
 use crate::access::{
     Access, Expiry, Kind, certificate, claims, expiry, is_not_allowed, refusal, used,
 };

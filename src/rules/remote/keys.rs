@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SHOWN, holders};
+use super::texts::{SHOWN, holders};
 use crate::access::{Access, Entry, Label, Remote, Target, server_name, shown, unreachable, used};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};

@@ -88,7 +88,7 @@ fn holds(rule: &Rule, severity: Severity, case: &Case<'_>) -> Result<(), Failed>
             let wanted = if i == 0 { found.severity } else { Severity::Note };
             let line = line_of_key(&sources.file(file).text, place.line);
             let hit = expected.iter().position(|e| {
-                let there = ids[e.file] == file && e.line == line;
+                let there = ids[e.file] == file && (e.line == place.line || e.line == line);
                 there && e.severity == wanted && label.text.contains(e.text)
             });
             match hit {
@@ -114,7 +114,7 @@ fn holds(rule: &Rule, severity: Severity, case: &Case<'_>) -> Result<(), Failed>
     mends(rule, case, &sources, &ids, &said)
 }
 
-/// The line on which an assertion stands: that of the key for what lies in a block scalar, in which
+/// The line on which an assertion may stand too: that of the key for what lies in a block scalar, in which
 /// comments are content.
 fn line_of_key(text: &str, line: usize) -> usize {
     let lines: Vec<&str> = text.lines().collect();

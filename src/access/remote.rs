@@ -130,6 +130,14 @@ impl<'m> Access<'m> {
         to.collect()
     }
 
+    /// Whether clusters of a cluster's mesh share a name, or have the one that every cluster has which
+    /// nobody names: then that is what is to be mended, and no key can be right.
+    pub fn has_unsure_names(&self, of: ClusterId) -> bool {
+        let mesh = self.mesh.cluster(of).mesh;
+        let mut names = self.named.range((mesh, "")..).take_while(|((m, _), _)| *m == mesh);
+        names.any(|((_, name), clusters)| clusters.len() > 1 || *name == "Kubernetes")
+    }
+
     /// Whether a cluster has a secret for another, whatever may be wrong with it.
     pub fn leads_to(&self, from: ClusterId, to: ClusterId) -> bool {
         self.pairs.contains(&(from, to))

@@ -31,6 +31,7 @@ use crate::yaml::{Shape, Value};
 
 use fault::Faults;
 pub use fault::{Cause, Fault};
+pub use hosts::is_ip;
 pub use table::Version;
 use walk::{Reader, walk};
 

@@ -33,10 +33,26 @@ pub(super) fn is_open(cluster: &Cluster, key: &str) -> bool {
     cluster.facts.installs.iter().any(open)
 }
 
+/// Remote clusters: those of which nothing tells that they run a control plane of their own as well, as
+/// where the texts of several demos are taken for one cluster's.
+pub(super) fn remotes(mesh: &Mesh) -> impl Iterator<Item = &Cluster> {
+    let remotes = mesh.clusters().iter().filter(|c| c.role() == Some(Role::Remote));
+    remotes.filter(|c| {
+        let planes = || c.facts.installs.iter().filter(|i| i.is_control_plane());
+        planes().all(is_of_remote) && c.facts.role.iter().all(|(role, _)| *role == Role::Remote)
+    })
+}
+
+fn is_of_remote(install: &Installed) -> bool {
+    let values = install.values();
+    install.profile().is_some_and(|p| matches!(p.as_str(), "remote" | "external"))
+        || values.global.remote_pilot_address.is_some()
+        || values.istiod_remote.enabled.as_ref().is_some_and(|enabled| enabled.value)
+}
+
 /// Remote clusters, each with the primary that serves it.
 pub(super) fn served(mesh: &Mesh) -> Vec<(&Cluster, &Cluster)> {
-    let remotes = mesh.clusters().iter().filter(|c| c.role() == Some(Role::Remote));
-    let pairs = remotes.filter_map(|remote| match mesh.config_cluster(remote.id) {
+    let pairs = remotes(mesh).filter_map(|remote| match mesh.config_cluster(remote.id) {
         Lookup::Found(by) if by != remote.id => Some((remote, mesh.cluster(by))),
         _ => None,
     });

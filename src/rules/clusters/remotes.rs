@@ -1,9 +1,8 @@
 //! Remote clusters, and the primaries that serve them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use super::installs::{control_plane, is_open, served, told, whole};
+use super::installs::{control_plane, is_open, remotes, served, told, whole};
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::finding::{Findings, Severity};
@@ -289,14 +288,21 @@ fn wrong_path(mesh: &Mesh, remote: &Cluster, path: &Text) -> Option<String> {
 }
 
 pub(super) fn remote_pilot_hostname_webhook(mesh: &Mesh, found: &mut Findings) {
-    for remote in mesh.clusters().iter().filter(|c| c.role() == Some(Role::Remote)) {
+    for remote in remotes(mesh) {
         let address = told(remote, |v| v.global.remote_pilot_address.as_ref());
         let Some(address) = address.filter(|a| !a.is_empty() && !is_placeholder(a)) else {
             continue;
         };
         let url = told(remote, |v| v.istiod_remote.injection_url.as_ref());
-        let is_ip = address.parse::<IpAddr>().is_ok();
-        if is_ip || url.is_some() || injects_itself(remote) || is_open(remote, "injectionURL") {
+        let is_ip = crate::api::is_ip(address);
+        // What has no dot, or capitals, is still to be replaced.
+        let is_name = address.contains('.') && !address.chars().any(|c| c.is_ascii_uppercase());
+        if is_ip
+            || !is_name
+            || url.is_some()
+            || injects_itself(remote)
+            || is_open(remote, "injectionURL")
+        {
             continue;
         }
         let name = istio_name(remote).unwrap_or(remote.name.as_str());
@@ -317,7 +323,7 @@ pub(super) fn remote_pilot_hostname_webhook(mesh: &Mesh, found: &mut Findings) {
 }
 
 pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
-    for remote in mesh.clusters().iter().filter(|c| c.role() == Some(Role::Remote)) {
+    for remote in remotes(mesh) {
         if whole(mesh, remote).is_none() || is_open(remote, "remotePilotAddress") {
             continue;
         }
@@ -389,13 +395,13 @@ fn say_dead(
     let [first, more @ ..] = objects else { return };
     let (name, by) = (&remote.name, &primary.name);
     let what = |o: &IstioObject| format!("{} `{}`", o.meta.kind, o.meta.name);
-    let subject = match more.len() {
-        0 => format!("{} is", what(first)),
-        n => format!("{} and {n} more Istio objects are", what(first)),
+    let (subject, them) = match more.len() {
+        0 => (format!("{} is", what(first)), "it"),
+        n => (format!("{} and {n} more Istio objects are", what(first)), "them"),
     };
     let place = if in_both { format!("; those of `{by}` count") } else { String::new() };
     let finding = found.say(
-        format!("{subject} applied in `{name}`, where no control plane reads them{place}"),
+        format!("{subject} applied in `{name}`, where no control plane reads {them}{place}"),
         first.named_at(),
         format!("proxies of `{name}` get their configuration from `{by}`"),
     );

@@ -13,6 +13,17 @@ const SHOWN: usize = 6;
 /// The version that came without the profile `external` and the chart `istiod-remote`.
 const WITHOUT: (u32, u32) = (1, 24);
 
+/// The version from which on no chart reads them.
+const UNREAD: (u32, u32) = (1, 10);
+
+/// Whether somebody believes in a value: not in one that is off or empty, as dumps of all defaults have it.
+fn sets_something(text: &str) -> bool {
+    let text = text.trim();
+    let is_mapping = text.contains(':') || text.starts_with('{');
+    !matches!(text, "" | "false" | "\"\"" | "''" | "null" | "~" | "{}")
+        && (!is_mapping || text.contains("true"))
+}
+
 /// Each text that installs something once, with a cluster that has it.
 fn texts(mesh: &Mesh) -> Vec<(&Cluster, &Installed)> {
     let mut seen: Vec<Span> = Vec::new();
@@ -28,7 +39,14 @@ fn texts(mesh: &Mesh) -> Vec<(&Cluster, &Installed)> {
 
 pub(super) fn legacy_multicluster_values(mesh: &Mesh, found: &mut Findings) {
     let mut told: Vec<Span> = Vec::new();
-    for (_, install) in texts(mesh) {
+    for (cluster, install) in texts(mesh) {
+        // Where the version is told, it may be one that still read them.
+        let told_version = install.install.tag.as_ref().or(install.values().global.tag.as_ref());
+        let version =
+            told_version.or(install.chart_version.as_ref()).and_then(|v| crate::api::version(v));
+        if version.or(cluster.runs().map(|(version, _)| version)).is_some_and(|v| v < UNREAD) {
+            continue;
+        }
         let global = &install.values().global;
         let multi = &global.multi_cluster;
         let all = [
@@ -40,7 +58,8 @@ pub(super) fn legacy_multicluster_values(mesh: &Mesh, found: &mut Findings) {
             ("global.trustDomain", &global.trust_domain),
             ("global.controlPlaneSecurityEnabled", &global.control_plane_security_enabled),
         ];
-        let mut here = all.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?.span)));
+        let set = all.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?.span)));
+        let mut here = set.filter(|(_, at)| sets_something(mesh.raw(*at)));
         let here: Vec<(&str, Span)> = here.by_ref().filter(|(_, at)| !told.contains(at)).collect();
         told.extend(here.iter().map(|(_, at)| *at));
         let [(_, at), more @ ..] = here.as_slice() else { continue };

@@ -58,6 +58,9 @@ pub(super) fn misnamed<'m>(
         let why = format!("{takes}: what its proxies call themselves stays unknown");
         return Some(Misnamed { meant: None, why });
     }
+    if access.has_unsure_names(remote.holder) {
+        return None;
+    }
     let told = |c: &&'m crate::clusters::Cluster| c.istio_name().filter(|n| !is_placeholder(n));
     let peers = || mesh.peers(remote.holder).filter(|c| c.id != remote.holder);
     if let Some((folder, name)) =

@@ -21,7 +21,9 @@ fn is_known(access: &Access<'_>, cluster: &Cluster) -> bool {
         };
         remote.may_have_more() || remote.entries.iter().any(|e| key(e.key.as_str()))
     };
-    !may_have_more && !access.of_cluster(cluster.id).iter().any(leads_on)
+    !may_have_more
+        && !access.has_unsure_names(cluster.id)
+        && !access.of_cluster(cluster.id).iter().any(leads_on)
 }
 
 /// A remote secret that surely is in its cluster, and leads to another.

@@ -21,7 +21,7 @@ pub(super) fn kept<'a, 'm>(access: &'a Access<'m>) -> Vec<Kept<'a, 'm>> {
     let texts = access.texts().into_iter();
     let all = texts.flat_map(|(remote, _)| remote.held().map(move |held| (remote, held)));
     all.filter_map(|(remote, held)| match &held.content {
-        Content::Kubeconfig(config) => Some(Kept { remote, held, config: &**config }),
+        Content::Kubeconfig(config) => Some(Kept { remote, held, config }),
         _ => None,
     })
     .collect()

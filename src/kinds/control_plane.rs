@@ -74,6 +74,10 @@ pub struct Global {
     pub tag: Option<Text>,
     /// The CA's address, where it is not istiod.
     pub ca_address: Option<Text>,
+    /// Whether the account and role are made by which other clusters' control planes read this one; so
+    /// where absent.
+    #[serde(rename = "enableReaderRBAC")]
+    pub enable_reader_rbac: Option<Spanned<bool>>,
     /// Given up: gateways of the old way.
     pub mesh_expansion: Option<Ignored>,
     /// Given up.

@@ -22,8 +22,13 @@ pub(super) const RULES: &[Rule] = &[
     rule!("clusters/control-plane-annotation-unknown", remotes::control_plane_annotation_unknown),
     rule!("clusters/control-plane-version-skew", versions::control_plane_version_skew),
     rule!("clusters/default-cluster-name", identity::default_cluster_name),
+    rule!("clusters/external-cp-webhook-url", remotes::external_cp_webhook_url),
     rule!("clusters/injection-path-wrong", remotes::injection_path_wrong),
     rule!("clusters/istio-cr-in-remote", remotes::istio_cr_in_remote),
+    rule!(
+        "clusters/istiod-single-replica-in-multicluster",
+        versions::istiod_single_replica_in_multicluster
+    ),
     rule!("clusters/legacy-multicluster-values", values::legacy_multicluster_values),
     rule!(
         "clusters/multi-primary-with-remotes-secret-gap",

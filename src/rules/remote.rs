@@ -24,6 +24,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("remote/names-disagree", access: keys::names_disagree),
     rule!("remote/overprivileged", access: credentials::overprivileged),
     rule!("remote/plaintext-in-git", access: secrets::plaintext_in_git),
+    rule!("remote/reader-rbac-missing", access: pairs::reader_rbac_missing),
     rule!("remote/same-apiserver-two-ids", access: keys::same_apiserver_two_ids),
     rule!("remote/server-unreachable", access: secrets::server_unreachable),
     rule!("remote/token-short-lived", access: credentials::token_short_lived),

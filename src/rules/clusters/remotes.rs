@@ -445,3 +445,47 @@ pub(super) fn multi_primary_with_remotes_secret_gap(access: &Access<'_>, found: 
         ));
     }
 }
+
+pub(super) fn external_cp_webhook_url(mesh: &Mesh, found: &mut Findings) {
+    let mut said: Vec<Span> = Vec::new();
+    for cluster in mesh.clusters() {
+        let url = told(cluster, |v| v.istiod_remote.injection_url.as_ref());
+        let Some(url) = url.filter(|u| !u.is_empty() && !is_placeholder(u)) else { continue };
+        let Some((why, is_certain)) = wrong_url(url).filter(|_| !said.contains(&url.span)) else {
+            continue;
+        };
+        said.push(url.span);
+        let finding = found.say(
+            format!("the injector of `{}` cannot be called by its URL", cluster.name),
+            url.span,
+            why,
+        );
+        finding.help("write `https://HOST:15017/inject/cluster/NAME/net/NETWORK`, HOST as in istiod's certificate");
+        if !is_certain {
+            finding.message.push_str(", unless what stands before istiod sees to it");
+            finding.lower(Severity::Warning);
+        }
+    }
+}
+
+/// What is wrong with the URL of an injector, and whether nothing can make up for it.
+fn wrong_url(url: &str) -> Option<(String, bool)> {
+    let Some(rest) = url.strip_prefix("https://") else {
+        return Some(("an API server calls webhooks by `https://` only".to_owned(), true));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let is_bracketed = authority.starts_with('[');
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty() => {
+            (host, Some(port))
+        }
+        _ => (authority, None),
+    };
+    if is_bracketed || crate::api::is_ip(host) {
+        return Some((
+            format!("istiod's certificate has names, and not the address `{host}`"),
+            false,
+        ));
+    }
+    port.is_none().then(|| ("no port: 443, where istiod itself listens on 15017".to_owned(), false))
+}

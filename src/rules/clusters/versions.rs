@@ -130,3 +130,33 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
         finding.help("run a primary in each region; certificates last for a day without any");
     }
 }
+
+pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Findings) {
+    let mut said: Vec<Span> = Vec::new();
+    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+        for cluster in clusters.iter().filter(|c| c.role() == Some(Role::Primary)) {
+            let Some(installs) = whole(mesh, cluster) else { continue };
+            let fixed = installs
+                .iter()
+                .find_map(|i| i.values().pilot.autoscale_enabled.as_ref().filter(|on| !on.value));
+            let Some(fixed) = fixed.filter(|fixed| !said.contains(&fixed.span)) else { continue };
+            let count = installs.iter().find_map(|i| i.values().pilot.replica_count.as_ref());
+            if count.is_some_and(|count| count.value > 1) || is_open(cluster, "replicaCount") {
+                continue;
+            }
+            said.push(fixed.span);
+            let name = &cluster.name;
+            let finding = found.say(
+                format!("`{name}` has a single istiod for a mesh of several clusters"),
+                fixed.span,
+                "nothing scales it, and there is one: its node is lost, and so is the control plane",
+            );
+            if let Some(count) = count {
+                finding.also(count.span, "one replica");
+            }
+            finding.help(
+                "set `pilot.autoscaleMin: 2` and leave `autoscaleEnabled` on, or `pilot.replicaCount: 2`",
+            );
+        }
+    }
+}

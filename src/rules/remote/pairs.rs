@@ -1,10 +1,11 @@
 //! Pairs of clusters: which API servers a control plane should read, and does not.
 
 use super::keys::misnamed;
-use crate::access::{Access, Remote, Target};
+use crate::access::{Access, Remote, Target, claims, used};
 use crate::clusters::{Cluster, ClusterId, Role};
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
+use crate::kinds::kubeconfig::Content;
 use crate::mesh::{Lookup, list};
 use crate::source::Span;
 
@@ -146,4 +147,47 @@ pub(super) fn asymmetric(access: &Access<'_>, found: &mut Findings) {
             "add a remote secret for `{first}` in `{name}`, as it is or sealed, if it is not made by hand"
         ));
     }
+}
+
+pub(super) fn reader_rbac_missing(access: &Access<'_>, found: &mut Findings) {
+    let mut said: Vec<Span> = Vec::new();
+    for cluster in access.mesh().clusters() {
+        let mut set = cluster.facts.installs.iter();
+        let off =
+            set.find_map(|i| i.values().global.enable_reader_rbac.as_ref().filter(|r| !r.value));
+        let Some(off) = off.filter(|off| !said.contains(&off.span)) else { continue };
+        let reads = |remote: &&Remote<'_>| {
+            access.is_read(remote)
+                && remote
+                    .entries
+                    .iter()
+                    .any(|e| access.target(remote, e.key.as_str()) == Target::Cluster(cluster.id))
+                && uses_reader(remote)
+        };
+        let Some(reader) = access.remotes().iter().find(reads) else { continue };
+        said.push(off.span);
+        let name = &cluster.name;
+        let by = access.mesh().cluster_name(reader.holder);
+        let finding = found.say(
+            format!("istiod of `{by}` may read nothing in `{name}`"),
+            off.span,
+            format!("neither account nor role of the reader is made in `{name}`"),
+        );
+        finding.also(reader.at, format!("`{by}` reads it by the token of that account"));
+        finding
+            .help("drop `enableReaderRBAC: false`: the reader is what remote secrets are made of");
+        if !cluster.is_complete() {
+            finding.message.push_str(", unless its role is made elsewhere");
+            finding.lower(Severity::Warning);
+        }
+    }
+}
+
+/// Whether a secret surely holds the token of the account that Istio's charts make.
+fn uses_reader(remote: &Remote<'_>) -> bool {
+    remote.held().any(|held| {
+        let Content::Kubeconfig(config) = &held.content else { return false };
+        let subject = used(config).and_then(|(_, user)| claims(&user.it)?.0.sub.as_deref());
+        subject.is_some_and(|s| s.ends_with(":istio-reader-service-account"))
+    })
 }

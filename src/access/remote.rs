@@ -23,6 +23,8 @@ pub struct Access<'m> {
     unnamed: BTreeMap<usize, Vec<ClusterId>>,
     /// Pairs of clusters of which the first has a secret for the second, whatever may be wrong with it.
     pairs: BTreeSet<(ClusterId, ClusterId)>,
+    /// Clusters that have a key, by the key.
+    holders: BTreeMap<&'m str, BTreeSet<ClusterId>>,
 }
 
 /// What makes a Secret of what stands in the input.
@@ -108,6 +110,7 @@ impl<'m> Access<'m> {
             named: BTreeMap::new(),
             unnamed: BTreeMap::new(),
             pairs: BTreeSet::new(),
+            holders: BTreeMap::new(),
         };
         for cluster in mesh.clusters() {
             for name in names(cluster) {
@@ -115,6 +118,11 @@ impl<'m> Access<'m> {
             }
             if !mesh.knows_name(cluster) {
                 access.unnamed.entry(cluster.mesh).or_default().push(cluster.id);
+            }
+        }
+        for remote in &access.remotes {
+            for entry in &remote.entries {
+                access.holders.entry(entry.key.as_str()).or_default().insert(remote.holder);
             }
         }
         access.pairs = access.remotes.iter().flat_map(|r| access.pairs_of(r)).collect();
@@ -141,6 +149,11 @@ impl<'m> Access<'m> {
     /// Whether a cluster has a secret for another, whatever may be wrong with it.
     pub fn leads_to(&self, from: ClusterId, to: ClusterId) -> bool {
         self.pairs.contains(&(from, to))
+    }
+
+    /// Whether another cluster than this one has a secret with that key.
+    pub fn is_key_of_others(&self, key: &str, holder: ClusterId) -> bool {
+        self.holders.get(key).is_some_and(|all| all.iter().any(|id| *id != holder))
     }
 
     /// Clusters of the mesh that a cluster has no secret for.

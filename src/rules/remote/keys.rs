@@ -70,8 +70,7 @@ pub(super) fn misnamed<'m>(
         return Some(Misnamed { meant: Some(name.as_str()), why });
     }
     // Another cluster reads by the same key, so it is the name of one that is not in the input.
-    let elsewhere = access.remotes().iter().filter(|r| r.holder != remote.holder);
-    if elsewhere.flat_map(|r| &r.entries).any(|e| e.key.as_str() == key) {
+    if access.is_key_of_others(key, remote.holder) {
         return None;
     }
     let missing = peers().filter(|c| !access.leads_to(remote.holder, c.id));

@@ -13,6 +13,10 @@ use crate::source::Span;
 /// it leads.
 fn is_known(access: &Access<'_>, cluster: &Cluster) -> bool {
     let mesh = access.mesh();
+    // Kubeconfigs may lie in files of istiod's pod instead.
+    if cluster.facts.variable("PILOT_MULTICLUSTER_KUBECONFIG_PATH").is_some() {
+        return false;
+    }
     let mut namespaces = access.namespaces(cluster.id).into_iter();
     let may_have_more =
         namespaces.any(|ns| is_placeholder(ns) || mesh.may_have_more(cluster.id, "Secret", ns));

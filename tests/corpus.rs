@@ -14,7 +14,7 @@ use mesh_lint::source::read;
 const SAID: &[(&str, &str, &str)] = &[
     (
         "Azure-Samples+aks-multi-cluster-service-mesh",
-        // `multiCluster.enabled: true`, which went with Istio 1.10.
+        // `multiCluster.enabled: true`, which no chart reads.
         "clusters/legacy-multicluster-values",
         "yaml/002-multicluster-region-one.yaml",
     ),

@@ -13,8 +13,8 @@ const SHOWN: usize = 6;
 /// The version that came without the profile `external` and the chart `istiod-remote`.
 const WITHOUT: (u32, u32) = (1, 24);
 
-/// The version from which on no chart reads them.
-const UNREAD: (u32, u32) = (1, 10);
+/// From this version on at the latest no chart reads them.
+const UNREAD: (u32, u32) = (1, 20);
 
 /// Whether somebody believes in a value: not in one that is off or empty, as dumps of all defaults have it.
 fn sets_something(text: &str) -> bool {

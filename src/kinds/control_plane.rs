@@ -157,7 +157,21 @@ pub struct Global {
     pub trust_domain: Option<Text>,
     /// Aliases at a place that no chart reads.
     pub trust_domain_aliases: Vec<Text>,
+    /// Whether the account and role are made by which other clusters' control planes read this one; so
+    /// where absent.
+    #[serde(rename = "enableReaderRBAC")]
+    pub enable_reader_rbac: Option<Spanned<bool>>,
+    /// Given up: gateways of the old way.
+    pub mesh_expansion: Option<Ignored>,
+    /// Given up.
+    #[serde(rename = "centralIstiod")]
+    pub central_istiod: Option<Ignored>,
+    /// Given up.
+    pub control_plane_security_enabled: Option<Ignored>,
 }
+
+/// A value that Istio does not read any more, whatever it is.
+pub type Ignored = Spanned<serde::de::IgnoredAny>;
 
 /// `multiCluster`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -165,6 +179,12 @@ pub struct Global {
 pub struct MultiCluster {
     /// The cluster's name: `CLUSTER_ID` of its control plane.
     pub cluster_name: Option<Text>,
+    /// Given up.
+    pub enabled: Option<Ignored>,
+    /// Given up: the suffix of hosts in other clusters.
+    pub global_domain_suffix: Option<Ignored>,
+    /// Given up.
+    pub include_envoy_filter: Option<Ignored>,
 }
 
 /// `istiodRemote`.
@@ -173,6 +193,8 @@ pub struct MultiCluster {
 pub struct IstiodRemote {
     /// Whether this is a remote cluster.
     pub enabled: Option<Spanned<bool>>,
+    /// Whether an istiod of its own injects sidecars there.
+    pub enabled_local_injector_istiod: Option<Spanned<bool>>,
     /// Path of the injector: names cluster and network.
     pub injection_path: Option<Text>,
     /// URL of the injector.
@@ -188,6 +210,12 @@ pub struct Pilot {
     pub env: Entries<Text>,
     /// `false` where the chart only serves a remote cluster.
     pub enabled: Option<Spanned<bool>>,
+    /// How many there are, where nothing scales it.
+    #[serde(rename = "replicaCount")]
+    pub replica_count: Option<Spanned<u32>>,
+    /// Whether it is scaled; so where absent.
+    #[serde(rename = "autoscaleEnabled")]
+    pub autoscale_enabled: Option<Spanned<bool>>,
 }
 
 /// MeshConfig, as far as the model reads it.

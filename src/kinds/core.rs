@@ -190,6 +190,9 @@ pub struct Secret {
     pub data: Entries<Text>,
     /// Keys and values in plain text.
     pub string_data: Entries<Text>,
+    /// What it holds for access to API servers, where it seems to be meant for that.
+    #[serde(skip)]
+    pub kubeconfigs: Vec<super::kubeconfig::Held>,
 }
 
 /// What makes a Secret in the cluster: present, content unknown.

@@ -3,7 +3,7 @@
 use super::{In, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Namespace;
-use crate::kinds::workloads::{PodSpec, Template};
+use crate::kinds::workloads::{Pod, PodSpec, Template};
 use crate::kinds::{Meta, is_placeholder};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
@@ -226,14 +226,14 @@ pub fn is_ambient_namespace(namespace: &In<Namespace>) -> bool {
         && label(REVISION).is_none_or(str::is_empty)
 }
 
-fn of_pod(pod: &In<PodSpec>) -> PodShape<'_> {
+fn of_pod(pod: &In<Pod>) -> PodShape<'_> {
     PodShape {
         cluster: pod.cluster,
         namespace: &pod.namespace,
         meta: &pod.meta,
         labels: &pod.meta.labels,
         annotations: &pod.meta.annotations,
-        spec: &pod.spec,
+        spec: &pod.resource.spec.spec,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{In, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
+use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
-use crate::kinds::workloads::{Pod, PodSpec, Template};
+use crate::kinds::workloads::{Pod, PodSpec, Selector, Template};
 use crate::kinds::{Meta, is_placeholder};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
@@ -172,9 +173,21 @@ impl Mesh {
         }
     }
 
-    /// Whether some injector of a cluster is known to take namespaces without a label.
+    /// Whether some injector of a cluster takes namespaces without a label, by its values or by its webhook.
     pub fn injects_by_default(&self, cluster: ClusterId) -> bool {
+        let takes_all = |selector: &Option<Selector>| {
+            selector.as_ref().is_none_or(|selector| selector.takes(|_| None))
+        };
+        let by_default = |hook: &Webhook| {
+            hook.name.as_ref().is_some_and(|name| name.ends_with("istio.io"))
+                && takes_all(&hook.namespace_selector)
+                && takes_all(&hook.object_selector)
+        };
+        let mut mutating = self.webhooks.iter().filter(|of| {
+            of.cluster == cluster && of.meta.kind.as_str() == "MutatingWebhookConfiguration"
+        });
         self.injectors(cluster).any(|injector| injector.by_default.is_some())
+            || mutating.any(|of| of.webhooks.iter().any(by_default))
     }
 }
 

@@ -129,16 +129,9 @@ fn witnesses<'m>(hooks: &[Hook<'m>]) -> Vec<(Labels<'m>, Labels<'m>)> {
     pairs.collect()
 }
 
-/// Whether labels fulfil a selector; an absent one asks for nothing, a malformed one takes nothing.
+/// Whether labels fulfil a selector; an absent one asks for nothing.
 fn fits(selector: Option<&Selector>, labels: &Labels<'_>) -> bool {
-    let Some(selector) = selector else { return true };
-    let known = |operator: &str| ["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator);
-    let label = |key: &str| labels.get(key).copied();
-    selector.match_labels.iter().all(|(key, want)| label(key) == Some(want.as_str()))
-        && selector
-            .match_expressions
-            .iter()
-            .all(|asked| known(&asked.operator) && asked.matches(label))
+    selector.is_none_or(|selector| selector.takes(|key| labels.get(key).copied()))
 }
 
 fn shown(namespace: &Labels<'_>, pod: &Labels<'_>) -> String {

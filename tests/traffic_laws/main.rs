@@ -27,7 +27,7 @@ fn config(cases: u32) -> ProptestConfig {
         max_shrink_iters: told.max_shrink_iters.min(200),
         rng_seed: match told.rng_seed {
             RngSeed::Random => RngSeed::Fixed(2026),
-            fixed => fixed,
+            fixed @ RngSeed::Fixed(_) => fixed,
         },
         ..told
     }

@@ -113,7 +113,9 @@ fn unknown_cluster_in_subset(mesh: &Mesh, found: &mut Findings) {
         ];
         for (key, what, is_absent) in lookups {
             let Some(label) = subset.label(key) else { continue };
-            if !is_absent(mesh, label, subset.rule.cluster) {
+            if clusters_of(&mesh.destination_rules, subset.rule)
+                .any(|from| !is_absent(mesh, label, from))
+            {
                 continue;
             }
             let nearest = match mesh.cluster_called(label, subset.rule.cluster) {
@@ -133,6 +135,12 @@ fn unknown_cluster_in_subset(mesh: &Mesh, found: &mut Findings) {
                 .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), label.span, n)));
         }
     }
+}
+
+/// The clusters that have the text of a resource, in other meshes too. What a base says for one of them
+/// is idle in the others on purpose.
+fn clusters_of<S>(all: &[In<S>], one: &In<S>) -> impl Iterator<Item = ClusterId> {
+    all.iter().filter(|it| it.meta.span == one.meta.span).map(|it| it.cluster)
 }
 
 /// The names that could have been meant.

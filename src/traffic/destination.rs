@@ -82,7 +82,7 @@ impl<'m> Destination<'m> {
     ) -> Self {
         let Asked { host, port, subset } = asked;
         let service = host.service_for(plane);
-        let entry = host.entries().find(|e| mesh.same_mesh(e.cluster, plane));
+        let entry = host.entries().find(|e| e.cluster == plane);
         let namespace =
             service.map(|s| s.namespace.as_str()).or_else(|| entry.map(|e| e.namespace.as_str()));
         let rule = mesh.choose_rule_by(order, client, host.name, namespace, plane);

@@ -52,7 +52,7 @@ pub struct Traffic<'m> {
     /// By the number of the mesh.
     gateways: BTreeMap<usize, Vec<Gateway<'m>>>,
     /// By host and number of the mesh. Only looked up, never walked, so its order does not show.
-    supplies: Mutex<HashMap<(&'m str, usize), Arc<Supply<'m>>>>,
+    supplies: Mutex<HashMap<(&'m str, usize, Option<ClusterId>), Arc<Supply<'m>>>>,
     /// What gateways have for hosts of their network. Only looked up as well.
     behind: Mutex<HashMap<Behind<'m>, Arc<Destination<'m>>>>,
     /// By cluster.
@@ -120,9 +120,12 @@ impl<'m> Traffic<'m> {
         self.gateways.get(&self.mesh.cluster(cluster).mesh).map_or(&[], Vec::as_slice)
     }
 
-    /// What is behind a host in the clusters of a cluster's mesh.
+    /// What is behind a host in the clusters of a cluster's mesh, as its control plane sees it.
     pub fn supply(&self, host: Host<'m>, of: ClusterId) -> Arc<Supply<'m>> {
-        let key = (host.name, self.mesh.cluster(of).mesh);
+        // Only ServiceEntries are not the same to all of them.
+        let plane =
+            host.entries().next().map(|_| self.mesh.config_cluster(of).found().unwrap_or(of));
+        let key = (host.name, self.mesh.cluster(of).mesh, plane);
         // A panic elsewhere leaves the map as good as it was.
         let known = self.supplies.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {

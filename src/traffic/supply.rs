@@ -129,14 +129,17 @@ struct Spot<'p> {
 }
 
 impl<'m> Supply<'m> {
-    /// What is behind a host, for the clusters of the mesh that a cluster belongs to.
+    /// What is behind a host, for the clusters of the mesh that a cluster belongs to. ServiceEntries are
+    /// those of its control plane: of other clusters istiod reads WorkloadEntries alone, not these.
+    /// Source: `serviceregistry/kube/controller/multicluster.go`, `createWleConfigStore`.
     pub fn of(mesh: &'m Mesh, placements: &Placements<'m>, host: Host<'m>, of: ClusterId) -> Self {
         let mut supply =
             Self { may_be_elsewhere: may_be_elsewhere(mesh, host, of), ..Self::default() };
         for service in host.services_of_mesh(of).filter(|s| !s.is_external_name()) {
             supply.take_service(mesh, placements, service);
         }
-        for entry in host.entries().filter(|e| mesh.same_mesh(e.cluster, of)) {
+        let plane = mesh.config_cluster(of).found().unwrap_or(of);
+        for entry in host.entries().filter(|e| e.cluster == plane) {
             supply.take_service_entry(mesh, placements, entry);
         }
         supply

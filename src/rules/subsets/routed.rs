@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{known, plural};
+use super::{clusters_of, known, plural};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::networking::{HttpMatch, HttpRoute};
@@ -137,6 +137,10 @@ pub(super) fn unknown_cluster_in_source_labels(mesh: &Mesh, found: &mut Findings
             let Lookup::Absent { nearest } = mesh.cluster_called(guard, service.cluster) else {
                 continue;
             };
+            let is_absent = |from| mesh.cluster_called(guard, from).is_absent();
+            if !clusters_of(&mesh.virtual_services, service).all(is_absent) {
+                continue;
+            }
             found
                 .say(
                     format!("a rule of `{}` is for clients in cluster `{guard}`, which is not in the mesh", service.name()),

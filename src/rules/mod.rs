@@ -13,6 +13,7 @@ mod mtls;
 mod names;
 mod network;
 mod routing;
+mod selected;
 mod services;
 mod sidecars;
 mod subsets;

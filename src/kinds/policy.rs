@@ -153,7 +153,7 @@ impl OutlierDetection {
 
 /// `tls` of a traffic policy.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ClientTls {
     /// `DISABLE`, `SIMPLE`, `MUTUAL` or `ISTIO_MUTUAL`.
     pub mode: Option<Text>,

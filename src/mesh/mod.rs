@@ -45,7 +45,7 @@ pub use objects::{In, Objects};
 pub use pods::{DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace};
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use protocol::{protocol_called, protocol_of};
-pub use registry::{BoundGateway, Known, Named};
+pub use registry::{BoundGateway, Known, Named, Told};
 pub use route::{Route, Share};
 pub use scaling::Scaler;
 pub use service::Host;

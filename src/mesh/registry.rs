@@ -33,6 +33,22 @@ pub enum Named<'m> {
     Unseen,
 }
 
+/// An object's head, and whether its namespace is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'m> {
+    /// The head.
+    pub meta: &'m Meta,
+    /// Whether it tells its namespace itself, or a kustomization does.
+    pub is_told: bool,
+}
+
+impl<S> In<S> {
+    /// The head, and whether the namespace is told.
+    pub fn told(&self) -> Told<'_> {
+        Told { meta: &self.resource.meta, is_told: self.has_namespace() }
+    }
+}
+
 /// A gateway that a VirtualService is bound to.
 #[derive(Clone, Copy, Debug)]
 pub enum BoundGateway<'m> {
@@ -285,6 +301,14 @@ impl Mesh {
             || pods.next().is_some()
                 && !self.peers(plane).any(open)
                 && self.clusters_elsewhere(plane).next().is_none()
+    }
+
+    /// Whether two texts of a cluster may be for two places, as they stand in different files and not both
+    /// tell their namespace: demos, each of which somebody applies where they are.
+    pub fn may_be_apart(&self, cluster: ClusterId, a: Told<'_>, b: Told<'_>) -> bool {
+        !self.cluster(cluster).is_complete()
+            && a.meta.file != b.meta.file
+            && !(a.is_told && b.is_told)
     }
 
     /// Whether a control plane reads an object of its kind in a cluster: not that of a remote cluster.

@@ -60,6 +60,10 @@ fn tcp_entry_without_address(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let host = entry.hosts.first().map_or("its host", |h| h.as_str());
+        // Where no protocol is told, proxies tell HTTP from the first bytes, and route it by its host.
+        let guessed = ports.iter().all(|p| protocol(p).is_empty());
+        let what =
+            if guessed { "all connections that are not HTTP" } else { "all TCP connections" };
         let finding = found.say(
             format!(
                 "ServiceEntry `{}` takes all TCP connections to port {}",
@@ -71,8 +75,11 @@ fn tcp_entry_without_address(mesh: &Mesh, found: &mut Findings) {
                 "without an address, whatever nobody else claims on this port goes to `{host}`"
             ),
         );
-        if mesh.cluster(entry.cluster).facts.mesh_config.is_empty() {
+        let is_known = !mesh.cluster(entry.cluster).facts.mesh_config.is_empty();
+        if !is_known {
             finding.message.push_str(", unless proxies answer DNS");
+        }
+        if guessed || !is_known {
             finding.lower(Severity::Note);
         }
         for other in others.iter().filter_map(|p| p.number.as_ref()) {
@@ -116,9 +123,8 @@ fn entries_disagree_on_protocol(mesh: &Mesh, found: &mut Findings) {
     }
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for ((cluster, host, number), all) in by_port {
-        let complete = mesh.cluster(cluster).is_complete();
         let apart = |a: &In<ServiceEntry>, b: &In<ServiceEntry>| {
-            !complete && a.meta.file != b.meta.file && !(a.has_namespace() && b.has_namespace())
+            mesh.may_be_apart(cluster, a.told(), b.told())
         };
         let Some((first, protocol, at)) = all.first() else { continue };
         let others: Vec<&Said<'_>> = all

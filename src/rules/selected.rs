@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clusters::ClusterId;
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{In, Mesh, PodShape};
+use crate::mesh::{In, Mesh, PodShape, Told};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
@@ -18,13 +18,20 @@ pub(super) struct Selecting<'m> {
     pub meta: &'m Meta,
     /// Labels of its workloads; none where it is for the whole namespace.
     pub labels: Option<&'m Entries<Text>>,
+    told: Told<'m>,
 }
 
 impl<'m> Selecting<'m> {
     /// An object with the labels it asks for; none at all is the same as no selector.
     pub fn new<S>(object: &'m In<S>, labels: Option<&'m Entries<Text>>) -> Self {
         let labels = labels.filter(|labels| !labels.is_empty());
-        Self { cluster: object.cluster, namespace: &object.namespace, meta: &object.meta, labels }
+        Self {
+            cluster: object.cluster,
+            namespace: &object.namespace,
+            meta: &object.meta,
+            labels,
+            told: object.told(),
+        }
     }
 
     /// Where it is called by its name.
@@ -62,12 +69,6 @@ impl<'m> Selecting<'m> {
     }
 }
 
-/// Whether two objects may be for two places: they tell no namespace and stand in different files.
-fn apart(mesh: &Mesh, a: &Selecting<'_>, b: &Selecting<'_>) -> bool {
-    let told = |s: &Selecting<'_>| s.meta.namespace.is_some() || s.namespace != "default";
-    !mesh.cluster(a.cluster).is_complete() && a.meta.file != b.meta.file && !(told(a) && told(b))
-}
-
 /// Groups of objects that can stand side by side in their cluster: of one name, one text counts.
 fn grouped<'s, 'm, K: Ord>(
     mesh: &Mesh,
@@ -82,7 +83,12 @@ where
             continue;
         }
         let group = groups.entry(key).or_default();
-        if group.first().is_none_or(|first| !apart(mesh, first, one)) {
+        let is_known = group.iter().any(|other| other.named_at() == one.named_at());
+        if !is_known
+            && group
+                .first()
+                .is_none_or(|first| !mesh.may_be_apart(one.cluster, first.told, one.told))
+        {
             group.push(one);
         }
     }

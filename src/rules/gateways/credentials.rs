@@ -214,11 +214,8 @@ pub(super) fn duplicate_certificate(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for ((cluster, _, name, _), all) in by_certificate {
         let [(first, at), ..] = all.as_slice() else { continue };
-        let complete = mesh.cluster(cluster).is_complete();
         let with_first = |(gateway, _): &&(&In<Gateway>, &Text)| {
-            let apart = !complete
-                && gateway.meta.file != first.meta.file
-                && !(gateway.has_namespace() && first.has_namespace());
+            let apart = mesh.may_be_apart(cluster, gateway.told(), first.told());
             let pods = selects(&first.selector, &gateway.selector)
                 || selects(&gateway.selector, &first.selector);
             gateway.meta.span != first.meta.span && pods && !apart

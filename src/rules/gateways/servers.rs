@@ -215,59 +215,64 @@ fn share_pods(mesh: &Mesh, a: &In<Gateway>, b: &In<Gateway>) -> bool {
     same || mesh.pods_of_gateway(a).iter().any(|pods| pods.is_selected_by(&b.selector))
 }
 
-/// Whether two texts may be for two places: they tell no namespace and stand in different files.
-fn apart(mesh: &Mesh, a: &In<Gateway>, b: &In<Gateway>) -> bool {
-    !mesh.cluster(a.cluster).is_complete()
-        && a.meta.file != b.meta.file
-        && !(a.has_namespace() && b.has_namespace())
-}
-
 pub(super) fn conflicting_servers(mesh: &Mesh, found: &mut Findings) {
     let all = listening(mesh);
-    let mut told: BTreeSet<(Span, Span)> = BTreeSet::new();
-    let mut first_of: BTreeSet<(ClusterId, Span)> = BTreeSet::new();
+    let mut told: BTreeSet<Span> = BTreeSet::new();
     for (i, a) in all.iter().enumerate() {
-        let others = all[i + 1..].iter().filter(|b| {
-            let bind = |l: &Listening<'_>| l.server.bind.as_ref().map(|bind| bind.value.clone());
-            let one =
-                std::ptr::eq(a.gateway, b.gateway) || a.gateway.meta.span == b.gateway.meta.span;
-            !one && a.number == b.number && bind(a) == bind(b)
-        });
-        for b in others {
-            let Some(clash) = clash(a, b) else { continue };
-            if !share_pods(mesh, a.gateway, b.gateway)
-                || apart(mesh, a.gateway, b.gateway)
-                || !told.insert((a.at, b.at))
-                || !first_of.insert((a.gateway.cluster, b.at))
-            {
-                continue;
-            }
-            say_clash(a, b, &clash, found);
+        if told.contains(&a.at) {
+            continue;
         }
+        let bind = |l: &Listening<'_>| l.server.bind.as_ref().map(|bind| bind.value.clone());
+        let other = |b: &&Listening<'_>| {
+            b.gateway.meta.span != a.gateway.meta.span && b.number == a.number && bind(b) == bind(a)
+        };
+        let clashing: Vec<(&Listening<'_>, Clash<'_>)> = all[i + 1..]
+            .iter()
+            .filter(other)
+            .filter_map(|b| Some((b, clash(a, b)?)))
+            .filter(|(b, _)| share_pods(mesh, a.gateway, b.gateway))
+            .filter(|(b, _)| {
+                !mesh.may_be_apart(a.gateway.cluster, a.gateway.told(), b.gateway.told())
+            })
+            .collect();
+        // Of a port that cannot be shared, or a host that stands twice, the worst is said once.
+        let rank = |clash: &Clash<'_>| match clash {
+            Clash::Protocols => 0,
+            Clash::TlsHost(_) => 1,
+            Clash::PlainHost(_) => 2,
+        };
+        let Some(worst) = clashing.iter().map(|(_, clash)| rank(clash)).min() else { continue };
+        let same: Vec<_> = clashing.into_iter().filter(|(_, clash)| rank(clash) == worst).collect();
+        told.insert(a.at);
+        told.extend(same.iter().map(|(b, _)| b.at));
+        say_clash(a, &same, found);
     }
 }
 
-fn say_clash(a: &Listening<'_>, b: &Listening<'_>, clash: &Clash<'_>, found: &mut Findings) {
-    let names = list([a.gateway.name(), b.gateway.name()]);
-    let number = a.number;
+fn say_clash(a: &Listening<'_>, others: &[(&Listening<'_>, Clash<'_>)], found: &mut Findings) {
+    let Some((_, clash)) = others.first() else { return };
+    let own = std::iter::once(a.gateway.name());
+    let mut names: Vec<&str> = own.chain(others.iter().map(|(b, _)| b.gateway.name())).collect();
+    names.dedup();
+    let (names, number) = (list(names), a.number);
     let (what, label, help) = match clash {
         Clash::Protocols => (
             format!(
                 "Gateways {names} have servers on port {number} that cannot stand side by side"
             ),
-            "one of them is passed over: which one depends on their age".to_owned(),
-            "give both one protocol, TLS or plain HTTP, or a port of its own to each",
+            "one of them is served, by age: the others are passed over",
+            "give all of them one protocol, TLS or plain HTTP, or a port of its own to each",
         ),
         Clash::TlsHost(host) => (
-            format!("Gateways {names} both serve `{host}` on port {number}"),
-            "the younger server is passed over, with all its hosts".to_owned(),
+            format!("Gateways {names} all serve `{host}` on port {number}"),
+            "the oldest server counts: the others are passed over, with all their hosts",
             "serve the host from one of them",
         ),
         Clash::PlainHost(host) => (
             format!(
-                "Gateways {names} both serve `{host}` on port {number}, and get each other's routes"
+                "Gateways {names} all serve `{host}` on port {number}, and get each other's routes"
             ),
-            "routes of either Gateway are served for both".to_owned(),
+            "routes of either Gateway are served for both",
             "serve the host from one of them, or bind its VirtualServices to both",
         ),
     };
@@ -275,9 +280,12 @@ fn say_clash(a: &Listening<'_>, b: &Listening<'_>, clash: &Clash<'_>, found: &mu
     if matches!(clash, Clash::PlainHost(_)) {
         finding.lower(Severity::Note);
     }
-    let other = match clash {
-        Clash::Protocols => b.at,
-        Clash::TlsHost(host) | Clash::PlainHost(host) => host.span,
-    };
-    finding.also(other, "the other one").help(help);
+    for (b, clash) in others {
+        let at = match clash {
+            Clash::Protocols => b.at,
+            Clash::TlsHost(host) | Clash::PlainHost(host) => host.span,
+        };
+        finding.also(at, "the other one");
+    }
+    finding.help(help);
 }

@@ -48,7 +48,14 @@ pub(super) fn internal_gateway(mesh: &Mesh, found: &mut Findings) {
 pub(super) fn unknown_gateway(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for service in read(mesh) {
-        for gateway in gateways(service) {
+        let http = service.http.iter().flat_map(|r| &r.matches).flat_map(|m| &m.gateways);
+        let l4 = service.tls.iter().chain(&service.tcp).flat_map(|r| &r.matches);
+        let of_matches = http.chain(l4.flat_map(|m| &m.gateways));
+        let of_matches = of_matches.filter(|g| {
+            let listed = service.gateways.iter().any(|other| other.value == g.value);
+            g.as_str() != "mesh" && !g.contains(INTERNAL) && !listed
+        });
+        for gateway in gateways(service).chain(of_matches) {
             let Lookup::Absent { nearest } = mesh.named_gateway(gateway, service) else { continue };
             if !told.insert(gateway.span) {
                 continue;
@@ -223,17 +230,15 @@ pub(super) fn conflicting_hosts(mesh: &Mesh, found: &mut Findings) {
         }
     }
     let mut told: BTreeSet<(Span, Span)> = BTreeSet::new();
-    for ((cluster, name), all) in by_host {
-        let complete = mesh.cluster(cluster).is_complete();
-        // Without a namespace in the text, two files may be for two places.
-        let apart = |a: &In<VirtualService>, b: &In<VirtualService>| {
-            !complete && a.meta.file != b.meta.file && !(a.has_namespace() && b.has_namespace())
-        };
+    for ((_, name), all) in by_host {
         let Some((first, at, narrow, others)) =
             all.iter().enumerate().find_map(|(i, (first, at))| {
                 let clash: Vec<_> = all[i + 1..]
                     .iter()
-                    .filter(|(other, _)| !apart(first, other) && !parted(first, other))
+                    .filter(|(other, _)| {
+                        !mesh.may_be_apart(first.cluster, first.told(), other.told())
+                            && !parted(first, other)
+                    })
                     .filter_map(|(other, at)| Some((*other, *at, seen_together(first, other)?)))
                     .collect();
                 let narrow = clash.iter().all(|(.., narrow)| *narrow);
@@ -297,7 +302,9 @@ pub(super) fn gateway_route_skips_subsets(mesh: &Mesh, found: &mut Findings) {
         let own = mesh.named_host(&Text::new(route.host.clone(), route.host_at()), service, None);
         let same = owner.meta.span == service.meta.span;
         let both = gateways(owner).any(|g| gateways(service).any(|other| g.value == other.value));
-        if same || both || matches!(own, Named::Hidden(_)) || !told.insert(route.host_at()) {
+        let apart = mesh.may_be_apart(service.cluster, owner.told(), service.told());
+        if same || both || apart || matches!(own, Named::Hidden(_)) || !told.insert(route.host_at())
+        {
             continue;
         }
         found

@@ -344,6 +344,23 @@ fn codes_of_istioctl_name_rules() {
 }
 
 #[test]
+fn a_rule_that_has_to_be_asked_for_speaks_only_then() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: cart\n  \
+               annotations: {sidecar.istio.io/proxyCPU: 500m}\n";
+    let said = |args: &[&str], config: &str| {
+        let folder = with(&[("a.yaml", pod), ("mesh-lint.yaml", config)]);
+        let done = run(&[&["check", "--format", "concise"], args].concat(), folder.path());
+        String::from_utf8(done.stdout).unwrap().contains("workloads/alpha-annotation")
+    };
+    assert!(!said(&[], ""));
+    assert!(!said(&["--select", "workloads"], ""));
+    assert!(said(&["--select", "IST0136"], ""));
+    assert!(said(&["--select", "alpha-annotation"], ""));
+    assert!(said(&[], "rules: {IST0136: on}\n"));
+    assert!(!said(&["--ignore", "workloads"], "rules: {IST0136: on}\n"));
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure() {
     let folder = with(&[("a.yaml", NODE)]);
     for verb in ["rules", "completions bash", "explain trust/ca-expired", "clusters ."] {

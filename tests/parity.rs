@@ -14,7 +14,7 @@ use mesh_lint::config::{ClusterConfig, Config};
 use mesh_lint::lint;
 use mesh_lint::page::Page;
 use mesh_lint::rules::{self, Rule};
-use mesh_lint::source::{Sources, Text};
+use mesh_lint::source::{Sources, Span, Text};
 
 /// Istio's analyzers, the codes each gives, and which rules of ours say its IST0101: that code is for
 /// whatever is named and not there, so a page's code alone does not tell.
@@ -53,11 +53,7 @@ const ANALYZERS: &[(&str, &[&str], &[&str])] = &[
     ("k8sgateway.CRDVersionAnalyzer", &["IST0176"], &[]),
     ("k8sgateway.SelectorAnalyzer", &["IST0166"], &[]),
     ("meshnetworks.MeshNetworksAnalyzer", &["IST0126"], &[]),
-    (
-        "schema.ValidationAnalyzer.VirtualService",
-        &["IST0106", "IST0130", "IST0131", "IST0133"],
-        &[],
-    ),
+    ("schema.ValidationAnalyzer", &["IST0106", "IST0130", "IST0131", "IST0133"], &[]),
     ("service.PortNameAnalyzer", &["IST0118", "IST0150"], &[]),
     ("serviceentry.Analyzer", &["IST0134"], &[]),
     ("serviceentry.ConflictingServiceEntryProtocolAnalyzer", &["IST0177"], &[]),
@@ -163,7 +159,7 @@ const CONFIG_MAP: &str =
 type Message = (String, String);
 
 /// One analyzer over some files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Case {
     test: String,
     input: String,
@@ -198,12 +194,15 @@ fn cases() -> Option<(PathBuf, Vec<Case>)> {
             continue;
         }
         let option = |name: &str| options.split(';').find_map(|o| o.strip_prefix(name));
-        let case = cases.entry((test.to_owned(), input.to_owned())).or_default();
-        case.test = test.to_owned();
-        case.input = input.to_owned();
-        case.mesh = mesh.to_owned();
-        case.analyzer = option("analyzer-name=").unwrap_or_default().to_owned();
-        case.has_ingress = option("note:needs-default-ingress").is_some();
+        let key = (test.to_owned(), input.to_owned());
+        let case = cases.entry(key).or_insert_with(|| Case {
+            test: test.to_owned(),
+            input: input.to_owned(),
+            mesh: mesh.to_owned(),
+            analyzer: option("analyzer-name=").unwrap_or_default().to_owned(),
+            has_ingress: option("note:needs-default-ingress").is_some(),
+            expected: Vec::new(),
+        });
         // What istioctl holds for a resource of its own stands in the ConfigMap.
         let resource = match resource {
             "MeshNetworks istio-system/meshnetworks" => "ConfigMap istio-system/istio",
@@ -231,8 +230,8 @@ fn texts(case: &Case, folder: &Path) -> Option<Vec<(String, String)>> {
         let (what, path) = part.split_once('=')?;
         let key = if what == "mesh" { "mesh" } else { "meshNetworks" };
         let text = std::fs::read_to_string(folder.join(path)).ok()?;
-        let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
-        map.push_str(&format!("  {key}: |\n{lines}"));
+        let indented = text.replace('\n', "\n    ");
+        map.push_str(&format!("  {key}: |\n    {indented}\n"));
     }
     if !map.is_empty() {
         found.push(("mesh/istio.yaml".to_owned(), format!("{CONFIG_MAP}{map}")));
@@ -245,10 +244,11 @@ fn texts(case: &Case, folder: &Path) -> Option<Vec<(String, String)>> {
 
 /// The rules that say what an analyzer says, and which of its codes each has.
 fn rules_of(analyzer: &str) -> (Vec<(Rule, Vec<String>)>, BTreeSet<&'static str>) {
-    let (_, codes, named) = ANALYZERS
-        .iter()
-        .find(|(name, ..)| *name == analyzer)
-        .unwrap_or_else(|| panic!("{analyzer}"));
+    let is_of = |(name, ..): &&(&str, &[&str], &[&str])| {
+        let kind = analyzer.strip_prefix(name);
+        kind.is_some_and(|kind| kind.is_empty() || kind.starts_with('.'))
+    };
+    let (_, codes, named) = ANALYZERS.iter().find(is_of).unwrap_or_else(|| panic!("{analyzer}"));
     let mut found = Vec::new();
     for rule in rules::all() {
         let page = Page::parse(rule.page).unwrap();
@@ -276,7 +276,7 @@ fn said(case: &Case, texts: Vec<(String, String)>, rules: &[(Rule, Vec<String>)]
         let cluster = ClusterConfig::below(name, name).unwrap();
         ClusterConfig { complete: true, ..cluster }
     });
-    let select = rules.iter().map(|(rule, _)| Text::new(rule.name.to_owned(), Default::default()));
+    let select = rules.iter().map(|(rule, _)| Text::new(rule.name.to_owned(), Span::default()));
     let config = Config {
         clusters: clusters.collect(),
         select: select.collect(),
@@ -429,4 +429,30 @@ fn codes_that_are_not_yet_built_have_no_page() {
             assert!(has, "`{rule}` has no page with IST0101");
         }
     }
+}
+
+#[test]
+fn what_is_compared_can_differ() {
+    let message = |code: &str, resource: &str| (code.to_owned(), resource.to_owned());
+    let said = |codes: &[&str], resources: &[&str]| Said {
+        codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+        resources: resources.iter().map(|resource| (*resource).to_owned()).collect(),
+        text: String::new(),
+    };
+    let expected = [message("IST0145", "Gateway a"), message("IST0145", "Gateway b")];
+    let told = |findings: &[Said]| difference(&expected, findings).len();
+    // One finding that labels both, or one for each.
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway a", "Gateway b"])]), 0);
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway b"]), said(&["IST0145"], &["Gateway a"])]), 0);
+    // Too few, too many, of another resource, of another code.
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway a"])]), 1);
+    let twice =
+        [said(&["IST0145"], &["Gateway a", "Gateway b"]), said(&["IST0145"], &["Gateway a"])];
+    assert_eq!(told(&twice), 1);
+    assert_eq!(told(&[said(&["IST0145"], &["Gateway c", "Gateway a", "Gateway b"])]), 1);
+    assert_eq!(told(&[said(&["IST0138"], &["Gateway a", "Gateway b"])]), 3);
+    // A rule of two codes says either.
+    let either =
+        [said(&["IST0128", "IST0145"], &["Gateway a"]), said(&["IST0145"], &["Gateway b"])];
+    assert_eq!(told(&either), 0);
 }

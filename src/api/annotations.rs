@@ -1,9 +1,9 @@
 //! Values of annotations that Istio reads from pods.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fault::{Cause, Faults};
+use super::hosts::is_subnet;
 use super::mesh_config::proxy_config;
 use super::walk::{Reader, walk};
 use crate::kinds::is_placeholder;
@@ -20,9 +20,8 @@ pub fn fault_of_annotation(format: &str, value: &str) -> Option<String> {
         "port" => number::<u16>(value.trim(), "a port from 0 to 65535"),
         "uint32" => number::<u32>(value, "a whole number from 0 on"),
         "bool" => truth(value),
-        "ports or *" if value == "*" => None,
+        "ports or *" | "ranges or *" if value == "*" => None,
         "ports or *" | "ports" => each(value, |port| number::<u16>(port.trim(), "a port")),
-        "ranges or *" if value == "*" => None,
         "ranges or *" | "ranges" => each(value, range),
         "interfaces" => each(value, interface),
         "quantity" => quantity(value),
@@ -52,13 +51,8 @@ fn truth(value: &str) -> Option<String> {
 }
 
 fn range(text: &str) -> Option<String> {
-    let complaint = || Some(format!("`{text}` is no range such as `10.0.0.0/8`"));
-    let Some((address, length)) = text.split_once('/') else { return complaint() };
-    let Ok(address) = address.parse::<IpAddr>() else { return complaint() };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let fits = number::<u8>(length, "").is_none()
-        && length.parse::<u8>().is_ok_and(|length| length <= most);
-    if fits { None } else { complaint() }
+    let fits = text.contains('/') && is_subnet(text);
+    (!fits).then(|| format!("`{text}` is no range such as `10.0.0.0/8`"))
 }
 
 fn interface(name: &str) -> Option<String> {
@@ -97,14 +91,21 @@ fn proxy(text: &str) -> Option<String> {
     let mut faults = Faults::within(config, "", None);
     walk(config, "MeshProxyConfig", Reader::Istiod, &mut faults);
     proxy_config(config, &mut faults);
-    let wrong = faults.into_vec().into_iter();
     let told = |cause| !matches!(cause, Cause::Deprecated | Cause::Newer | Cause::NotServed);
-    wrong.filter(|fault| told(fault.cause)).map(|fault| fault.message).next()
+    let wrong = faults.into_vec().into_iter().find(|fault| told(fault.cause))?;
+    // What is there may be a token.
+    wrong.message.split(", found").next().map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::fault_of_annotation;
+
+    #[test]
+    fn no_value_of_a_configuration_is_told() {
+        let told = fault_of_annotation("proxy config", "proxyMetadata: {TOKEN: 12345}");
+        assert!(told.is_some_and(|told| !told.contains("12345")));
+    }
 
     #[test]
     fn values_are_what_istio_takes() {

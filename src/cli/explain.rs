@@ -26,7 +26,8 @@ pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
         }));
     };
     let page = Page::parse(rule.page).map_err(Failed)?;
-    writeln!(out, "{} ({}, since {})", rule.name, page.severity, page.since)?;
+    let asked = if page.opt_in { ", only where it is asked for" } else { "" };
+    writeln!(out, "{} ({}, since {}{asked})", rule.name, page.severity, page.since)?;
     let aliases: Vec<&str> = page.aliases().collect();
     if !aliases.is_empty() {
         writeln!(out, "also known as {}", aliases.join(", "))?;
@@ -55,6 +56,7 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
             listed.push(serde_json::json!({
                 "rule": rule.name, "severity": page.severity, "title": page.title,
                 "since": page.since, "fix": page.fix, "aliases": aliases,
+                "optIn": page.opt_in,
             }));
         } else {
             writeln!(out, "{:width$}  {:7}  {}", rule.name, page.severity, page.title)?;

@@ -418,7 +418,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
                 if !meta.name.ends_with(".istio.io")
                     && !meta.name.ends_with(".gateway.networking.k8s.io") =>
             {
-                view = View::Other
+                view = View::Other;
             }
             _ => {}
         }

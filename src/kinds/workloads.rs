@@ -222,6 +222,14 @@ impl Selector {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
+    /// Whether labels given by look-up fulfil it; one with an operator that does not exist takes nothing.
+    pub fn takes<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        let known = |operator: &str| ["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator);
+        let asked = |asked: &Expression| known(asked.operator.as_str()) && asked.matches(&label);
+        self.match_labels.iter().all(|(key, want)| label(key.as_str()) == Some(want.as_str()))
+            && self.match_expressions.iter().all(asked)
+    }
+
     /// Whether labels fulfil it.
     pub fn matches(&self, labels: &Entries<Text>) -> bool {
         let same = |(key, value): &(Text, Text)| labels.get(key.as_str()) == Some(value);

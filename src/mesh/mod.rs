@@ -42,7 +42,9 @@ pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
 pub use objects::{In, Objects};
-pub use pods::{DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace};
+pub use pods::{
+    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, takes_in,
+};
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use protocol::{protocol_called, protocol_of};
 pub use registry::{BoundGateway, Known, Named, Told};

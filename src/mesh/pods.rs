@@ -1,9 +1,10 @@
 //! Pods as one sees them in a repository: written out, or as the template of what makes them.
 
-use super::{In, Lookup, Mesh, selects, value};
+use super::{In, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
+use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
-use crate::kinds::workloads::{PodSpec, Template};
+use crate::kinds::workloads::{PodSpec, Selector, Template};
 use crate::kinds::{Meta, is_placeholder};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
@@ -55,19 +56,29 @@ impl PodShape<'_> {
 }
 
 impl Mesh {
-    /// All pods of the input and all templates of pods, but not what a workload of the input made.
+    /// All pods of the input and all templates of pods, but no ReplicaSet that a workload of the input made.
     pub fn pod_shapes(&self) -> impl Iterator<Item = PodShape<'_>> {
-        let pods = self.pods.iter().map(|pod| PodShape {
-            cluster: pod.cluster,
-            namespace: &pod.namespace,
-            meta: &pod.meta,
-            labels: &pod.meta.labels,
-            annotations: &pod.meta.annotations,
-            spec: &pod.spec,
-        });
+        let pods = self.pods.iter().map(of_pod);
         let workloads = self.workloads.iter().filter(|w| !w.is_owned());
         let workloads = workloads.map(|w| of_template(w, &w.template));
         let jobs = self.jobs.iter().filter(|job| job.meta.owners.is_empty());
+        pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
+    }
+
+    /// Those of one namespace.
+    pub fn pod_shapes_in<'m>(
+        &'m self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = PodShape<'m>> + use<'m> {
+        let pods = of_namespace(&self.pods, &self.pods_in, cluster, namespace).map(of_pod);
+        let workloads = of_namespace(&self.workloads, &self.workloads_in, cluster, namespace);
+        let workloads = workloads.filter(|w| !w.is_owned());
+        let workloads = workloads.map(|w| of_template(w, &w.template));
+        let namespace = namespace.to_owned();
+        let jobs = self.jobs.iter().filter(move |job| {
+            job.cluster == cluster && job.namespace == namespace && job.meta.owners.is_empty()
+        });
         pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
     }
 
@@ -108,13 +119,26 @@ impl Mesh {
         }
     }
 
+    /// Whether pods were made by a workload of the input, so that what is said of its template need not be
+    /// said of them.
+    pub fn has_maker(&self, pods: &PodShape<'_>) -> bool {
+        let made_by = |name: &str, kind: &str| {
+            let mut near = self.workloads_in(pods.cluster, pods.namespace);
+            near.any(|workload| {
+                let own = workload.name();
+                let by_deployment = kind == "ReplicaSet"
+                    && name.strip_prefix(own).is_some_and(|rest| rest.starts_with('-'));
+                by_deployment || own == name && workload.meta.kind.as_str() == kind
+            })
+        };
+        pods.is_pod() && pods.meta.owners.iter().any(|owner| made_by(&owner.name, &owner.kind))
+    }
+
     /// Whether the namespaces of a cluster tell how their pods get into the mesh: one of them has a label
-    /// for it, or nothing lives outside the input. Else people may set these labels by hand.
+    /// that takes them in, or nothing lives outside the input. Else people may set these labels by hand.
     pub fn tells_injection(&self, cluster: ClusterId) -> bool {
-        let labels = [INJECTION, REVISION, DATAPLANE_MODE];
         let mut here = self.namespaces.iter().filter(|ns| ns.cluster == cluster);
-        self.cluster(cluster).is_complete()
-            || here.any(|ns| labels.iter().any(|key| ns.meta.label(key).is_some()))
+        self.cluster(cluster).is_complete() || here.any(takes_in)
     }
 
     /// `sidecar.istio.io/inject`: the label, or else the annotation.
@@ -133,9 +157,7 @@ impl Mesh {
         match self.namespace(pods.cluster, pods.namespace) {
             Lookup::Found(namespace) if self.is_assumed(&namespace.meta) => None,
             Lookup::Found(namespace) if is_ambient_namespace(namespace) => Some(true),
-            Lookup::Found(namespace) if namespace.meta.label(DATAPLANE_MODE).is_some() => {
-                Some(false)
-            }
+            Lookup::Found(namespace) if is_told(namespace) => Some(false),
             Lookup::Found(_) => self.tells_injection(pods.cluster).then_some(false),
             Lookup::Absent { .. } => Some(false),
             Lookup::Unseen => None,
@@ -151,9 +173,21 @@ impl Mesh {
         }
     }
 
-    /// Whether some injector of a cluster is known to take namespaces without a label.
+    /// Whether some injector of a cluster takes namespaces without a label, by its values or by its webhook.
     pub fn injects_by_default(&self, cluster: ClusterId) -> bool {
+        let takes_all = |selector: &Option<Selector>| {
+            selector.as_ref().is_none_or(|selector| selector.takes(|_| None))
+        };
+        let by_default = |hook: &Webhook| {
+            hook.name.as_ref().is_some_and(|name| name.ends_with("istio.io"))
+                && takes_all(&hook.namespace_selector)
+                && takes_all(&hook.object_selector)
+        };
+        let mut mutating = self.webhooks.iter().filter(|of| {
+            of.cluster == cluster && of.meta.kind.as_str() == "MutatingWebhookConfiguration"
+        });
         self.injectors(cluster).any(|injector| injector.by_default.is_some())
+            || mutating.any(|of| of.webhooks.iter().any(by_default))
     }
 }
 
@@ -185,12 +219,35 @@ fn injected_by_label(namespace: &In<Namespace>) -> Option<Injection> {
     })
 }
 
+/// Whether a label of a namespace says how its pods get into the mesh, or that they do not.
+fn is_told(namespace: &In<Namespace>) -> bool {
+    [INJECTION, REVISION, DATAPLANE_MODE].iter().any(|key| namespace.meta.label(key).is_some())
+}
+
+/// Whether labels of a namespace take its pods into the mesh.
+pub fn takes_in(namespace: &In<Namespace>) -> bool {
+    let label = |key| value(namespace.meta.label(key)).filter(|text| !text.is_empty());
+    let by_revision = label(INJECTION).is_none() && label(REVISION).is_some();
+    label(INJECTION) == Some("enabled") || by_revision || label(DATAPLANE_MODE) == Some("ambient")
+}
+
 /// Whether a namespace is of ambient: sidecars win where its labels ask for both.
 pub fn is_ambient_namespace(namespace: &In<Namespace>) -> bool {
     let label = |key| value(namespace.meta.label(key));
     label(DATAPLANE_MODE) == Some("ambient")
         && label(INJECTION) != Some("enabled")
         && label(REVISION).is_none_or(str::is_empty)
+}
+
+fn of_pod(pod: &In<PodSpec>) -> PodShape<'_> {
+    PodShape {
+        cluster: pod.cluster,
+        namespace: &pod.namespace,
+        meta: &pod.meta,
+        labels: &pod.meta.labels,
+        annotations: &pod.meta.annotations,
+        spec: &pod.spec,
+    }
 }
 
 fn of_template<'m, S>(made_by: &'m In<S>, template: &'m Template) -> PodShape<'m> {

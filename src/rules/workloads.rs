@@ -13,7 +13,9 @@ use crate::finding::Findings;
 use crate::kinds::core::Namespace;
 use crate::kinds::is_placeholder;
 use crate::kinds::workloads::Container;
-use crate::mesh::{DATAPLANE_MODE, INJECTION, In, Lookup, Mesh, PodShape, REVISION, list};
+use crate::mesh::{
+    DATAPLANE_MODE, INJECTION, In, Lookup, Mesh, PodShape, REVISION, list, takes_in,
+};
 use crate::source::Text;
 
 pub(super) const RULES: &[Rule] = &[
@@ -59,7 +61,7 @@ fn is_unlabelled(namespace: &In<Namespace>) -> bool {
 
 fn namespace_not_injected(mesh: &Mesh, found: &mut Findings) {
     for cluster in mesh.clusters() {
-        let labelled = namespaces(mesh, cluster.id).find(|ns| !is_unlabelled(ns));
+        let labelled = namespaces(mesh, cluster.id).find(|ns| takes_in(ns));
         let Some(labelled) = labelled.filter(|_| !mesh.injects_by_default(cluster.id)) else {
             continue;
         };
@@ -87,10 +89,7 @@ fn namespace_not_injected(mesh: &Mesh, found: &mut Findings) {
 /// Whether a namespace without a label has pods that could be of the mesh and do not choose for
 /// themselves; where the cluster is known to be complete, one without pods counts too.
 fn may_be_forgotten(mesh: &Mesh, cluster: &Cluster, namespace: &In<Namespace>) -> bool {
-    let mut pods = mesh
-        .pod_shapes()
-        .filter(|p| p.cluster == cluster.id && p.namespace == namespace.name())
-        .peekable();
+    let mut pods = mesh.pod_shapes_in(cluster.id, namespace.name()).peekable();
     if pods.peek().is_none() {
         return cluster.is_complete();
     }
@@ -138,10 +137,12 @@ fn several_injection_labels(mesh: &Mesh, found: &mut Findings) {
         if is_system || is_off || injection.is_some_and(|word| is_placeholder(word)) {
             continue;
         }
-        let labels = LABELS
-            .iter()
-            .filter_map(|key| namespace.meta.labels.iter().find(|(k, _)| k.as_str() == *key));
-        let labels: Vec<&(Text, Text)> = labels.collect();
+        let asks = |(key, word): &&(Text, Text)| {
+            let is_none = key.as_str() == DATAPLANE_MODE && word.as_str() != "ambient";
+            LABELS.contains(&key.as_str()) && !is_none && !is_placeholder(word)
+        };
+        let mut labels: Vec<&(Text, Text)> = namespace.meta.labels.iter().filter(asks).collect();
+        labels.sort_by_key(|(key, _)| LABELS.iter().position(|known| *known == key.as_str()));
         let [(first, word), (second, other), ..] = labels.as_slice() else { continue };
         let effect = match (first.as_str(), second.as_str()) {
             (INJECTION, REVISION) => format!("`{second}: {other}` is passed over"),
@@ -211,7 +212,7 @@ fn has_proxy(pods: &PodShape<'_>) -> bool {
 const PROXY_USER: i64 = 1337;
 
 fn runs_as_proxy_user(mesh: &Mesh, found: &mut Findings) {
-    for pods in mesh.pod_shapes().filter(|pods| !pods.is_of_istio()) {
+    for pods in mesh.pod_shapes().filter(|p| !p.is_of_istio() && !mesh.has_maker(p)) {
         let is_proxy =
             |c: &&Container| ["istio-proxy", "istio-operator"].contains(&c.name.as_str());
         let mut apps = pods.spec.containers.iter().filter(|c| !is_proxy(c)).peekable();

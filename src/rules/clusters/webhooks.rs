@@ -1,6 +1,6 @@
 //! Webhooks of a cluster whose control plane runs elsewhere: where do they lead?
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use crate::finding::Findings;
 use crate::kinds::control_plane::{Webhook, Webhooks};

@@ -1,9 +1,9 @@
 //! Ports of Services: do they say what is spoken there?
 
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
-use crate::mesh::{In, Mesh, PodShape, protocol_called, protocol_of, value};
+use crate::mesh::{In, Mesh, protocol_called, protocol_of, value};
 use crate::source::Span;
 
 /// The first Istio in which `ExternalName` Services are aliases of the host they name.
@@ -40,7 +40,7 @@ fn told(port: &ServicePort) -> String {
 }
 
 pub(super) fn port_without_protocol(mesh: &Mesh, found: &mut Findings) {
-    for service in services(mesh).filter(|s| !s.is_external_name() && is_of_mesh(mesh, s)) {
+    for service in services(mesh).filter(|s| is_called_in_mesh(mesh, s)) {
         let open: Vec<&ServicePort> =
             service.ports.iter().filter(|p| protocol_of(p).is_none() && !is_open(p)).collect();
         let [first, others @ ..] = open.as_slice() else { continue };
@@ -65,18 +65,17 @@ pub(super) fn port_without_protocol(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Whether a Service is one of the mesh: pods behind it are, or there are none in the input of a cluster
-/// that is complete.
-fn is_of_mesh(mesh: &Mesh, service: &In<Service>) -> bool {
+/// Whether a Service is one of the mesh, and not of its gateways: pods behind it are, or there are none in
+/// the input of a cluster that is complete.
+fn is_called_in_mesh(mesh: &Mesh, service: &In<Service>) -> bool {
+    if service.is_external_name() || mesh.is_gateway(service) {
+        return false;
+    }
     let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
         return mesh.cluster(service.cluster).is_complete();
     };
-    let behind = |pods: &PodShape<'_>| {
-        pods.cluster == service.cluster
-            && pods.namespace == service.namespace
-            && pods.is_selected_by(selector)
-    };
-    let mut behind = mesh.pod_shapes().filter(behind).peekable();
+    let near = mesh.pod_shapes_in(service.cluster, &service.namespace);
+    let mut behind = near.filter(|pods| pods.is_selected_by(selector)).peekable();
     if behind.peek().is_none() {
         return mesh.cluster(service.cluster).is_complete();
     }
@@ -85,9 +84,11 @@ fn is_of_mesh(mesh: &Mesh, service: &In<Service>) -> bool {
 
 pub(super) fn external_name_takes_whole_port(mesh: &Mesh, found: &mut Findings) {
     for service in services(mesh).filter(|s| s.is_external_name()) {
-        if mesh.cluster(service.cluster).runs().is_some_and(|(version, _)| version >= ALIASES) {
+        let runs = mesh.cluster(service.cluster).runs().map(|(version, _)| version);
+        if runs.is_some_and(|version| version >= ALIASES) {
             continue;
         }
+        let before = if runs.is_none() { ", where Istio is older than 1.21" } else { "" };
         let taken = |port: &&ServicePort| {
             let is_tcp = value(port.name.as_ref()) == Some("tcp");
             let protocol = protocol_of(port);
@@ -96,7 +97,7 @@ pub(super) fn external_name_takes_whole_port(mesh: &Mesh, found: &mut Findings) 
         let ports: Vec<&ServicePort> = service.ports.iter().filter(taken).collect();
         let [first, others @ ..] = ports.as_slice() else { continue };
         let finding = found.say(
-            format!("`{}` may take all requests of the mesh to its port", service.name()),
+            format!("`{}` takes all requests of the mesh to its port{before}", service.name()),
             told_at(first, service),
             format!("{}: it is a name without addresses, and is taken for TCP", {
                 if protocol_called(value(first.name.as_ref()).unwrap_or_default()).is_some() {
@@ -108,6 +109,9 @@ pub(super) fn external_name_takes_whole_port(mesh: &Mesh, found: &mut Findings) 
         );
         for other in others {
             finding.also(told_at(other, service), "and so is this port");
+        }
+        if runs.is_none() {
+            finding.lower(Severity::Note);
         }
         finding.help("name the port for a protocol that tells hosts apart (`http`, `tls`, `https`), or use a ServiceEntry");
     }

@@ -58,9 +58,13 @@ impl<'m> Holder<'m> {
 fn holders(mesh: &Mesh) -> impl Iterator<Item = Holder<'_>> {
     let namespaces = mesh.namespaces.iter().map(|it| Holder::of(&it.meta));
     let services = mesh.services.iter().map(|it| Holder::of(&it.meta));
-    let makers = mesh.pod_shapes().filter(|pods| !pods.is_pod());
+    // What istiod makes for a Gateway has the annotations of that.
+    let by_people = |pods: &PodShape<'_>| {
+        pods.meta.label("gateway.istio.io/managed").is_none() && !mesh.has_maker(pods)
+    };
+    let makers = mesh.pod_shapes().filter(move |pods| !pods.is_pod() && by_people(pods));
     let makers = makers.map(|pods| Holder::of(pods.meta));
-    let pods = mesh.pod_shapes().map(|pods| Holder {
+    let pods = mesh.pod_shapes().filter(move |pods| by_people(pods)).map(|pods| Holder {
         kind: "Pod",
         annotations: pods.annotations,
         labels: pods.labels,

@@ -54,7 +54,7 @@ pub(super) fn proxy_image_differs(mesh: &Mesh, found: &mut Findings) {
         let Some(injector) = mesh.injectors(namespace.cluster).find(called) else { continue };
         let Some(wanted) = injector.image.as_deref() else { continue };
         let mut others: BTreeMap<&str, &Text> = BTreeMap::new();
-        for pods in mesh.pod_shapes().filter(|pods| is_pod_of(pods, namespace)) {
+        for pods in mesh.pod_shapes_in(namespace.cluster, namespace.name()).filter(is_compared) {
             let variant = variant(mesh, &pods);
             let fits = |image: &Text| {
                 let suffix = image.strip_prefix(wanted);
@@ -99,12 +99,9 @@ fn revision(namespace: &In<Namespace>) -> Option<&str> {
     .filter(|_| label(DATAPLANE_MODE).is_none() || label(INJECTION).is_some())
 }
 
-fn is_pod_of(pods: &PodShape<'_>, namespace: &In<Namespace>) -> bool {
-    let own = pods.annotations.get("sidecar.istio.io/proxyImage");
-    pods.is_pod()
-        && pods.cluster == namespace.cluster
-        && pods.namespace == namespace.name()
-        && own.is_none()
+/// Whether this is a pod, and not told its image.
+fn is_compared(pods: &PodShape<'_>) -> bool {
+    pods.is_pod() && pods.annotations.get("sidecar.istio.io/proxyImage").is_none()
 }
 
 /// The variant of the image that pods are told to run: by the mesh, then by the ProxyConfigs of the root
@@ -116,7 +113,7 @@ fn variant(mesh: &Mesh, pods: &PodShape<'_>) -> Option<String> {
     let root = mesh.root_namespace(pods.cluster);
     for level in 0..3 {
         let here = mesh.proxy_configs.iter().filter(|c| c.cluster == pods.cluster);
-        let fits = here.filter(|config| match (level, &config.selector) {
+        let mut fits = here.filter(|config| match (level, &config.selector) {
             (0, _) => config.namespace == root,
             (1, None) => config.namespace == pods.namespace,
             (2, Some(selector)) => {
@@ -124,11 +121,11 @@ fn variant(mesh: &Mesh, pods: &PodShape<'_>) -> Option<String> {
             }
             _ => false,
         });
-        if let Some(own) = fits.filter_map(|config| told(&config.image)).next() {
+        if let Some(own) = fits.find_map(|config| told(&config.image)) {
             variant = Some(own);
         }
     }
-    let own = pods.annotations.get("proxy.istio.io/config").and_then(|text| image_type(text));
+    let own = pods.annotations.get("proxy.istio.io/config").and_then(image_type);
     own.or(variant).filter(|variant| variant != "default")
 }
 

@@ -154,7 +154,7 @@ impl Mesh {
 
     /// ServiceEntries that mean a name by a `*`.
     fn wildcard_definitions(&self, name: &str, plane: ClusterId) -> Known<'_> {
-        let wide = self.hosts().filter(|h| h.name.starts_with('*') && h.name != name);
+        let wide = self.wildcard_hosts().filter(|h| h.name != name);
         let wide = wide.filter(|h| HostPattern(h.name).matches(name));
         let entries = wide.flat_map(Host::entries);
         let entries = entries.filter(|e| self.same_mesh(e.cluster, plane));
@@ -214,7 +214,7 @@ impl Mesh {
         if parts == 2 && !self.definitions(&full, plane).services.is_empty() {
             return Named::Absent { nearest: Some(full) };
         }
-        let of_kubernetes = name.contains(".svc.") || name.ends_with(".local");
+        let of_kubernetes = name.contains(".svc.") || name.rsplit('.').next() == Some("local");
         if of_kubernetes || !self.cluster(plane).is_complete() {
             return Named::Unseen;
         }
@@ -268,14 +268,26 @@ impl Mesh {
         Lookup::absent(bare, near.filter(|g| g.namespace == namespace).map(In::name))
     }
 
+    /// The clusters whose proxies get their Istio objects from a control plane.
+    fn clusters_under(&self, plane: ClusterId) -> Vec<ClusterId> {
+        let all = self.peers(plane).map(|c| c.id);
+        all.filter(|c| self.config_cluster(*c) == Lookup::Found(plane)).collect()
+    }
+
     /// The pods and templates in the clusters of a control plane.
     pub fn pods_under(&self, plane: ClusterId) -> impl Iterator<Item = PodShape<'_>> {
-        let read: Vec<ClusterId> = self
-            .peers(plane)
-            .map(|c| c.id)
-            .filter(|c| self.config_cluster(*c) == Lookup::Found(plane))
-            .collect();
+        let read = self.clusters_under(plane);
         self.pod_shapes().filter(move |pods| read.contains(&pods.cluster))
+    }
+
+    /// Those of one namespace.
+    pub fn pods_under_in<'m>(
+        &'m self,
+        plane: ClusterId,
+        namespace: &'m str,
+    ) -> impl Iterator<Item = PodShape<'m>> {
+        let read = self.clusters_under(plane).into_iter();
+        read.flat_map(move |cluster| self.pod_shapes_in(cluster, namespace))
     }
 
     /// The pods of an Istio Gateway, in whatever namespace, as far as the input shows.
@@ -295,7 +307,7 @@ impl Mesh {
     /// Whether whatever has pods in a namespace would be in the input, in all clusters of a control plane.
     pub fn knows_pods(&self, plane: ClusterId, namespace: &str) -> bool {
         let kinds = ["Deployment", "StatefulSet", "DaemonSet", "Pod", "Job", "CronJob", "Rollout"];
-        let mut pods = self.pods_under(plane).filter(|pods| pods.namespace == namespace);
+        let mut pods = self.pods_under_in(plane, namespace);
         let open = |c: &Cluster| kinds.iter().any(|kind| self.may_have_more(c.id, kind, namespace));
         self.is_complete_under(plane)
             || pods.next().is_some()

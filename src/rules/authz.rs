@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::security::AuthorizationPolicy;
-use crate::mesh::{In, Mesh, PodShape, value};
+use crate::mesh::{In, Lookup, Mesh, PodShape, value};
 use crate::source::{Span, Text};
 
 pub(super) const RULES: &[Rule] = &[
@@ -129,22 +129,41 @@ fn unknown_source_namespace(mesh: &Mesh, found: &mut Findings) {
                     continue;
                 }
                 let negated = source.not_namespaces.iter().any(|n| n.span == name.span);
-                let action = value(policy.action.as_ref()).unwrap_or("ALLOW");
-                found
-                    .say(
-                        format!("AuthorizationPolicy `{}` names namespace `{name}`, which no cluster of the mesh has", policy.name()),
-                        name.span,
-                        match (negated, action) {
-                            (true, _) => "nobody comes from there: this excepts nobody".to_owned(),
-                            (false, "ALLOW") => "nobody comes from there: this allows nobody".to_owned(),
-                            (false, "DENY") => "nobody comes from there: this denies nobody".to_owned(),
-                            (false, _) => "nobody comes from there: this is for nobody".to_owned(),
-                        },
-                    )
-                    .help("correct the name, or remove it");
+                let finding = say_unknown(policy, name, negated, found);
+                let nearest = Lookup::<()>::absent(name, known.iter().copied());
+                if let Lookup::Absent { nearest: Some(nearest) } = nearest {
+                    finding.help(format!("use `{nearest}`, or remove it"));
+                } else if !mesh.is_complete_under(policy.cluster) {
+                    finding.message.push_str(", unless it is made elsewhere");
+                    finding.lower(Severity::Note);
+                }
             }
         }
     }
+}
+
+fn say_unknown<'f>(
+    policy: &In<AuthorizationPolicy>,
+    name: &Text,
+    negated: bool,
+    found: &'f mut Findings,
+) -> &'f mut Finding {
+    let effect = match (negated, value(policy.action.as_ref()).unwrap_or("ALLOW")) {
+        (true, _) => "this excepts nobody",
+        (false, "ALLOW") => "this allows nobody",
+        (false, "DENY") => "this denies nobody",
+        (false, _) => "this is for nobody",
+    };
+    let called = policy.name();
+    found
+        .say(
+            format!(
+                "AuthorizationPolicy `{called}` names namespace `{name}`, which no cluster of the mesh has"
+            ),
+            name.span,
+            format!("nobody comes from there: {effect}"),
+        )
+        .help("correct the name, or remove it")
 }
 
 /// What keeps istiod from fetching keys from addresses it should not call.

@@ -7,7 +7,7 @@ use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{ServerPort, ServiceEntry};
-use crate::mesh::{Client, In, Mesh, list, value};
+use crate::mesh::{Client, In, Mesh, value};
 use crate::source::Span;
 
 pub(super) const RULES: &[Rule] = &[
@@ -21,8 +21,12 @@ fn read(mesh: &Mesh) -> impl Iterator<Item = &In<ServiceEntry>> {
     all.filter(|e| mesh.is_read_in(e.cluster) && !mesh.is_assumed(&e.meta))
 }
 
+/// The protocol of a port; istiod reads `HTTPS` as `TLS`.
 fn protocol(port: &ServerPort) -> String {
-    value(port.protocol.as_ref()).unwrap_or_default().to_ascii_uppercase()
+    match value(port.protocol.as_ref()).unwrap_or_default().to_ascii_uppercase().as_str() {
+        "HTTPS" => "TLS".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// Whether a ServiceEntry has addresses, written or allocated by istiod as a dump shows it.
@@ -65,11 +69,7 @@ fn tcp_entry_without_address(mesh: &Mesh, found: &mut Findings) {
         let what =
             if guessed { "all connections that are not HTTP" } else { "all TCP connections" };
         let finding = found.say(
-            format!(
-                "ServiceEntry `{}` takes all TCP connections to port {}",
-                entry.name(),
-                number.value
-            ),
+            format!("ServiceEntry `{}` takes {what} to port {}", entry.name(), number.value),
             number.span,
             format!(
                 "without an address, whatever nobody else claims on this port goes to `{host}`"
@@ -137,13 +137,12 @@ fn entries_disagree_on_protocol(mesh: &Mesh, found: &mut Findings) {
         if is_placeholder(protocol) || !told.insert(*at) {
             continue;
         }
-        let name = |p: &'_ str| if p.is_empty() { "nothing".to_owned() } else { p.to_owned() };
+        let name = |p: &str| {
+            if p.is_empty() { "no protocol".to_owned() } else { format!("`{p}`") }
+        };
         let (own, theirs) = (name(protocol), name(other));
         let finding = found.say(
-            format!(
-                "ServiceEntries do not agree on what port {number} of `{host}` speaks: {}",
-                list([own.as_str(), theirs.as_str()])
-            ),
+            format!("ServiceEntries do not agree on port {number} of `{host}`: {own} and {theirs}"),
             *at,
             "which of them counts depends on their age",
         );

@@ -8,6 +8,7 @@ mod servers;
 use super::{Rule, rule};
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("gateways/client-ca-missing", credentials::client_ca_missing),
     rule!("gateways/conflicting-servers", servers::conflicting_servers),
     rule!("gateways/credential-invalid", credentials::credential_invalid),
     rule!("gateways/credential-missing", credentials::credential_missing),

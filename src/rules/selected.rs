@@ -42,7 +42,7 @@ impl<'m> Selecting<'m> {
     /// The pods it is for, by label; none where it is for the whole namespace.
     pub fn pods(&self, mesh: &'m Mesh) -> Vec<PodShape<'m>> {
         let Some(labels) = self.labels else { return Vec::new() };
-        let pods = mesh.pods_under(self.cluster).filter(|p| p.namespace == self.namespace);
+        let pods = mesh.pods_under_in(self.cluster, self.namespace);
         pods.filter(|p| p.is_selected_by(labels)).collect()
     }
 
@@ -105,11 +105,11 @@ pub(super) fn of_whole_namespaces<'s, 'm>(
     grouped(mesh, keyed).into_iter().map(|(_, group)| group).collect()
 }
 
+/// Workloads, and the objects that choose them.
+type Group<'s, 'm> = (Vec<PodShape<'m>>, Vec<&'s Selecting<'m>>);
+
 /// Workloads that several objects choose by their labels, with these; of the same objects one workload.
-pub(super) fn chosen_twice<'s, 'm>(
-    mesh: &'m Mesh,
-    all: &'s [Selecting<'m>],
-) -> Vec<(Vec<PodShape<'m>>, Vec<&'s Selecting<'m>>)> {
+pub(super) fn chosen_twice<'s, 'm>(mesh: &'m Mesh, all: &'s [Selecting<'m>]) -> Vec<Group<'s, 'm>> {
     let mut pods: BTreeMap<Span, PodShape<'m>> = BTreeMap::new();
     let mut chosen = Vec::new();
     for one in all {
@@ -118,7 +118,6 @@ pub(super) fn chosen_twice<'s, 'm>(
             chosen.push(((one.cluster, pod.cluster, pod.named_at()), one));
         }
     }
-    type Group<'s, 'm> = (Vec<PodShape<'m>>, Vec<&'s Selecting<'m>>);
     let mut found: BTreeMap<Vec<Span>, Group<'s, 'm>> = BTreeMap::new();
     for ((.., at), group) in grouped(mesh, chosen.into_iter()) {
         let key = group.iter().map(|one| one.named_at()).collect();

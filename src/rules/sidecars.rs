@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::selected::{Selecting, chosen_twice, of_whole_namespaces};
 use super::{Rule, rule};
 use crate::finding::Findings;
-use crate::mesh::{Lookup, Mesh, is_ambient_namespace, list};
+use crate::mesh::{In, Lookup, Mesh, is_ambient_namespace, list};
 
 pub(super) const RULES: &[Rule] = &[
     rule!("sidecars/in-ambient-mode", in_ambient_mode),
@@ -107,13 +107,12 @@ fn in_ambient_mode(mesh: &Mesh, found: &mut Findings) {
             _ => None,
         };
         let some_sidecar = || {
-            let pods =
-                mesh.pods_under(sidecar.cluster).filter(|p| p.namespace == sidecar.namespace);
+            let pods = mesh.pods_under_in(sidecar.cluster, sidecar.namespace);
             pods.into_iter().any(|p| mesh.has_sidecar(&p) == Some(true))
         };
         let at = match sidecar.labels {
             Some(_) => of_pods(sidecar),
-            None => namespace.filter(|_| !some_sidecar()).map(|ns| ns.named_at()),
+            None => namespace.filter(|_| !some_sidecar()).map(In::named_at),
         };
         let Some(at) = at.filter(|_| told.insert(sidecar.named_at())) else { continue };
         found

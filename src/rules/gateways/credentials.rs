@@ -30,6 +30,8 @@ fn names(tls: &ServerTls) -> impl Iterator<Item = &Text> {
 /// A name of a Secret, and where the gateway's pods look for it.
 struct Wanted<'m> {
     name: &'m Text,
+    /// Whether clients have to show certificates, which a CA in the Secret or beside it vouches for.
+    asks_clients: bool,
     gateway: &'m In<Gateway>,
     places: BTreeSet<(ClusterId, &'m str)>,
 }
@@ -40,8 +42,16 @@ fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
         let places: BTreeSet<_> =
             mesh.pods_of_gateway(gateway).iter().map(|p| (p.cluster, p.namespace)).collect();
         let tls = gateway.servers.iter().filter_map(|s| s.tls.as_ref());
-        for name in tls.flat_map(names) {
-            found.push(Wanted { name, gateway, places: places.clone() });
+        for tls in tls {
+            let mode = value(tls.mode.as_ref()).unwrap_or_default();
+            let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode);
+            let all = names(tls);
+            found.extend(all.map(|name| Wanted {
+                name,
+                asks_clients,
+                gateway,
+                places: places.clone(),
+            }));
         }
     }
     found
@@ -96,6 +106,33 @@ pub(super) fn credential_missing(mesh: &Mesh, found: &mut Findings) {
                 "{near}the Secret has to be in the namespace of the gateway's pods, `{}`, and not in that of the Gateway",
                 place.1
             ));
+        }
+    }
+}
+
+pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for wanted in wanted(mesh).into_iter().filter(|wanted| wanted.asks_clients) {
+        for place in wanted.places.iter().filter(|place| mesh.cluster(place.0).is_complete()) {
+            let Lookup::Found(own) = secret(mesh, *place, wanted.name) else { continue };
+            let beside = format!("{}-cacert", wanted.name);
+            let has_ca = ["ca.crt", "cacert"].iter().any(|key| part(own, key).is_some());
+            let unsure = mesh.is_assumed(&own.meta) || has_unread(own);
+            let absent = secret(mesh, *place, &beside).is_absent();
+            if has_ca || unsure || !absent || !told.insert(wanted.name.span) {
+                continue;
+            }
+            found
+                .say(
+                    format!(
+                        "Gateway `{}` asks clients for certificates, and has no CA for them",
+                        wanted.gateway.name()
+                    ),
+                    wanted.name.span,
+                    "no client is let in: there is nothing to verify its certificate against",
+                )
+                .also(own.named_at(), "has neither `ca.crt` nor `cacert`")
+                .help(format!("add `ca.crt` to the Secret, or a Secret `{beside}` beside it"));
         }
     }
 }

@@ -47,12 +47,12 @@ fn gateway<'m>(mesh: &'m Mesh, policy: &Policy<'m>) -> Option<(&'m Text, Span, b
         let mut named = gateways.filter(|g| g.namespace == policy.namespace && g.name() == name);
         named.find(|g| value(g.gateway_class_name.as_ref()) == Some("istio-waypoint"))
     };
-    if let Some(name) = policy.selector.match_labels.get(GATEWAY_NAME) {
-        if let Some(gateway) = waypoint(name) {
-            return Some((name, gateway.named_at(), true));
-        }
+    if let Some(name) = policy.selector.match_labels.get(GATEWAY_NAME)
+        && let Some(gateway) = waypoint(name)
+    {
+        return Some((name, gateway.named_at(), true));
     }
-    let pods = mesh.pods_under(policy.cluster).filter(|p| p.namespace == policy.namespace);
+    let pods = mesh.pods_under_in(policy.cluster, policy.namespace);
     let chosen: Vec<_> = pods.filter(|p| p.is_selected_by(&policy.selector.match_labels)).collect();
     let first = chosen.first()?;
     let name = first.labels.get(GATEWAY_NAME)?;

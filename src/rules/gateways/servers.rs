@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
@@ -180,6 +179,12 @@ fn is_tls(server: &Server) -> bool {
         || server.tls.is_some() && !is_plain_http(server)
 }
 
+/// Whether a server passes on what comes by its name, whatever VirtualServices say.
+fn is_automatic(server: &Server) -> bool {
+    let mode = server.tls.as_ref().and_then(|tls| tls.mode.as_ref());
+    mode.is_some_and(|mode| mode.as_str() == "AUTO_PASSTHROUGH")
+}
+
 /// A host with its namespace, as istiod compares it.
 fn whole(host: &Text, namespace: &str) -> String {
     match host.split_once('/') {
@@ -197,6 +202,8 @@ fn clash<'m>(a: &Listening<'m>, b: &Listening<'m>) -> Option<Clash<'m>> {
     };
     let host = || b.server.hosts.iter().find(same);
     match (is_tls(a.server), is_tls(b.server)) {
+        // Both say that what comes here goes on by its name alone.
+        (true, true) if is_automatic(a.server) && is_automatic(b.server) => None,
         (true, true) => host().map(Clash::TlsHost),
         (false, false) if is_plain_http(a.server) && is_plain_http(b.server) => {
             host().map(Clash::PlainHost)

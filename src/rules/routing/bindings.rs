@@ -125,36 +125,47 @@ fn overlap(a: &str, b: &str) -> bool {
     HostPattern(a).matches(b) || HostPattern(b).matches(a)
 }
 
+/// How a gateway serves the hosts of a VirtualService.
+struct Serving {
+    /// Whether it serves each of them, in their order.
+    each: Vec<bool>,
+    /// Where its hosts stand.
+    at: Span,
+    /// What there is to say of that place.
+    what: &'static str,
+}
+
+/// How a gateway serves the hosts of a VirtualService; none where that is not known.
+fn serving(mesh: &Mesh, name: &Text, service: &In<VirtualService>) -> Option<Serving> {
+    let gateway = mesh.named_gateway(name, service).found()?;
+    let assumed = match gateway {
+        BoundGateway::Istio(it) => mesh.is_assumed(&it.meta),
+        BoundGateway::Api(it) => mesh.is_assumed(&it.meta),
+    };
+    let (hosts, at) = served(gateway, &service.namespace).filter(|_| !assumed)?;
+    let serves = |host: &Text| {
+        let full = fqdn(host, &service.namespace);
+        hosts.iter().any(|h| overlap(h, host) || overlap(h, &full))
+    };
+    let what =
+        if hosts.is_empty() { "it serves no host for this namespace" } else { "what it serves" };
+    Some(Serving { each: service.hosts.iter().map(serves).collect(), at, what })
+}
+
 pub(super) fn host_not_in_gateway(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
-    for service in read(mesh).filter(|s| !s.hosts.iter().any(|h| is_placeholder(h))) {
-        let mut by_any = vec![false; service.hosts.len()];
-        let mut unsure = service.is_for_mesh();
+    let known =
+        |s: &&In<VirtualService>| !s.hosts.is_empty() && !s.hosts.iter().any(|h| is_placeholder(h));
+    for service in read(mesh).filter(known) {
+        let rows: Vec<_> =
+            gateways(service).map(|name| (name, serving(mesh, name, service))).collect();
         let mut said = false;
-        for name in gateways(service) {
-            let Lookup::Found(gateway) = mesh.named_gateway(name, service) else {
-                unsure = true;
-                continue;
-            };
-            let assumed = match gateway {
-                BoundGateway::Istio(it) => mesh.is_assumed(&it.meta),
-                BoundGateway::Api(it) => mesh.is_assumed(&it.meta),
-            };
-            let Some((hosts, at)) = served(gateway, &service.namespace).filter(|_| !assumed) else {
-                unsure = true;
-                continue;
-            };
-            let mut any = false;
-            for (i, host) in service.hosts.iter().enumerate() {
-                let full = fqdn(host, &service.namespace);
-                let serves = hosts.iter().any(|h| overlap(h, host) || overlap(h, &full));
-                by_any[i] |= serves;
-                any |= serves;
-            }
-            if any || service.hosts.is_empty() || !told.insert(name.span) {
-                continue;
-            }
+        for (name, row) in &rows {
+            let Some(row) = row.as_ref().filter(|row| !row.each.contains(&true)) else { continue };
             said = true;
+            if !told.insert(name.span) {
+                continue;
+            }
             found
                 .say(
                     format!(
@@ -164,32 +175,24 @@ pub(super) fn host_not_in_gateway(mesh: &Mesh, found: &mut Findings) {
                     name.span,
                     "nothing of this VirtualService gets there: requests get 404",
                 )
-                .also(
-                    at,
-                    if hosts.is_empty() {
-                        "it serves no host for this namespace"
-                    } else {
-                        "what it serves"
-                    },
-                )
+                .also(row.at, row.what)
                 .help("add the host to a server of the Gateway, or leave the Gateway out");
         }
-        let one_of_many = !unsure && !said && by_any.contains(&true);
-        for host in
-            service.hosts.iter().zip(by_any).filter(|(_, by)| !by && one_of_many).map(|(h, _)| h)
-        {
-            if told.insert(host.span) {
-                found
-                    .say(
-                        format!(
-                            "no Gateway of VirtualService `{}` serves `{host}`",
-                            service.name()
-                        ),
-                        host.span,
-                        "requests to this host get 404, or fail in the TLS handshake",
-                    )
-                    .help("add the host to a server of one of the Gateways, or remove it here");
+        // A host for sidecars may stand beside one for the gateway.
+        let all: Option<Vec<&Serving>> = rows.iter().map(|(_, row)| row.as_ref()).collect();
+        let all = all.filter(|all| !said && !all.is_empty() && !service.is_for_mesh());
+        let Some(all) = all else { continue };
+        for (i, host) in service.hosts.iter().enumerate() {
+            if all.iter().any(|row| row.each[i]) || !told.insert(host.span) {
+                continue;
             }
+            found
+                .say(
+                    format!("no Gateway of VirtualService `{}` serves `{host}`", service.name()),
+                    host.span,
+                    "requests to this host get 404, or fail in the TLS handshake",
+                )
+                .help("add the host to a server of one of the Gateways, or remove it here");
         }
     }
 }

@@ -65,7 +65,7 @@ fn lacks_authentication(mesh: &Mesh, service: &In<VirtualService>, pods: &PodSha
         let for_all = policy.target_ref.is_none() && policy.target_refs.is_empty();
         let selected =
             policy.selector.as_ref().is_none_or(|s| pods.is_selected_by(&s.match_labels));
-        if near && (for_all && selected || !for_all) {
+        if near && (selected || !for_all) {
             return false;
         }
         any = true;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::finding::{Finding, Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
+use crate::kinds::networking::VirtualService;
 use crate::mesh::{
-    BoundGateway, Known, Lookup, Mesh, Named, Route, Share, fqdn, list, short, value,
+    BoundGateway, In, Known, Lookup, Mesh, Named, Route, Share, fqdn, list, short, value,
 };
 use crate::source::{Span, Text};
 
@@ -16,6 +17,16 @@ fn read_routes(mesh: &Mesh) -> Vec<Route<'_>> {
     all.extend(mesh.mirrors());
     all.retain(|r| mesh.is_read_in(r.service.cluster) && !mesh.is_assumed(&r.service.meta));
     all
+}
+
+/// Where the name looks like none that is there.
+const BY_OTHERS: &str = ", unless something makes it in the cluster";
+
+/// Whether what defines a host may stand for another place than a VirtualService does.
+fn may_be_apart(mesh: &Mesh, known: &Known<'_>, service: &In<VirtualService>) -> bool {
+    let services = known.services.iter().map(|s| s.told());
+    let mut all = services.chain(known.entries.iter().map(|e| e.told()));
+    all.any(|told| mesh.may_be_apart(service.cluster, told, service.told()))
 }
 
 /// What a route's destination is to those who use the route.
@@ -58,6 +69,10 @@ pub(super) fn unknown_host(mesh: &Mesh, found: &mut Findings) {
                     None => "correct the name, or define the host by a Service or ServiceEntry"
                         .to_owned(),
                 });
+                if nearest.is_none() && !mesh.is_complete_under(route.service.cluster) {
+                    finding.message.push_str(BY_OTHERS);
+                    finding.lower(Severity::Warning);
+                }
                 weigh(finding, route.share);
                 let quick = nearest
                     .filter(|n| n.ends_with(".svc.cluster.local") || !host.contains(".svc."));
@@ -70,7 +85,11 @@ pub(super) fn unknown_host(mesh: &Mesh, found: &mut Findings) {
                     Fix::unsafe_replace(format!("use `{n}`"), at, n)
                 }));
             }
-            Named::Hidden(known) if !known.is_assumed(mesh) && told.insert(at) => {
+            Named::Hidden(known)
+                if !known.is_assumed(mesh)
+                    && !may_be_apart(mesh, &known, route.service)
+                    && told.insert(at) =>
+            {
                 let finding = found.say(
                     format!(
                         "`{}` is exported to none of those who use this route",
@@ -110,7 +129,8 @@ pub(super) fn unknown_port(mesh: &Mesh, found: &mut Findings) {
             continue;
         };
         let Some((_, Named::Seen(known))) = named(mesh, &route) else { continue };
-        let Some(ports) = known.ports().filter(|_| !known.is_assumed(mesh)) else { continue };
+        let unsure = known.is_assumed(mesh) || may_be_apart(mesh, &known, route.service);
+        let Some(ports) = known.ports().filter(|_| !unsure) else { continue };
         let mut ports = ports.concat();
         ports.sort_unstable();
         ports.dedup();
@@ -143,7 +163,8 @@ pub(super) fn destination_without_port(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for route in read_routes(mesh).into_iter().filter(|r| r.destination.port.is_none()) {
         let Some((host, Named::Seen(known))) = named(mesh, &route) else { continue };
-        let Some(all) = known.ports().filter(|_| !known.is_assumed(mesh)) else { continue };
+        let unsure = known.is_assumed(mesh) || may_be_apart(mesh, &known, route.service);
+        let Some(all) = known.ports().filter(|_| !unsure) else { continue };
         // A destination with one port goes there, whatever port was called.
         let Some(ports) = all.into_iter().find(|ports| ports.len() > 1) else { continue };
         let called = called_ports(mesh, &route);
@@ -226,6 +247,10 @@ pub(super) fn rule_for_unknown_host(mesh: &Mesh, found: &mut Findings) {
             Some(nearest) => format!("use `{nearest}`, or remove the rule"),
             None => "correct the name, or remove the rule".to_owned(),
         });
+        if nearest.is_none() && !mesh.is_complete_under(rule.cluster) {
+            finding.message.push_str(BY_OTHERS);
+            finding.lower(Severity::Note);
+        }
         let n =
             nearest.map(|n| if host.contains('.') { n } else { shortened(&n, &rule.namespace) });
         finding.fix(n.map(|n| Fix::unsafe_replace(format!("use `{n}`"), host.span, n)));

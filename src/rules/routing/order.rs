@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::matches::Covers;
 use crate::finding::Findings;
+use crate::kinds::Meta;
 use crate::kinds::networking::{HttpMatch, HttpRoute, L4Match, L4Route, VirtualService};
 use crate::mesh::{In, Mesh};
 use crate::source::{Span, Spanned};
@@ -26,7 +27,7 @@ fn http(service: &VirtualService) -> Vec<Step<'_, HttpMatch>> {
         None => format!("HTTP rule {}", i + 1),
     };
     let place = |rule: &HttpRoute| {
-        let destination = rule.route.iter().filter_map(|r| r.destination.as_ref()).next();
+        let destination = rule.route.iter().find_map(|r| r.destination.as_ref());
         let host = destination.and_then(|d| d.host.as_ref()).map(|h| h.span);
         let other = [
             &rule.redirect.as_ref().map(|r| r.span),
@@ -47,7 +48,7 @@ fn http(service: &VirtualService) -> Vec<Step<'_, HttpMatch>> {
 
 fn l4<'m>(rules: &'m [L4Route], what: &str) -> Vec<Step<'m, L4Match>> {
     let place = |rule: &L4Route| {
-        let destination = rule.route.iter().filter_map(|r| r.destination.as_ref()).next();
+        let destination = rule.route.iter().find_map(|r| r.destination.as_ref());
         destination.and_then(|d| d.host.as_ref()).map(|h| h.span)
     };
     let all = rules.iter().enumerate();
@@ -118,10 +119,15 @@ fn all_shadowed(service: &In<VirtualService>) -> Vec<Shadowed> {
     all
 }
 
+/// Whether nothing of a VirtualService's matches is still to be filled in.
+fn is_read_whole(meta: &Meta) -> bool {
+    !meta.is_filled_in && !meta.unread.iter().any(|path| path.contains("match"))
+}
+
 /// VirtualServices whose text is what is applied, each text once.
 fn texts(mesh: &Mesh) -> Vec<&In<VirtualService>> {
     let mut told: Vec<&In<VirtualService>> = Vec::new();
-    for service in mesh.virtual_services.iter().filter(|s| !s.meta.is_filled_in) {
+    for service in mesh.virtual_services.iter().filter(|s| is_read_whole(&s.meta)) {
         if !told.iter().any(|other| other.is_same_text(service)) {
             told.push(service);
         }

@@ -1,6 +1,6 @@
 //! Authorization: policies that allow or deny nothing, or not what they seem to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
@@ -9,6 +9,7 @@ use crate::kinds::is_placeholder;
 use crate::kinds::security::AuthorizationPolicy;
 use crate::mesh::{In, Lookup, Mesh, PodShape, value};
 use crate::source::{Span, Text};
+use crate::yaml::Entries;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("authz/jwks-fetch-unrestricted", jwks_fetch_unrestricted),
@@ -22,56 +23,69 @@ fn read(mesh: &Mesh) -> impl Iterator<Item = &In<AuthorizationPolicy>> {
     all.filter(|p| mesh.is_read_in(p.cluster) && !mesh.is_assumed(&p.meta))
 }
 
+/// The labels of the workloads a policy is for; none where it is for all of them.
+fn labels(policy: &AuthorizationPolicy) -> Option<&Entries<Text>> {
+    policy.selector.as_ref().map(|s| &s.match_labels).filter(|labels| !labels.is_empty())
+}
+
+/// The pods that a policy is for.
+fn meant<'m>(
+    mesh: &'m Mesh,
+    policy: &'m In<AuthorizationPolicy>,
+    is_root: bool,
+) -> Vec<PodShape<'m>> {
+    let fits =
+        |pods: &PodShape<'_>| labels(policy).is_none_or(|labels| pods.is_selected_by(labels));
+    if is_root {
+        return mesh.pods_under(policy.cluster).filter(fits).collect();
+    }
+    mesh.pods_under_in(policy.cluster, &policy.namespace).filter(fits).collect()
+}
+
+/// Whether all workloads that a policy can be for would be in the input.
+fn knows_workloads(mesh: &Mesh, policy: &In<AuthorizationPolicy>, is_root: bool) -> bool {
+    match labels(policy) {
+        None if is_root => false,
+        Some(labels) if labels.iter().any(|(_, want)| is_placeholder(want)) => false,
+        Some(_) if !is_root => mesh.knows_pods(policy.cluster, &policy.namespace),
+        _ => mesh.is_complete_under(policy.cluster),
+    }
+}
+
 fn policy_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for policy in read(mesh).filter(|p| p.target_ref.is_none() && p.target_refs.is_empty()) {
         let is_root = policy.namespace == mesh.root_namespace(policy.cluster);
-        let labels = policy.selector.as_ref().map(|s| &s.match_labels).filter(|l| !l.is_empty());
-        let complete = mesh.is_complete_under(policy.cluster);
-        let known = match labels {
-            Some(_) if !is_root => mesh.knows_pods(policy.cluster, &policy.namespace),
-            _ => complete,
-        };
-        let told_later =
-            labels.into_iter().flat_map(|l| l.iter()).any(|(_, want)| is_placeholder(want));
-        if !known || told_later || is_root && labels.is_none() {
-            continue;
-        }
-        let near = |pods: &PodShape<'_>| is_root || pods.namespace == policy.namespace;
-        let chosen: Vec<PodShape<'_>> = mesh
-            .pods_under(policy.cluster)
-            .filter(|p| near(p) && labels.is_none_or(|labels| p.is_selected_by(labels)))
-            .collect();
-        let entries =
-            mesh.workload_entries.iter().any(|e| is_root || e.namespace == policy.namespace);
+        let chosen = meant(mesh, policy, is_root);
         let in_mesh = chosen.iter().any(|p| mesh.is_in_mesh(p) != Some(false));
-        let at =
-            labels.and_then(|l| l.iter().next()).map_or(policy.named_at(), |(_, want)| want.span);
-        if in_mesh || entries || !told.insert(at) {
+        if in_mesh || !knows_workloads(mesh, policy, is_root) {
             continue;
         }
-        let place = if is_root {
-            "any namespace".to_owned()
-        } else {
-            format!("namespace `{}`", policy.namespace)
+        let mut entries = mesh.workload_entries.iter();
+        let first = labels(policy).and_then(|labels| labels.iter().next());
+        let at = first.map_or(policy.named_at(), |(_, want)| want.span);
+        if entries.any(|e| is_root || e.namespace == policy.namespace) || !told.insert(at) {
+            continue;
+        }
+        let (label, help) = match chosen.as_slice() {
+            [] => (
+                "no pod is meant: nothing is allowed or denied by it",
+                "correct the labels, or remove the policy",
+            ),
+            _ => (
+                "the pods that are meant are not in the mesh: nobody enforces it",
+                "bring the pods into the mesh (`istio-injection: enabled`)",
+            ),
         };
-        let finding = found.say(
-            format!("AuthorizationPolicy `{}` is for no workload of {place}", policy.name()),
-            at,
-            if chosen.is_empty() {
-                "no pod is meant: nothing is allowed or denied by it"
-            } else {
-                "the pods that are meant are not in the mesh: nobody enforces it"
-            },
-        );
+        let own = format!("namespace `{}`", policy.namespace);
+        let place = if is_root { "any namespace" } else { own.as_str() };
+        let message =
+            format!("AuthorizationPolicy `{}` is for no workload of {place}", policy.name());
+        let finding = found.say(message, at, label);
         if let Some(pods) = chosen.first() {
             finding.also(pods.named_at(), "no sidecar, and not in ambient mode");
         }
-        finding.help(if chosen.is_empty() {
-            "correct the labels, or remove the policy"
-        } else {
-            "bring the pods into the mesh (`istio-injection: enabled`)"
-        });
+        finding.help(help);
     }
 }
 
@@ -111,14 +125,15 @@ fn would_be_seen(mesh: &Mesh, pattern: &str, of: ClusterId) -> bool {
 
 fn unknown_source_namespace(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
+    let mut by_mesh: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for policy in read(mesh) {
+        let number = mesh.cluster(policy.cluster).mesh;
+        let known: &BTreeSet<&str> =
+            by_mesh.entry(number).or_insert_with(|| namespaces(mesh, policy.cluster));
         let sources =
             policy.rules.iter().flatten().flat_map(|rule| &rule.from).map(|from| &from.source);
-        let mut known: Option<BTreeSet<&str>> = None;
         for source in sources {
             for name in source.namespaces.iter().chain(&source.not_namespaces) {
-                let name: &Text = name;
-                let known = known.get_or_insert_with(|| namespaces(mesh, policy.cluster));
                 let meant = known.iter().any(|ns| means(name, ns));
                 if meant
                     || is_placeholder(name)

@@ -39,28 +39,31 @@ fn has_address(mesh: &Mesh, entry: &In<ServiceEntry>) -> bool {
     !entry.addresses.is_empty() || allocated.is_some() || entry.meta.is_unread("spec.addresses")
 }
 
+/// Whether some proxy that may use a ServiceEntry is known to answer DNS, so that istiod allocates an
+/// address.
+fn is_answered(mesh: &Mesh, entry: &In<ServiceEntry>) -> bool {
+    let own = Client {
+        cluster: entry.cluster,
+        namespace: &entry.namespace,
+        labels: None,
+        locality: None,
+    };
+    mesh.clients(entry.cluster).chain([own]).any(|client| mesh.answers_dns(&client))
+}
+
 fn tcp_entry_without_address(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for entry in read(mesh) {
         // Without resolution a connection goes where it was meant to go in any case.
-        let resolved =
-            !matches!(value(entry.resolution.as_ref()), None | Some("NONE" | "DYNAMIC_DNS"));
-        if !resolved || has_address(mesh, entry) {
-            continue;
-        }
-        let client = Client {
-            cluster: entry.cluster,
-            namespace: &entry.namespace,
-            labels: None,
-            locality: None,
-        };
-        let clients = mesh.clients(entry.cluster);
-        let answers = clients.into_iter().chain([client]).any(|c| mesh.answers_dns(&c));
+        let resolution = value(entry.resolution.as_ref()).unwrap_or("NONE");
         let opaque = |p: &&ServerPort| ["", "TCP"].contains(&protocol(p).as_str());
         let ports: Vec<&ServerPort> = entry.ports.iter().filter(opaque).collect();
-        let [first, others @ ..] = ports.as_slice() else { continue };
-        let Some(number) = first.number.as_ref().filter(|_| !answers) else { continue };
-        if !told.insert(number.span) {
+        let Some(number) = ports.first().and_then(|p| p.number.as_ref()) else { continue };
+        if ["NONE", "DYNAMIC_DNS"].contains(&resolution)
+            || has_address(mesh, entry)
+            || is_answered(mesh, entry)
+            || !told.insert(number.span)
+        {
             continue;
         }
         let host = entry.hosts.first().map_or("its host", |h| h.as_str());
@@ -82,11 +85,12 @@ fn tcp_entry_without_address(mesh: &Mesh, found: &mut Findings) {
         if guessed || !is_known {
             finding.lower(Severity::Note);
         }
-        for other in others.iter().filter_map(|p| p.number.as_ref()) {
+        for other in ports.iter().skip(1).filter_map(|p| p.number.as_ref()) {
             finding.also(other.span, "and so for this port");
         }
         finding.help(
-            "add `addresses`, or name the protocol (`TLS`, `HTTP`), or let the proxies answer DNS (`ISTIO_META_DNS_CAPTURE: \"true\"`), so that istiod allocates an address",
+            "add `addresses`, or name the protocol (`TLS`, `HTTP`), or let the proxies answer DNS \
+             (`ISTIO_META_DNS_CAPTURE: \"true\"`), so that istiod allocates an address",
         );
     }
 }

@@ -54,59 +54,66 @@ fn weigh(finding: &mut Finding, share: Share) {
 pub(super) fn unknown_host(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for route in read_routes(mesh) {
-        let Some((host, named)) = named(mesh, &route) else { continue };
-        let label = "requests that take this route get 503";
-        let at = host.span;
-        match named {
-            Named::Absent { nearest } if told.insert(at) => {
-                let finding = found.say(
-                    format!("`{}` is no host of the mesh", route.host),
-                    at,
-                    format!("{label}: no Service or ServiceEntry defines it"),
-                );
-                finding.help(match &nearest {
-                    Some(nearest) => format!("use `{nearest}`, or define the host"),
-                    None => "correct the name, or define the host by a Service or ServiceEntry"
-                        .to_owned(),
-                });
-                if nearest.is_none() && !mesh.is_complete_under(route.service.cluster) {
-                    finding.message.push_str(BY_OTHERS);
-                    finding.lower(Severity::Warning);
-                }
-                weigh(finding, route.share);
-                let quick = nearest
-                    .filter(|n| n.ends_with(".svc.cluster.local") || !host.contains(".svc."));
-                finding.fix(quick.map(|n| {
-                    let n = if host.contains('.') {
-                        n
-                    } else {
-                        shortened(&n, &route.service.namespace)
-                    };
-                    Fix::unsafe_replace(format!("use `{n}`"), at, n)
-                }));
+        match named(mesh, &route) {
+            Some((host, Named::Absent { nearest })) if told.insert(host.span) => {
+                say_absent(mesh, &route, host, nearest, found);
             }
-            Named::Hidden(known)
+            Some((host, Named::Hidden(known)))
                 if !known.is_assumed(mesh)
                     && !may_be_apart(mesh, &known, route.service)
-                    && told.insert(at) =>
+                    && told.insert(host.span) =>
             {
-                let finding = found.say(
-                    format!(
-                        "`{}` is exported to none of those who use this route",
-                        short(&route.host)
-                    ),
-                    at,
-                    format!("{label}: their proxies do not know the host"),
-                );
-                if let Some((span, text)) = where_exported(&known) {
-                    finding.also(span, text);
-                }
-                finding.help("export the host to the namespaces of its clients, or to all (`*`)");
-                weigh(finding, route.share);
+                say_hidden(&route, host, &known, found);
             }
             _ => {}
         }
     }
+}
+
+/// What becomes of requests to a host that istiod does not know.
+const FAILS: &str = "requests that take this route get 503";
+
+fn say_absent(
+    mesh: &Mesh,
+    route: &Route<'_>,
+    host: &Text,
+    nearest: Option<String>,
+    found: &mut Findings,
+) {
+    let finding = found.say(
+        format!("`{}` is no host of the mesh", route.host),
+        host.span,
+        format!("{FAILS}: no Service or ServiceEntry defines it"),
+    );
+    finding.help(match &nearest {
+        Some(nearest) => format!("use `{nearest}`, or define the host"),
+        None => "correct the name, or define the host by a Service or ServiceEntry".to_owned(),
+    });
+    if nearest.is_none() && !mesh.is_complete_under(route.service.cluster) {
+        finding.message.push_str(BY_OTHERS);
+        finding.lower(Severity::Warning);
+    }
+    weigh(finding, route.share);
+    finding.fix(nearest.map(|full| as_written(host, full, &route.service.namespace)));
+}
+
+fn say_hidden(route: &Route<'_>, host: &Text, known: &Known<'_>, found: &mut Findings) {
+    let finding = found.say(
+        format!("`{}` is exported to none of those who use this route", short(&route.host)),
+        host.span,
+        format!("{FAILS}: their proxies do not know the host"),
+    );
+    if let Some((span, text)) = where_exported(known) {
+        finding.also(span, text);
+    }
+    finding.help("export the host to the namespaces of its clients, or to all (`*`)");
+    weigh(finding, route.share);
+}
+
+/// Another name in the place of a host: as short as that one where it is in the same namespace.
+fn as_written(host: &Text, full: String, namespace: &str) -> Fix {
+    let name = if host.contains('.') { full } else { shortened(&full, namespace) };
+    Fix::unsafe_replace(format!("use `{name}`"), host.span, name)
 }
 
 /// A full name as an object of a namespace may write it.
@@ -251,8 +258,6 @@ pub(super) fn rule_for_unknown_host(mesh: &Mesh, found: &mut Findings) {
             finding.message.push_str(BY_OTHERS);
             finding.lower(Severity::Note);
         }
-        let n =
-            nearest.map(|n| if host.contains('.') { n } else { shortened(&n, &rule.namespace) });
-        finding.fix(n.map(|n| Fix::unsafe_replace(format!("use `{n}`"), host.span, n)));
+        finding.fix(nearest.map(|full| as_written(host, full, &rule.namespace)));
     }
 }

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod claims;
+mod delegates;
 mod hosts;
 mod matches;
 mod order;
@@ -17,6 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("routing/ineffective-match", order::ineffective_match),
     rule!("routing/internal-gateway", bindings::internal_gateway),
     rule!("routing/rule-for-unknown-host", hosts::rule_for_unknown_host),
+    rule!("routing/unknown-delegate", delegates::unknown_delegate),
     rule!("routing/unknown-gateway", bindings::unknown_gateway),
     rule!("routing/unknown-host", hosts::unknown_host),
     rule!("routing/unknown-port", hosts::unknown_port),

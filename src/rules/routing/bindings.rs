@@ -71,6 +71,10 @@ pub(super) fn unknown_gateway(mesh: &Mesh, found: &mut Findings) {
             if let Some(host) = service.hosts.first() {
                 finding.also(host.span, "served by no gateway under this name");
             }
+            if nearest.is_none() && !mesh.cluster(service.cluster).is_complete() {
+                finding.message.push_str(", unless it is applied from elsewhere");
+                finding.lower(Severity::Warning);
+            }
             finding.help(match &nearest {
                 Some(nearest) => {
                     format!("use `{nearest}`; a Gateway of another namespace is `NAMESPACE/NAME`")

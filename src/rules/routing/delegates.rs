@@ -48,15 +48,17 @@ pub(super) fn unknown_delegate(mesh: &Mesh, found: &mut Findings) {
             let namespace = to.namespace.as_ref().map_or(root.namespace.as_str(), |ns| ns.as_str());
             let complete = mesh.cluster(root.cluster).is_complete();
             match delegate(mesh, name, namespace, root) {
-                Lookup::Absent { nearest } if complete || nearest.is_some() => {
-                    if told.insert(name.span) {
-                        say_missing(namespace, name, nearest, found);
-                    }
+                Lookup::Absent { nearest }
+                    if (complete || nearest.is_some()) && told.insert(name.span) =>
+                {
+                    say_missing(namespace, name, nearest, found);
                 }
-                Lookup::Found(it) if !it.hosts.is_empty() && !mesh.is_assumed(&it.meta) => {
-                    if told.insert(name.span) {
-                        say_with_hosts(namespace, name, it, found);
-                    }
+                Lookup::Found(it)
+                    if !it.hosts.is_empty()
+                        && !mesh.is_assumed(&it.meta)
+                        && told.insert(name.span) =>
+                {
+                    say_with_hosts(namespace, name, it, found);
                 }
                 _ => {}
             }

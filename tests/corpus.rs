@@ -126,6 +126,30 @@ const SAID: &[(&str, &str, &str)] = &[
         "workloads/deprecated-annotation",
         "samples/addons/extras/skywalking.yaml",
     ),
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // Port 80 without an address and without a protocol.
+        "egress/tcp-entry-without-address",
+        "docs/migrate-to-managed-asm/service-entry.yaml",
+    ),
+    (
+        "istio-samples-upstream",
+        // Older proxies take any certificate of Google's.
+        "mtls/server-not-verified",
+        "samples/bookinfo/networking/egress-rule-google-apis.yaml",
+    ),
+    (
+        "istio-samples-upstream",
+        // Two rules without a match.
+        "routing/unreachable-rule",
+        "samples/bookinfo/networking/fault-injection-details-v1.yaml",
+    ),
+    (
+        "istio-samples-upstream",
+        // Older gateways take any certificate of istiod's.
+        "mtls/server-not-verified",
+        "samples/multicluster/expose-istiod-https.yaml",
+    ),
 ];
 
 fn shared(folder: &str) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::control_plane::ProxyImage;
-use super::networking::{Anything, WorkloadSelector};
+use super::networking::WorkloadSelector;
 use super::workloads::{Selector, TargetRef};
 use crate::source::{Spanned, Text};
 use crate::yaml::IntOrString;
@@ -55,7 +55,72 @@ pub struct EnvoyFilter {
     /// When it is applied: low ones first.
     pub priority: Option<Spanned<IntOrString>>,
     /// What it changes.
-    pub config_patches: Vec<Spanned<Anything>>,
+    pub config_patches: Vec<Spanned<ConfigPatch>>,
+}
+
+/// An entry of `configPatches`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConfigPatch {
+    /// What kind of thing it changes: `HTTP_FILTER`, `CLUSTER`, ...
+    pub apply_to: Option<Text>,
+    /// Which of these.
+    #[serde(rename = "match")]
+    pub matches: PatchMatch,
+    /// The change.
+    pub patch: Option<Patch>,
+}
+
+/// `match` of a patch.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PatchMatch {
+    /// Which proxies.
+    pub proxy: ProxyMatch,
+    /// Which listener.
+    pub listener: ListenerMatch,
+}
+
+/// `proxy` of a match.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProxyMatch {
+    /// Versions of the proxy, as a regular expression.
+    pub proxy_version: Option<Text>,
+}
+
+/// `listener` of a match.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ListenerMatch {
+    /// A chain of the listener.
+    pub filter_chain: FilterChainMatch,
+}
+
+/// `filterChain` of a match.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FilterChainMatch {
+    /// A filter of the chain.
+    pub filter: NamedFilter,
+}
+
+/// A filter, by its name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NamedFilter {
+    /// Its name.
+    pub name: Option<Text>,
+}
+
+/// `patch` of a patch.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Patch {
+    /// `ADD`, `MERGE`, `REMOVE`, `INSERT_BEFORE`, ...
+    pub operation: Option<Text>,
+    /// What is added, as far as it has a name.
+    pub value: Option<NamedFilter>,
 }
 
 /// `spec` of a WasmPlugin or TrafficExtension.

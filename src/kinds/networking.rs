@@ -299,6 +299,8 @@ pub struct Server {
     pub port: Option<ServerPort>,
     /// Hosts it serves.
     pub hosts: Vec<Text>,
+    /// The address it listens on; all where absent.
+    pub bind: Option<Text>,
     /// How TLS ends there.
     pub tls: Option<ServerTls>,
 }
@@ -323,6 +325,12 @@ pub struct ServerTls {
     pub mode: Option<Text>,
     /// The Secret with the certificate.
     pub credential_name: Option<Text>,
+    /// Several of them, for several kinds of keys.
+    pub credential_names: Vec<Text>,
+    /// The certificate's file in the gateway's pod.
+    pub server_certificate: Option<Text>,
+    /// The key's file in the gateway's pod.
+    pub private_key: Option<Text>,
 }
 
 /// `spec` of a ServiceEntry.
@@ -339,6 +347,8 @@ pub struct ServiceEntry {
     pub resolution: Option<Text>,
     /// Its endpoints.
     pub endpoints: Vec<Spanned<WorkloadEntry>>,
+    /// Addresses that clients call.
+    pub addresses: Vec<Text>,
     /// Pods and WorkloadEntries that are its endpoints.
     pub workload_selector: Option<WorkloadSelector>,
     /// Namespaces that see it; all where empty.

@@ -153,10 +153,18 @@ impl OutlierDetection {
 
 /// `tls` of a traffic policy.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ClientTls {
     /// `DISABLE`, `SIMPLE`, `MUTUAL` or `ISTIO_MUTUAL`.
     pub mode: Option<Text>,
+    /// The file with the certificates that vouch for the server's.
+    pub ca_certificates: Option<Text>,
+    /// The Secret with certificates.
+    pub credential_name: Option<Text>,
+    /// Names of which the server's certificate has to have one.
+    pub subject_alt_names: Vec<Text>,
+    /// Whether the server's certificate is not looked at.
+    pub insecure_skip_verify: Option<Spanned<bool>>,
 }
 
 /// `retries`.

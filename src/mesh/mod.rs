@@ -16,6 +16,7 @@ mod objects;
 mod pods;
 mod policy;
 mod protocol;
+mod registry;
 mod route;
 mod scaling;
 mod service;
@@ -48,6 +49,7 @@ pub use pods::{
 };
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use protocol::{protocol_called, protocol_of};
+pub use registry::{BoundGateway, Known, Named, Told};
 pub use route::{Route, Share};
 pub use scaling::Scaler;
 pub use service::Host;

@@ -108,6 +108,13 @@ impl Mesh {
         self.hosts.iter().map(|(name, index)| Host { name, mesh: self, index })
     }
 
+    /// Those with a `*` in front.
+    pub(super) fn wildcard_hosts(&self) -> impl Iterator<Item = Host<'_>> {
+        let all = self.hosts.range("*".to_owned()..);
+        let wide = all.take_while(|(name, _)| name.starts_with('*'));
+        wide.map(|(name, index)| Host { name, mesh: self, index })
+    }
+
     /// The host of that full name, if any cluster in the input defines it.
     pub fn host(&self, name: &str) -> Option<Host<'_>> {
         self.hosts.get_key_value(name).map(|(name, index)| Host { name, mesh: self, index })

@@ -1,8 +1,17 @@
 //! Extensions: EnvoyFilters, WasmPlugins, Telemetry.
 
+mod patches;
 mod providers;
+mod telemetry;
 
 use super::{Rule, rule};
 
-pub(super) const RULES: &[Rule] =
-    &[rule!("extensions/lightstep-provider", providers::lightstep_provider)];
+pub(super) const RULES: &[Rule] = &[
+    rule!("extensions/access-log-without-provider", telemetry::access_log_without_provider),
+    rule!("extensions/lightstep-provider", providers::lightstep_provider),
+    rule!("extensions/patch-without-effect", patches::patch_without_effect),
+    rule!("extensions/relative-patch", patches::relative_patch),
+    rule!("extensions/several-telemetries", telemetry::several_telemetries),
+    rule!("extensions/telemetry-selected-twice", telemetry::telemetry_selected_twice),
+    rule!("extensions/telemetry-selects-no-workload", telemetry::telemetry_selects_no_workload),
+];

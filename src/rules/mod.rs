@@ -14,6 +14,7 @@ mod names;
 mod network;
 mod remote;
 mod routing;
+mod selected;
 mod services;
 mod sidecars;
 mod subsets;

@@ -1,5 +1,26 @@
 //! Routing: hosts, routes and matches of VirtualServices.
 
-use super::Rule;
+mod bindings;
+mod claims;
+mod delegates;
+mod hosts;
+mod matches;
+mod order;
 
-pub(super) const RULES: &[Rule] = &[];
+use super::{Rule, rule};
+
+pub(super) const RULES: &[Rule] = &[
+    rule!("routing/claims-without-authentication", claims::claims_without_authentication),
+    rule!("routing/conflicting-hosts", bindings::conflicting_hosts),
+    rule!("routing/destination-without-port", hosts::destination_without_port),
+    rule!("routing/gateway-route-skips-subsets", bindings::gateway_route_skips_subsets),
+    rule!("routing/host-not-in-gateway", bindings::host_not_in_gateway),
+    rule!("routing/ineffective-match", order::ineffective_match),
+    rule!("routing/internal-gateway", bindings::internal_gateway),
+    rule!("routing/rule-for-unknown-host", hosts::rule_for_unknown_host),
+    rule!("routing/unknown-delegate", delegates::unknown_delegate),
+    rule!("routing/unknown-gateway", bindings::unknown_gateway),
+    rule!("routing/unknown-host", hosts::unknown_host),
+    rule!("routing/unknown-port", hosts::unknown_port),
+    rule!("routing/unreachable-rule", order::unreachable_rule),
+];

@@ -280,14 +280,21 @@ fn empty_subset(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let all = host.backends_of_mesh(subset.rule.cluster);
-        let Some(near) = all.first() else { continue };
+        let has_pods = || {
+            let mut services = host.services_of_mesh(subset.rule.cluster);
+            services.any(|s| !mesh.pods_of(s).is_empty())
+        };
+        let complete = mesh.peers(subset.rule.cluster).all(Cluster::is_complete);
+        if all.is_empty() && !complete && !has_pods() {
+            continue;
+        }
         let leads_here = |r: &&Route<'_>| {
             r.subset() == Some(subset.name)
                 && mesh.same_mesh(r.service.cluster, subset.rule.cluster)
         };
         let leading = || routes.get(host.name).into_iter().flatten().filter(leads_here);
         let route = leading().find(|r| r.share != Share::None).or_else(|| leading().next());
-        say_empty(subset, host, route, &all, near, found);
+        say_empty(subset, host, route, &all, found);
     }
 }
 
@@ -296,7 +303,6 @@ fn say_empty(
     host: Host<'_>,
     route: Option<&Route<'_>>,
     all: &[&In<Workload>],
-    near: &In<Workload>,
     found: &mut Findings,
 ) {
     let bare = all.iter().find(|w| {
@@ -330,13 +336,12 @@ fn say_empty(
         finding.message.push_str(&format!("{joint}{unused}"));
         finding.lower(Severity::Note);
     }
-    let others = near.template.metadata.labels.iter().next();
-    finding
-        .also(
-            others.map_or(near.named_at(), |(key, _)| key.span),
-            "labels of a workload behind the host",
-        )
-        .help("correct the labels, deploy the workload, or remove the subset");
+    if let Some(near) = all.first() {
+        let others = near.template.metadata.labels.iter().next();
+        let at = others.map_or(near.named_at(), |(key, _)| key.span);
+        finding.also(at, "labels of a workload behind the host");
+    }
+    finding.help("correct the labels, deploy the workload, or remove the subset");
 }
 
 /// Whether some workload, pod or WorkloadEntry of the mesh can be in a subset.

@@ -1,0 +1,274 @@
+//! Certificates that Gateways serve: the Secrets they come from, and what these hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::servers::read;
+use crate::clusters::ClusterId;
+use crate::finding::{Findings, Severity};
+use crate::kinds::core::Secret;
+use crate::kinds::is_placeholder;
+use crate::kinds::networking::{Gateway, Server, ServerTls};
+use crate::mesh::{In, Lookup, Mesh, selects, value};
+use crate::source::{Span, Text};
+use crate::trust::{Certificate, Fault, Pem, PrivateKey, Time, Value};
+
+/// The names of Secrets that a server takes its certificates from.
+fn names(tls: &ServerTls) -> impl Iterator<Item = &Text> {
+    let passes = value(tls.mode.as_ref())
+        .is_some_and(|mode| ["PASSTHROUGH", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL"].contains(&mode));
+    let all = tls.credential_name.iter().chain(&tls.credential_names);
+    // Others than a plain name are found elsewhere than in the gateway's namespace.
+    all.filter(move |name| {
+        !passes
+            && !name.is_empty()
+            && !name.contains('/')
+            && !name.contains(':')
+            && !is_placeholder(name)
+    })
+}
+
+/// A name of a Secret, and where the gateway's pods look for it.
+struct Wanted<'m> {
+    name: &'m Text,
+    /// Whether clients have to show certificates, which a CA in the Secret or beside it vouches for.
+    asks_clients: bool,
+    gateway: &'m In<Gateway>,
+    places: BTreeSet<(ClusterId, &'m str)>,
+}
+
+fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
+    let mut found = Vec::new();
+    for gateway in read(mesh).filter(|g| !g.selector.is_empty()) {
+        let places: BTreeSet<_> =
+            mesh.pods_of_gateway(gateway).iter().map(|p| (p.cluster, p.namespace)).collect();
+        let tls = gateway.servers.iter().filter_map(|s| s.tls.as_ref());
+        for tls in tls {
+            let mode = value(tls.mode.as_ref()).unwrap_or_default();
+            let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode);
+            let all = names(tls);
+            found.extend(all.map(|name| Wanted {
+                name,
+                asks_clients,
+                gateway,
+                places: places.clone(),
+            }));
+        }
+    }
+    found
+}
+
+/// The Secret of a name, in a cluster and namespace.
+fn secret<'m>(
+    mesh: &'m Mesh,
+    (cluster, namespace): (ClusterId, &str),
+    name: &str,
+) -> Lookup<&'m In<Secret>> {
+    let near =
+        || mesh.secrets.iter().filter(move |s| s.cluster == cluster && s.namespace == namespace);
+    if let Some(found) = near().find(|s| s.name() == name) {
+        return Lookup::Found(found);
+    }
+    let complete = mesh.cluster(cluster).is_complete();
+    let of_tls = |s: &In<Secret>| value(s.kind.as_ref()) == Some("kubernetes.io/tls");
+    let known = mesh.has_seen(cluster, "Secret", namespace) && near().any(of_tls);
+    if mesh.has_opaque_secret(cluster, namespace, name) || !complete && !known {
+        return Lookup::Unseen;
+    }
+    Lookup::absent(name, near().map(In::name))
+}
+
+pub(super) fn credential_missing(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for wanted in wanted(mesh) {
+        for place in &wanted.places {
+            let Lookup::Absent { nearest } = secret(mesh, *place, wanted.name) else { continue };
+            // Others make Secrets by hand; a name that looks like another is a slip.
+            let complete = mesh.cluster(place.0).is_complete();
+            if !complete && nearest.is_none() || !told.insert(wanted.name.span) {
+                continue;
+            }
+            let finding = found.say(
+                format!(
+                    "Secret `{}` of Gateway `{}` is not in namespace `{}`",
+                    wanted.name,
+                    wanted.gateway.name(),
+                    place.1
+                ),
+                wanted.name.span,
+                "the gateway has no certificate: the TLS handshake fails",
+            );
+            if !complete {
+                finding.message.push_str(", unless it is made by hand");
+                finding.lower(Severity::Warning);
+            }
+            let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
+            finding.help(format!(
+                "{near}the Secret has to be in the namespace of the gateway's pods, `{}`, and not in that of the Gateway",
+                place.1
+            ));
+        }
+    }
+}
+
+pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for wanted in wanted(mesh).into_iter().filter(|wanted| wanted.asks_clients) {
+        for place in wanted.places.iter().filter(|place| mesh.cluster(place.0).is_complete()) {
+            let Lookup::Found(own) = secret(mesh, *place, wanted.name) else { continue };
+            let beside = format!("{}-cacert", wanted.name);
+            let has_ca = ["ca.crt", "cacert"].iter().any(|key| part(own, key).is_some());
+            let unsure = mesh.is_assumed(&own.meta) || has_unread(own);
+            let absent = secret(mesh, *place, &beside).is_absent();
+            if has_ca || unsure || !absent || !told.insert(wanted.name.span) {
+                continue;
+            }
+            found
+                .say(
+                    format!(
+                        "Gateway `{}` asks clients for certificates, and has no CA for them",
+                        wanted.gateway.name()
+                    ),
+                    wanted.name.span,
+                    "no client is let in: there is nothing to verify its certificate against",
+                )
+                .also(own.named_at(), "has neither `ca.crt` nor `cacert`")
+                .help(format!("add `ca.crt` to the Secret, or a Secret `{beside}` beside it"));
+        }
+    }
+}
+
+pub(super) fn credential_invalid(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<(Span, Span)> = BTreeSet::new();
+    for wanted in wanted(mesh) {
+        for place in &wanted.places {
+            let Lookup::Found(secret) = secret(mesh, *place, wanted.name) else { continue };
+            if mesh.is_assumed(&secret.meta) {
+                continue;
+            }
+            let Some((why, at, effect)) = refusal(mesh, secret) else { continue };
+            if !told.insert((wanted.name.span, secret.meta.span)) {
+                continue;
+            }
+            found
+                .say(
+                    format!(
+                        "Secret `{}` of Gateway `{}` {why}",
+                        wanted.name,
+                        wanted.gateway.name()
+                    ),
+                    wanted.name.span,
+                    effect,
+                )
+                .also(at, "here")
+                .help(
+                    "make the Secret anew: `kubectl create secret tls NAME --cert=FILE --key=FILE`",
+                );
+        }
+    }
+}
+
+/// A value of a Secret by its key, plain or encoded.
+fn part<'m>(secret: &'m In<Secret>, key: &str) -> Option<(&'m Text, bool)> {
+    let plain = secret.string_data.get(key).map(|text| (text, true));
+    let coded = secret.data.get(key).map(|text| (text, false));
+    plain.or(coded).filter(|(text, _)| !text.is_empty())
+}
+
+fn pem(mesh: &Mesh, (text, plain): (&Text, bool)) -> Pem {
+    let value = if plain {
+        Value::string(text, mesh.raw(text.span), text.span)
+    } else {
+        Value::base64(text, text.span)
+    };
+    Pem::read(&value)
+}
+
+/// Why a gateway cannot use a Secret, where, and what comes of it. No value is ever told.
+fn refusal(mesh: &Mesh, secret: &In<Secret>) -> Option<(String, Span, &'static str)> {
+    const NONE: &str = "the gateway has no certificate: the TLS handshake fails";
+    let pairs = [("cert", "key"), ("tls.crt", "tls.key")];
+    let whole =
+        pairs.iter().find_map(|(cert, key)| Some((part(secret, cert)?, part(secret, key)?)));
+    let Some((cert, key)) = whole else {
+        // What is written into it later cannot be seen.
+        let filled = secret.data.is_empty() && secret.string_data.is_empty() || has_unread(secret);
+        let why = "has no certificate and key under `tls.crt` and `tls.key`".to_owned();
+        return (!filled).then(|| (why, secret.named_at(), NONE));
+    };
+    let (chain, private) = (pem(mesh, cert), pem(mesh, key));
+    let hidden = |pem: &Pem| pem.faults.iter().any(|(fault, _)| *fault == Fault::Placeholder);
+    if hidden(&chain) {
+        return None;
+    }
+    let first = chain.blocks.first().map(|b| Certificate::parse(&b.der, b.span));
+    let Some(Ok(first)) = first else {
+        return Some(("holds no certificate that can be read".to_owned(), secret.named_at(), NONE));
+    };
+    let now = Time(mesh.now());
+    if !first.is_valid_at(now) {
+        let facts: &crate::trust::Facts = &first;
+        let why = if facts.not_after < now {
+            format!("has a certificate that ended on {}", facts.not_after)
+        } else {
+            format!("has a certificate that begins on {}", facts.not_before)
+        };
+        return Some((why, secret.named_at(), "clients refuse the certificate"));
+    }
+    let unreadable = "has a key that cannot be read".to_owned();
+    if !hidden(&private) && private.blocks.is_empty() {
+        return Some((unreadable, secret.named_at(), NONE));
+    }
+    let fits = PrivateKey::read(&private)?.matches(&first)?;
+    let why = "has a key that is not the key of its certificate".to_owned();
+    (!fits).then(|| (why, secret.named_at(), NONE))
+}
+
+fn has_unread(secret: &In<Secret>) -> bool {
+    secret.meta.unread.iter().any(|path| path.contains("ata"))
+}
+
+/// What certificate a server serves, as far as two can be told to serve the same.
+fn certificate(server: &Server) -> Option<(&Text, Option<&Text>)> {
+    let tls = server.tls.as_ref()?;
+    if let Some(name) = names(tls).next() {
+        return Some((name, None));
+    }
+    let file = tls.server_certificate.as_ref().filter(|f| !f.is_empty() && !is_placeholder(f))?;
+    Some((file, Some(tls.private_key.as_ref().filter(|f| !f.is_empty())?)))
+}
+
+pub(super) fn duplicate_certificate(mesh: &Mesh, found: &mut Findings) {
+    type Key<'m> = (ClusterId, u32, &'m str, Option<&'m str>);
+    let mut by_certificate: BTreeMap<Key<'_>, Vec<(&In<Gateway>, &Text)>> = BTreeMap::new();
+    for gateway in read(mesh) {
+        for server in &gateway.servers {
+            let Some((name, key)) = certificate(server) else { continue };
+            let port = server.port.as_ref().and_then(|p| p.number.as_ref()).map_or(0, |n| n.value);
+            let id = (gateway.cluster, port, name.as_str(), key.map(|k| k.as_str()));
+            by_certificate.entry(id).or_default().push((gateway, name));
+        }
+    }
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for ((cluster, _, name, _), all) in by_certificate {
+        let [(first, at), ..] = all.as_slice() else { continue };
+        let with_first = |(gateway, _): &&(&In<Gateway>, &Text)| {
+            let apart = mesh.may_be_apart(cluster, gateway.told(), first.told());
+            let pods = selects(&first.selector, &gateway.selector)
+                || selects(&gateway.selector, &first.selector);
+            gateway.meta.span != first.meta.span && pods && !apart
+        };
+        let others: Vec<_> = all.iter().filter(with_first).collect();
+        if others.is_empty() || !told.insert(at.span) {
+            continue;
+        }
+        let finding = found.say(
+            format!("several Gateways of the same pods serve the certificate of `{name}`"),
+            at.span,
+            format!("served by `{}/{}`", first.namespace, first.name()),
+        );
+        for (other, at) in others {
+            finding.also(at.span, format!("and by `{}/{}`", other.namespace, other.name()));
+        }
+        finding.help("put all hosts of the certificate into one server of one Gateway");
+    }
+}

@@ -178,9 +178,8 @@ fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {
     ];
     let metas = files.iter().flat_map(|f| &f.objects).map(|o| &o.meta);
     let annotations = metas.flat_map(|meta| {
-        asks.iter().filter_map(|(name, read)| {
-            Some(read(sources, meta.annotation(name)?, meta.span))
-        })
+        asks.iter()
+            .filter_map(|(name, read)| Some(read(sources, meta.annotation(name)?, meta.span)))
     });
     comments.chain(annotations).collect()
 }

@@ -1,13 +1,34 @@
 //! Networks: which clusters are where, and how one is reached from another.
 
+mod balancers;
+mod gateways;
+mod names;
+
 use super::{Rule, rule};
 use crate::finding::Findings;
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, list};
 use crate::source::Text;
 
-pub(super) const RULES: &[Rule] =
-    &[rule!("network/mesh-networks-unknown-registry", mesh_networks_unknown_registry)];
+pub(super) const RULES: &[Rule] = &[
+    rule!(
+        "network/auto-passthrough-wrong-port-or-mode",
+        gateways::auto_passthrough_wrong_port_or_mode
+    ),
+    rule!("network/client-without-network", names::client_without_network),
+    rule!("network/eastwest-auto-passthrough-missing", gateways::eastwest_auto_passthrough_missing),
+    rule!("network/eastwest-gateway-hosts", gateways::eastwest_gateway_hosts),
+    rule!("network/eastwest-l7-loadbalancer", balancers::eastwest_l7_loadbalancer),
+    rule!("network/eastwest-nodeport-unaddressable", gateways::eastwest_nodeport_unaddressable),
+    rule!("network/eastwest-selector-mismatch", gateways::eastwest_selector_mismatch),
+    rule!("network/mesh-networks-unknown-registry", mesh_networks_unknown_registry),
+    rule!("network/multi-network-without-gateway", gateways::multi_network_without_gateway),
+    rule!("network/network-label-on-non-gateway", gateways::network_label_on_non_gateway),
+    rule!("network/network-name-mismatch", names::network_name_mismatch),
+    rule!("network/network-namespace-label-missing", names::network_namespace_label_missing),
+    rule!("network/pod-network-label-differs", names::pod_network_label_differs),
+    rule!("network/requested-network-view-on-ingress", gateways::requested_network_view_on_ingress),
+];
 
 /// What Istio calls registries that are no clusters. The name of a cluster that tells none is `Kubernetes`.
 const OTHERS: [&str; 3] = ["Kubernetes", "Mock", "External"];

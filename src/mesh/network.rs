@@ -149,6 +149,30 @@ impl Mesh {
         self.services.iter().filter(|s| s.network().is_some()).filter(open)
     }
 
+    /// Whether clients in other clusters may call a Service: it has pods, is no gateway and no part of the
+    /// control plane, and does not stay in its cluster.
+    pub fn may_be_called_from_afar(&self, service: &In<Service>) -> bool {
+        let system = self.cluster(service.cluster).facts.system_namespace();
+        let host = format!("{}.{}.svc.cluster.local", service.name(), service.namespace);
+        service.namespace != system
+            && !service.is_external_name()
+            && !self.is_gateway(service)
+            && !self.is_cluster_local(&host, service.cluster)
+            && !self.backends(service).is_empty()
+    }
+
+    /// Whether a Service with pods is one that a cluster of another network knows too.
+    pub fn is_called_across_networks(&self, service: &In<Service>) -> bool {
+        let here = self.cluster(service.cluster);
+        let host = format!("{}.{}.svc.cluster.local", service.name(), service.namespace);
+        let knows = |c: &Cluster| {
+            let there = self.service(c.id, &service.namespace, service.name()).found();
+            there.is_some() && !self.is_cluster_local(&host, c.id)
+        };
+        self.may_be_called_from_afar(service)
+            && self.peers(here.id).any(|c| self.in_different_networks(here, c) && knows(c))
+    }
+
     /// The pods behind a Service, and the templates of such, that the input shows.
     pub fn shapes_behind<'m>(
         &'m self,
@@ -187,6 +211,15 @@ impl Mesh {
         !self.cluster(cluster).is_complete() && self.supplies(cluster).iter().any(brings)
     }
 
+    /// Whether a Gateway is for none of the pods that a control plane serves, as far as the input shows.
+    fn selects_nothing(&self, gateway: &Gateway, plane: ClusterId) -> bool {
+        let served = |id: ClusterId| self.config_cluster(id).found().is_none_or(|of| of == plane);
+        let mut services = self.gateway_services().filter(|s| served(s.cluster));
+        let mut pods = self.pod_shapes().filter(|pods| served(pods.cluster));
+        services.all(|s| self.is_gateway_for(gateway, s) == Some(false))
+            && !pods.any(|pods| pods.is_selected_by(&gateway.selector))
+    }
+
     /// What the Gateways that count for a gateway between networks make of it.
     pub fn exposure<'m>(&'m self, service: &'m In<Service>) -> Exposure<'m> {
         let made = service.meta.label(MADE_FOR).is_some();
@@ -221,6 +254,7 @@ impl Mesh {
         if let Some((gateway, server)) = otherwise {
             return Exposure::Otherwise(gateway, server);
         }
+        others.retain(|gateway| self.selects_nothing(gateway, plane));
         if !others.is_empty() {
             return Exposure::OtherPods(others);
         }

@@ -37,7 +37,9 @@ pub(super) fn multi_network_without_gateway(mesh: &Mesh, found: &mut Findings) {
         for (network, inside) in without {
             let may_come = inside.iter().any(|c| mesh.may_bring(c.id, "Service"));
             let whole = inside.iter().all(|c| c.is_complete());
-            let service = mesh.services.iter().find(|s| is_called_from_outside(mesh, s, &inside));
+            let mine = |s: &&In<Service>| inside.iter().any(|c| c.id == s.cluster);
+            let service =
+                mesh.services.iter().filter(mine).find(|s| mesh.may_be_called_from_afar(s));
             // Gateways are often made by hand; who shows one of them means to show all.
             if elsewhere || may_come || with.is_empty() && !whole {
                 continue;
@@ -67,18 +69,6 @@ pub(super) fn multi_network_without_gateway(mesh: &Mesh, found: &mut Findings) {
 
 fn gateway_at(mesh: &Mesh, cluster: &Cluster) -> Option<Span> {
     mesh.network_gateway(cluster)
-}
-
-/// Whether clients in other networks may call a Service of some clusters.
-fn is_called_from_outside(mesh: &Mesh, service: &In<Service>, inside: &[&Cluster]) -> bool {
-    let Some(cluster) = inside.iter().find(|c| c.id == service.cluster) else { return false };
-    let host = format!("{}.{}.svc.cluster.local", service.name(), service.namespace);
-    let is_system = service.namespace == cluster.facts.system_namespace();
-    !is_system
-        && !service.is_external_name()
-        && !mesh.is_gateway(service)
-        && !mesh.is_cluster_local(&host, service.cluster)
-        && !mesh.backends(service).is_empty()
 }
 
 pub(super) fn network_label_on_non_gateway(mesh: &Mesh, found: &mut Findings) {
@@ -162,7 +152,7 @@ fn is_addressed(service: &In<Service>) -> bool {
 }
 
 /// The gateways that take mTLS of other networks, each text once.
-fn passthrough_services(mesh: &Mesh) -> impl Iterator<Item = &In<Service>> {
+pub(super) fn passthrough_services(mesh: &Mesh) -> impl Iterator<Item = &In<Service>> {
     let mut told = BTreeSet::new();
     let once = move |s: &&In<Service>| {
         told.insert((s.meta.span, s.meta.layers.clone(), s.namespace.clone()))
@@ -219,14 +209,6 @@ pub(super) fn eastwest_selector_mismatch(mesh: &Mesh, found: &mut Findings) {
         }
     }
     for (gateway, services) in by_gateway.into_values() {
-        // One that has pods of its own is not for these.
-        let mut all = passthrough_services(mesh).filter(|s| s.cluster == gateway.cluster);
-        let mut pods = mesh.pod_shapes().filter(|pods| pods.cluster == gateway.cluster);
-        let own = all.any(|s| mesh.is_gateway_for(gateway, s) != Some(false))
-            || pods.any(|pods| pods.is_selected_by(&gateway.selector));
-        if own {
-            continue;
-        }
         let labels: Vec<String> =
             gateway.selector.iter().map(|(k, v)| format!("{k}: {v}")).collect();
         let at = gateway.selector.iter().next().map_or(gateway.named_at(), |(_, v)| v.span);
@@ -327,8 +309,13 @@ pub(super) fn eastwest_gateway_hosts(mesh: &Mesh, found: &mut Findings) {
         else {
             continue;
         };
-        let called =
-            mesh.services.iter().filter(|s| is_called_from_other_network(mesh, service, s));
+        let behind = |s: &&In<Service>| {
+            let there = mesh.cluster(s.cluster);
+            mesh.same_mesh(service.cluster, s.cluster)
+                && value(there.network()) == value(service.network())
+        };
+        let called = mesh.services.iter().filter(behind);
+        let called = called.filter(|s| mesh.is_called_across_networks(s));
         let missed = |s: &&In<Service>| {
             let host = format!("{}.{}.svc.cluster.local", s.name(), s.namespace);
             !hosts.iter().any(|pattern| HostPattern(pattern).matches(&host))
@@ -360,21 +347,6 @@ pub(super) fn eastwest_gateway_hosts(mesh: &Mesh, found: &mut Findings) {
             finding.lower(Severity::Warning);
         }
     }
-}
-
-/// Whether a Service behind a gateway is one that clusters of other networks know too.
-fn is_called_from_other_network(mesh: &Mesh, gateway: &In<Service>, service: &In<Service>) -> bool {
-    let here = mesh.cluster(service.cluster);
-    let same = |c: &Cluster| value(c.network()) == value(gateway.network());
-    let host = format!("{}.{}.svc.cluster.local", service.name(), service.namespace);
-    let far = |c: &Cluster| {
-        mesh.in_different_networks(here, c)
-            && mesh.service(c.id, &service.namespace, service.name()).found().is_some()
-    };
-    mesh.same_mesh(gateway.cluster, here.id)
-        && same(here)
-        && is_called_from_outside(mesh, service, &[here])
-        && mesh.peers(here.id).any(|c| far(c) && !mesh.is_cluster_local(&host, c.id))
 }
 
 pub(super) fn requested_network_view_on_ingress(mesh: &Mesh, found: &mut Findings) {

@@ -1,11 +1,14 @@
 //! How long a whole run takes, beside merely parsing the same bytes, and how both grow.
 //!
-//! `cargo bench --bench check` prints a table; `cargo bench --bench check -- 5000` one size of it.
+//! `cargo bench --bench check` prints a table; `cargo bench --bench check -- 5000` one size of it,
+//! and `cargo bench --bench check -- traffic` what it costs to compute where requests go.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its measurements")]
 #![expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
 
 mod repository;
+#[path = "repository/traffic.rs"]
+mod traffic;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -25,6 +28,9 @@ const ROUNDS: usize = 7;
 const GROWTH: f64 = 1.5;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().any(|arg| arg == "traffic") {
+        return traffic::print();
+    }
     // cargo itself adds `--bench`.
     let mut sizes: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     if sizes.is_empty() {

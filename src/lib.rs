@@ -4,8 +4,9 @@
 //! to that model. The rooms, from left to right; no room knows anything to its right
 //! (ARCHITECTURE.md has the table, and a test holds it to the code):
 //!
-//! `source -> yaml -> kinds -> api -> clusters -> mesh -> placement, traffic, trust -> rules -> lint -> report -> cli`
+//! `source -> yaml -> kinds -> api -> clusters -> mesh -> placement, traffic, trust -> access -> rules -> lint -> report -> cli`
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod clusters;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::clusters::{self, Placed};
 use crate::config::Config;
 use crate::config::suppress::{self, Suppression};
-use crate::finding::{Finding, Findings, Severity};
+use crate::finding::{Finding, Findings, Label, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
@@ -200,6 +200,19 @@ impl Model {
         self.resources.at(span, &self.mesh).0
     }
 
+    /// A finding whose words tell nothing of what must not be shown: what was found there.
+    fn without_hidden(&self, mut finding: Finding, sources: &Sources) -> Finding {
+        let hides =
+            |label: &Label| !label.span.is_empty() && self.visible(label.span, sources).is_empty();
+        if finding.labels.iter().any(hides) {
+            let words = finding.labels.iter_mut().map(|label| &mut label.text);
+            for text in words.chain([&mut finding.message]) {
+                text.truncate(text.find(", found").unwrap_or(text.len()));
+            }
+        }
+        finding
+    }
+
     /// The text of a span; nothing where a report may not show it, since a hash tells short values too.
     fn visible<'s>(&self, span: Span, sources: &'s Sources) -> &'s str {
         let next = self.hidden.partition_point(|hidden| hidden.end <= span.start);
@@ -262,6 +275,7 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
     let aliases: Vec<String> = page.aliases().map(str::to_owned).collect();
     said.into_iter()
         .map(|finding| {
+            let finding = model.without_hidden(finding, sources);
             let severity = model
                 .settings
                 .severity(rule)

@@ -13,6 +13,18 @@ use mesh_lint::source::read;
 /// What is said of the corpus: folder, rule, end of the file's name. All of it is true.
 const SAID: &[(&str, &str, &str)] = &[
     (
+        "Azure-Samples+aks-multi-cluster-service-mesh",
+        // `multiCluster.enabled: true`, which no chart reads.
+        "clusters/legacy-multicluster-values",
+        "yaml/002-multicluster-region-one.yaml",
+    ),
+    (
+        "Azure-Samples+aks-multi-cluster-service-mesh",
+        // The same for the other region.
+        "clusters/legacy-multicluster-values",
+        "yaml/002-multicluster-region-two.yaml",
+    ),
+    (
         "GoogleCloudPlatform+anthos-service-mesh-samples",
         // The Deployment beside it is called `asm-ingressgateway`.
         "capacity/autoscaler-target-missing",

@@ -317,6 +317,44 @@ fn the_verb_trust_shows_no_body_either() {
     }
 }
 
+/// What in a text may be a token, a certificate or a key: long runs of base64.
+fn credentials(text: &str) -> Vec<&str> {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || "+/_=-".contains(c);
+    let is_mixed = |run: &&str| {
+        let has = |of: fn(char) -> bool| run.chars().any(of);
+        run.len() >= 20
+            && has(|c| c.is_ascii_uppercase())
+            && has(|c| c.is_ascii_lowercase())
+            && has(|c| c.is_ascii_digit())
+    };
+    text.split(|c| !is_inner(c)).filter(is_mixed).collect()
+}
+
+#[test]
+fn no_format_shows_what_a_remote_secret_holds() {
+    let (mut said, mut hidden) = (0, 0);
+    for rule in rules::all().filter(|rule| rule.name.starts_with("remote/")) {
+        for case in mesh_lint::page::Page::parse(rule.page).unwrap().cases {
+            let files: Vec<_> = case.files.iter().map(|(name, text)| (*name, &**text)).collect();
+            let (sources, report) = run(&files);
+            said += report.findings.iter().filter(|f| f.rule.starts_with("remote/")).count();
+            let secrets = files.iter().filter(|(_, text)| text.contains("kind: Secret"));
+            let secrets: Vec<&str> = secrets.flat_map(|(_, text)| credentials(text)).collect();
+            hidden += secrets.len();
+            for format in FORMATS {
+                let mut out = Vec::new();
+                write(format, &report, &sources, &Style::plain(), &|_| None, &mut out).unwrap();
+                let shown = String::from_utf8(out).unwrap();
+                for secret in &secrets {
+                    let piece = &secret[..16];
+                    assert!(!shown.contains(piece), "{}, {format:?}:\n{shown}", case.title);
+                }
+            }
+        }
+    }
+    assert!(said > 100 && hidden > 100, "{said} findings, {hidden} credentials");
+}
+
 /// Texts with secrets in places where a reader of lines would not see them.
 const HIDING: &[(&str, &str)] = &[
     (

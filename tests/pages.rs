@@ -88,7 +88,7 @@ fn holds(rule: &Rule, severity: Severity, case: &Case<'_>) -> Result<(), Failed>
             let wanted = if i == 0 { found.severity } else { Severity::Note };
             let line = line_of_key(&sources.file(file).text, place.line);
             let hit = expected.iter().position(|e| {
-                let there = ids[e.file] == file && e.line == line;
+                let there = ids[e.file] == file && (e.line == place.line || e.line == line);
                 there && e.severity == wanted && label.text.contains(e.text)
             });
             match hit {
@@ -114,16 +114,22 @@ fn holds(rule: &Rule, severity: Severity, case: &Case<'_>) -> Result<(), Failed>
     mends(rule, case, &sources, &ids, &said)
 }
 
-/// The line on which an assertion stands: that of the key for what lies in a block scalar, in which
+/// The line on which an assertion may stand too: that of the key for what lies in a block scalar, in which
 /// comments are content.
 fn line_of_key(text: &str, line: usize) -> usize {
     let lines: Vec<&str> = text.lines().collect();
     let indent = |l: &str| l.len() - l.trim_start().len();
     let opens = |l: &str| l.split(" #").next().unwrap_or_default().trim_end().ends_with('|');
-    let Some(at) = lines.get(line - 1) else { return line };
-    let above =
-        (0..line - 1).rev().find(|i| !lines[*i].is_empty() && indent(lines[*i]) < indent(at));
-    above.filter(|i| opens(lines[*i])).map_or(line, |i| i + 1)
+    let mut at = line - 1;
+    while let Some(text) = lines.get(at) {
+        let outer = |i: &usize| !lines[*i].is_empty() && indent(lines[*i]) < indent(text);
+        match (0..at).rev().find(outer) {
+            Some(above) if opens(lines[above]) => return above + 1,
+            Some(above) => at = above,
+            None => break,
+        }
+    }
+    line
 }
 
 /// Applying the fixes changes what the `diff` fence says, and silences what they are for.

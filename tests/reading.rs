@@ -164,3 +164,17 @@ fn a_config_map_that_holds_a_template_is_none() {
     assert_eq!(report.skipped.len(), 1);
     assert!(report.skipped[0].file.ends_with("chart.yaml"), "{:?}", report.skipped);
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_not_told_where_it_may_be_secret() {
+    let map =
+        b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n\
+                data:\n  mesh: |\n    defaultConfig:\n      proxyMetadata: {TOKEN: 12345}\n";
+    let folder = folder(&[("istio.yaml", map)]);
+    let reading = of(folder.path());
+    let report = lint::lint(&reading.sources, &Config::default());
+    assert_eq!(report.findings.len(), 1);
+    let finding = &report.findings[0].finding;
+    let words = finding.labels.iter().map(|label| &label.text).chain([&finding.message]);
+    assert!(words.into_iter().all(|text| !text.contains("12345")), "{finding:?}");
+}

@@ -17,6 +17,7 @@ const SCALING: &str = include_str!("scaling.yaml");
 const EXTRAS: &str = include_str!("extras.yaml");
 const TRAFFIC: &str = include_str!("traffic.yaml");
 const TEAM: &str = include_str!("team.yaml");
+const GATEWAY: &str = include_str!("gateway.yaml");
 const CONTROL_PLANE: &str = include_str!("control-plane.yaml");
 const NODE: &str = include_str!("node.yaml");
 const VALUES: &str = include_str!("values.yaml");
@@ -32,18 +33,18 @@ pub struct Repository {
     pub manifests: usize,
     /// Files, those without a manifest included.
     pub files: usize,
+    /// Names and regions of the clusters.
+    clusters: Vec<(String, String)>,
+    /// Whether each cluster is in a network of its own, with a gateway.
+    networks: bool,
 }
 
 impl Repository {
-    /// Writes at least `manifests` manifests into `root`, which is emptied first.
+    /// Writes at least `manifests` manifests of four clusters into `root`, which is emptied first.
     ///
     /// What every cluster shares lies in `base/`, the rest in `clusters/NAME/`.
     pub fn write(root: &Path, manifests: usize) -> io::Result<Self> {
-        if root.exists() {
-            fs::remove_dir_all(root)?;
-        }
-        let mut repository = Self { root: root.to_owned(), ..Self::default() };
-        repository.platform()?;
+        let mut repository = Self::begin(root, CLUSTERS.len(), false)?;
         let mut number = 0;
         while repository.manifests < manifests {
             repository.service(number)?;
@@ -52,11 +53,44 @@ impl Repository {
         Ok(repository)
     }
 
+    /// Writes so many services of so many clusters, each of which may be in a network of its own.
+    pub fn services(
+        root: &Path,
+        services: usize,
+        clusters: usize,
+        networks: bool,
+    ) -> io::Result<Self> {
+        let mut repository = Self::begin(root, clusters, networks)?;
+        for number in 0..services {
+            repository.service(number)?;
+        }
+        Ok(repository)
+    }
+
+    fn begin(root: &Path, clusters: usize, networks: bool) -> io::Result<Self> {
+        if root.exists() {
+            fs::remove_dir_all(root)?;
+        }
+        let named =
+            CLUSTERS.iter().map(|(name, region)| ((*name).to_owned(), (*region).to_owned()));
+        let more = (CLUSTERS.len()..).map(|n| (format!("cluster-{n}"), format!("region-{n}")));
+        let clusters = named.chain(more).take(clusters).collect();
+        let mut repository = Self { root: root.to_owned(), clusters, networks, ..Self::default() };
+        repository.platform()?;
+        Ok(repository)
+    }
+
     /// Control planes and nodes.
     fn platform(&mut self) -> io::Result<()> {
-        for (cluster, region) in CLUSTERS {
-            let control_plane = CONTROL_PLANE.replace("$CLUSTER", cluster);
+        for (cluster, region) in &self.clusters.clone() {
+            let network = if self.networks { cluster } else { "backbone" };
+            let control_plane =
+                CONTROL_PLANE.replace("$CLUSTER", cluster).replace("$NETWORK", network);
             self.file(&format!("clusters/{cluster}/istio.yaml"), &control_plane)?;
+            if self.networks {
+                let gateway = GATEWAY.replace("$NETWORK", network);
+                self.file(&format!("clusters/{cluster}/gateway.yaml"), &gateway)?;
+            }
             let mut nodes = Vec::new();
             for zone in ZONES {
                 for i in 0..NODES_PER_ZONE {
@@ -89,7 +123,7 @@ impl Repository {
             self.file(&format!("base/{team}/crd.yaml"), &(fill(CRD, "") + &fields))?;
         }
         self.file(&format!("base/{team}/{name}.yaml"), &fill(TRAFFIC, ""))?;
-        for (cluster, _) in CLUSTERS {
+        for (cluster, _) in &self.clusters.clone() {
             let folder = format!("clusters/{cluster}/apps/{team}/{name}");
             for (file, template) in [
                 ("deployment.yaml", WORKLOAD),

@@ -91,14 +91,21 @@ fn proxy(text: &str) -> Option<String> {
     let mut faults = Faults::within(config, "", None);
     walk(config, "MeshProxyConfig", Reader::Istiod, &mut faults);
     proxy_config(config, &mut faults);
-    let wrong = faults.into_vec().into_iter();
     let told = |cause| !matches!(cause, Cause::Deprecated | Cause::Newer | Cause::NotServed);
-    wrong.filter(|fault| told(fault.cause)).map(|fault| fault.message).next()
+    let wrong = faults.into_vec().into_iter().find(|fault| told(fault.cause))?;
+    // What is there may be a token.
+    wrong.message.split(", found").next().map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::fault_of_annotation;
+
+    #[test]
+    fn no_value_of_a_configuration_is_told() {
+        let told = fault_of_annotation("proxy config", "proxyMetadata: {TOKEN: 12345}");
+        assert!(told.is_some_and(|told| !told.contains("12345")));
+    }
 
     #[test]
     fn values_are_what_istio_takes() {

@@ -71,7 +71,7 @@ pub(super) fn is_host(text: &str) -> bool {
 }
 
 /// An address of either family, perhaps with a zone.
-pub(super) fn is_ip(text: &str) -> bool {
+pub fn is_ip(text: &str) -> bool {
     if text.parse::<Ipv4Addr>().is_ok() {
         return true;
     }

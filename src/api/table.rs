@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_block_that_is_named_is_there() {
-        let mut all: Vec<&str> = vec!["MeshConfig", "MeshNetworks"];
+        let mut all: Vec<&str> = vec!["MeshConfig", "MeshNetworks", "IstioOperator"];
         all.extend(super::super::KINDS.iter().map(|kind| kind.block));
         for field in TABLE.values().flat_map(|block| &block.fields) {
             names(&field.value, &mut all);

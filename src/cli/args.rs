@@ -132,6 +132,12 @@ pub struct Clusters {
     /// List the files of each cluster too.
     #[arg(long)]
     pub files: bool,
+    /// Show who may read whose API server instead, by what, and whether that holds.
+    #[arg(long, conflicts_with = "files")]
+    pub reach: bool,
+    /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
+    #[arg(long, value_name = "DATE", value_parser = super::time::parse, requires = "reach")]
+    pub now: Option<i64>,
 }
 
 /// What `graph` takes.

@@ -8,6 +8,7 @@ mod graph;
 mod input;
 mod output;
 mod progress;
+mod reach;
 mod time;
 mod traffic;
 mod trust;

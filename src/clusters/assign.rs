@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::claims::{Claims, Strength, add_delivered};
 use super::delivery::{self, Delivery};
 use super::facts::{Facts, Origin};
+use super::installs::Installed;
 use super::kustomize::{Graph, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
@@ -349,6 +350,7 @@ impl Assembly<'_, '_> {
                         &mut defaults[cluster.index()]
                     };
                     facts.learn_values(values, Origin::HelmValues);
+                    facts.note(Installed::of_values(values));
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::installs::Installed;
+pub use super::origin::Origin;
 use crate::kinds::View;
 use crate::kinds::control_plane::{CsrApp, Install, MeshConfig, MeshNetwork, Values};
 use crate::kinds::core::Namespace;
@@ -10,63 +12,6 @@ use crate::kinds::workloads::{Template, Workload};
 use crate::kinds::{Meta, Object, Resource};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
-
-/// Where a fact comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// `mesh-lint.yaml` or the command line.
-    Configuration,
-    /// An IstioOperator.
-    IstioOperator,
-    /// `Istio` of the Sail operator.
-    Sail,
-    /// Values of a Helm chart, in a file, a HelmRelease or an Application.
-    HelmValues,
-    /// The Deployment of istiod.
-    Istiod,
-    /// The `istio` ConfigMap.
-    MeshConfig,
-    /// The MeshNetworks of a control plane.
-    MeshNetworks,
-    /// Labels of the control plane's namespace.
-    Namespace,
-    /// The injector's webhook.
-    Webhook,
-    /// A Flux or Argo CD object.
-    Delivery,
-    /// A kustomization takes it in.
-    Kustomize,
-    /// The name of a folder.
-    Folder,
-    /// The name of a file, or what it tells.
-    File,
-    /// No cluster has it for itself, so all have it.
-    Shared,
-    /// Nothing: there is no sign of a second cluster.
-    Alone,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Configuration => "configuration",
-            Self::IstioOperator => "IstioOperator",
-            Self::Sail => "Istio",
-            Self::HelmValues => "Helm values",
-            Self::Istiod => "istiod Deployment",
-            Self::MeshConfig => "MeshConfig",
-            Self::MeshNetworks => "MeshNetworks",
-            Self::Namespace => "namespace label",
-            Self::Webhook => "injector webhook",
-            Self::Delivery => "delivery object",
-            Self::Kustomize => "kustomization",
-            Self::Folder => "folder",
-            Self::File => "file",
-            Self::Shared => "shared by all",
-            Self::Alone => "no sign of several clusters",
-        })
-    }
-}
 
 /// What a cluster is in its mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +92,8 @@ pub struct Facts {
     pub multiple_roots: bool,
     /// Environment of istiod: names and values.
     pub istiod_env: Vec<(Text, Text)>,
+    /// The texts that install its control plane.
+    pub installs: Vec<Installed>,
     /// `global.trustDomain` and `global.trustDomainAliases`, which no chart reads.
     pub idle_trust_domain: Vec<Text>,
     /// What tells that SPIRE signs workloads.
@@ -171,7 +118,10 @@ impl Facts {
         match &object.view {
             View::IstioOperator(r) => self.learn_install(&r.meta, &r.spec, Origin::IstioOperator),
             View::SailIstio(r) => self.learn_install(&r.meta, &r.spec, Origin::Sail),
-            View::HelmRelease(r) if r.spec.kube_config.is_none() => self.learn_release(&r.spec),
+            View::HelmRelease(r) if r.spec.kube_config.is_none() => {
+                self.note(Installed::of_release(&r.meta, &r.spec));
+                self.learn_release(&r.spec);
+            }
             View::ConfigMap(r) => {
                 if let Some(config) = &r.spec.mesh {
                     self.learn_mesh_config(config, Origin::MeshConfig);
@@ -212,6 +162,7 @@ impl Facts {
     }
 
     fn learn_install(&mut self, meta: &Meta, install: &Install, origin: Origin) {
+        self.note(Installed::of_install(meta, install, origin));
         let remote =
             install.profile.as_ref().filter(|p| matches!(p.as_str(), "remote" | "external"));
         if let Some(profile) = remote {
@@ -283,6 +234,13 @@ impl Facts {
         }
         if let Some(config) = &values.mesh_config {
             self.learn_mesh_config(config, origin);
+        }
+    }
+
+    /// Notes a text that installs a control plane.
+    pub(super) fn note(&mut self, installed: Installed) {
+        if !self.installs.iter().any(|known| known.is_same(&installed)) {
+            self.installs.push(installed);
         }
     }
 
@@ -441,6 +399,7 @@ impl Facts {
         self.networks.append(&mut other.networks);
         self.mesh_networks.append(&mut other.mesh_networks);
         self.mesh_config.append(&mut other.mesh_config);
+        self.installs.append(&mut other.installs);
         self.ambient |= other.ambient;
         self.multiple_roots |= other.multiple_roots;
         self.take_rest(&mut other);
@@ -457,6 +416,7 @@ impl Facts {
             self.role.append(&mut defaults.role);
         }
         self.mesh_config.append(&mut defaults.mesh_config);
+        self.installs.append(&mut defaults.installs);
         self.ambient |= defaults.ambient;
         self.multiple_roots |= defaults.multiple_roots;
         // What stands last counts, so the defaults go first.

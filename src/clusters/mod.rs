@@ -4,8 +4,10 @@ mod assign;
 mod claims;
 mod delivery;
 mod facts;
+mod installs;
 mod kustomize;
 mod meshes;
+mod origin;
 mod roster;
 mod signs;
 mod supply;
@@ -23,6 +25,7 @@ use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role, is_on};
+pub use installs::Installed;
 pub use supply::{Kinds, Supply};
 
 /// Which cluster of a [`Fleet`].

@@ -44,6 +44,11 @@ impl Suppression {
     pub fn covers(&self, place: Span) -> bool {
         self.scope.start <= place.start && place.start <= self.scope.end
     }
+
+    /// Whether it is for every rule.
+    pub fn is_for_all(&self) -> bool {
+        self.by == By::Us && self.rules.is_empty()
+    }
 }
 
 /// The suppression that a comment asks for.

@@ -169,7 +169,21 @@ pub struct Global {
     pub trust_domain: Option<Text>,
     /// Aliases at a place that no chart reads.
     pub trust_domain_aliases: Vec<Text>,
+    /// Whether the account and role are made by which other clusters' control planes read this one; so
+    /// where absent.
+    #[serde(rename = "enableReaderRBAC")]
+    pub enable_reader_rbac: Option<Spanned<bool>>,
+    /// Given up: gateways of the old way.
+    pub mesh_expansion: Option<Ignored>,
+    /// Given up.
+    #[serde(rename = "centralIstiod")]
+    pub central_istiod: Option<Ignored>,
+    /// Given up.
+    pub control_plane_security_enabled: Option<Ignored>,
 }
+
+/// A value that Istio does not read any more, whatever it is.
+pub type Ignored = Spanned<serde::de::IgnoredAny>;
 
 /// `multiCluster`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -177,6 +191,12 @@ pub struct Global {
 pub struct MultiCluster {
     /// The cluster's name: `CLUSTER_ID` of its control plane.
     pub cluster_name: Option<Text>,
+    /// Given up.
+    pub enabled: Option<Ignored>,
+    /// Given up: the suffix of hosts in other clusters.
+    pub global_domain_suffix: Option<Ignored>,
+    /// Given up.
+    pub include_envoy_filter: Option<Ignored>,
 }
 
 /// `istiodRemote`.
@@ -185,6 +205,8 @@ pub struct MultiCluster {
 pub struct IstiodRemote {
     /// Whether this is a remote cluster.
     pub enabled: Option<Spanned<bool>>,
+    /// Whether an istiod of its own injects sidecars there.
+    pub enabled_local_injector_istiod: Option<Spanned<bool>>,
     /// Path of the injector: names cluster and network.
     pub injection_path: Option<Text>,
     /// URL of the injector.
@@ -200,6 +222,12 @@ pub struct Pilot {
     pub env: Entries<Text>,
     /// `false` where the chart only serves a remote cluster.
     pub enabled: Option<Spanned<bool>>,
+    /// How many there are, where nothing scales it.
+    #[serde(rename = "replicaCount")]
+    pub replica_count: Option<Spanned<u32>>,
+    /// Whether it is scaled; so where absent.
+    #[serde(rename = "autoscaleEnabled")]
+    pub autoscale_enabled: Option<Spanned<bool>>,
 }
 
 /// MeshConfig, as far as the model reads it.
@@ -220,6 +248,8 @@ pub struct MeshConfig {
     pub default_traffic_policy: Option<Spanned<super::policy::TrafficPolicy>>,
     /// What becomes of requests to hosts nobody knows.
     pub outbound_traffic_policy: OutboundTrafficPolicy,
+    /// What is tried again where no rule says so.
+    pub default_http_retry_policy: Option<super::policy::Retries>,
     /// Whether clients use mTLS wherever the other side can; so where absent.
     pub enable_auto_mtls: Option<Spanned<bool>>,
     /// What leaves a cluster and what does not.

@@ -125,12 +125,16 @@ pub struct Endpoint {
     pub conditions: Conditions,
 }
 
-/// `conditions` of an endpoint.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// `conditions` of an endpoint, and what becomes of a pod's in its endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Conditions {
     /// Absent counts as ready.
     pub ready: Option<bool>,
+    /// Whether it still answers; as `ready`, but for pods that are about to go.
+    pub serving: Option<bool>,
+    /// Whether it is about to go.
+    pub terminating: Option<bool>,
 }
 
 /// A ConfigMap.
@@ -186,6 +190,9 @@ pub struct Secret {
     pub data: Entries<Text>,
     /// Keys and values in plain text.
     pub string_data: Entries<Text>,
+    /// What it holds for access to API servers, where it seems to be meant for that.
+    #[serde(skip)]
+    pub kubeconfigs: Vec<super::kubeconfig::Held>,
 }
 
 /// What makes a Secret in the cluster: present, content unknown.

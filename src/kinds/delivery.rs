@@ -182,6 +182,8 @@ pub struct HelmRelease {
     pub chart: HelmChart,
     /// Its values.
     pub values: Values,
+    /// Where further values come from, under the ones that stand here.
+    pub values_from: Vec<serde::de::IgnoredAny>,
     /// The cluster it installs to; its own where absent.
     pub kube_config: Option<KubeConfig>,
     /// Namespace of the release.

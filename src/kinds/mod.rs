@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod extensions;
 pub mod file;
 pub mod gateway_api;
+pub mod kubeconfig;
 pub mod machines;
 pub mod networking;
 mod placeholder;
@@ -264,7 +265,7 @@ views! {
     Spire(core::Spire): "spec", ["spire.spiffe.io"],
         ["ClusterSPIFFEID", "ClusterFederatedTrustDomain"];
     /// A pod.
-    Pod(workloads::PodSpec): "spec", [""], ["Pod"];
+    Pod(workloads::Pod): "", [""], ["Pod"];
     /// A Deployment, StatefulSet, DaemonSet, ReplicaSet or Argo Rollout.
     Workload(workloads::Workload): "spec", ["apps", "argoproj.io"],
         ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"];
@@ -418,6 +419,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             View::ConfigMap(map) => {
                 Arc::make_mut(map).spec.read_embedded(root, &mut mismatches);
             }
+            View::Secret(secret) => Arc::make_mut(secret).read_kubeconfigs(root),
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             // Definitions of others' kinds are of no interest.
             View::Definition(_)

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::control_plane::OutboundTrafficPolicy;
 pub use super::policy::{
     ClientTls, Distribute, Failover, LoadBalancer, LocalityLb, OutlierDetection, PortPolicy,
-    TrafficPolicy, ZoneAwareLb,
+    Retries, TrafficPolicy, ZoneAwareLb,
 };
 use super::workloads::TargetRef;
 use crate::source::{Spanned, Text};
@@ -143,16 +143,6 @@ pub struct Abort {
 pub struct Percent {
     /// 0 to 100.
     pub value: f64,
-}
-
-/// `retries`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Retries {
-    /// How often.
-    pub attempts: Option<Spanned<u32>>,
-    /// Whether a retry may leave the priority of the first attempt.
-    pub retry_remote_localities: Option<Spanned<bool>>,
 }
 
 /// A copy of the traffic.
@@ -369,6 +359,8 @@ pub struct WorkloadEntry {
     pub network: Option<Text>,
     /// Its share of the traffic.
     pub weight: Option<Spanned<u32>>,
+    /// Its identity: with one it takes mTLS.
+    pub service_account: Option<Text>,
 }
 
 /// `spec` of a Sidecar.

@@ -158,3 +158,15 @@ pub struct ClientTls {
     /// `DISABLE`, `SIMPLE`, `MUTUAL` or `ISTIO_MUTUAL`.
     pub mode: Option<Text>,
 }
+
+/// `retries`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Retries {
+    /// How often.
+    pub attempts: Option<Spanned<u32>>,
+    /// After which failures: names and statuses, with commas; those of a connection where absent.
+    pub retry_on: Option<Text>,
+    /// Whether a retry may leave the priority of the first attempt.
+    pub retry_remote_localities: Option<Spanned<bool>>,
+}

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::core::Conditions;
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString};
 
@@ -38,6 +39,67 @@ pub struct TemplateMeta {
     pub labels: Entries<Text>,
     /// Annotations of the pods.
     pub annotations: Entries<Text>,
+}
+
+/// A pod: what it is asked to be, and how it does.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// When it is to go.
+    pub metadata: PodMeta,
+    /// What it is asked to be.
+    pub spec: PodSpec,
+    /// How it does.
+    pub status: PodStatus,
+}
+
+/// `metadata` of a pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodMeta {
+    /// Set once somebody has deleted it.
+    pub deletion_timestamp: Option<Text>,
+}
+
+/// `status` of a pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PodStatus {
+    /// `Ready` among others.
+    pub conditions: Vec<PodCondition>,
+}
+
+/// A condition of a pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PodCondition {
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub kind: Option<Text>,
+    /// `True`, `False` or `Unknown`.
+    pub status: Option<Text>,
+}
+
+impl std::ops::Deref for Pod {
+    type Target = PodSpec;
+
+    fn deref(&self) -> &PodSpec {
+        &self.spec
+    }
+}
+
+impl Pod {
+    /// What Kubernetes writes into its endpoints: a pod that is about to go is not ready. Without a
+    /// `status` nothing is known, which counts as ready.
+    pub fn conditions(&self) -> Conditions {
+        let is =
+            |text: &Option<Text>, word: &str| text.as_ref().is_some_and(|t| t.as_str() == word);
+        let ready = self.status.conditions.iter().find(|c| is(&c.kind, "Ready"));
+        let serving = ready.map(|condition| is(&condition.status, "True"));
+        let terminating = self.metadata.deletion_timestamp.is_some();
+        let ready = if terminating { Some(false) } else { serving };
+        Conditions { ready, serving, terminating: Some(terminating) }
+    }
 }
 
 /// `spec` of a pod, as far as it decides where the pod runs.
@@ -220,6 +282,14 @@ impl Selector {
     /// Whether it selects nothing in particular: an empty selector selects everything.
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
+    /// Whether labels given by look-up fulfil it; one with an operator that does not exist takes nothing.
+    pub fn takes<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        let known = |operator: &str| ["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator);
+        let asked = |asked: &Expression| known(asked.operator.as_str()) && asked.matches(&label);
+        self.match_labels.iter().all(|(key, want)| label(key.as_str()) == Some(want.as_str()))
+            && self.match_expressions.iter().all(asked)
     }
 
     /// Whether labels fulfil it.

@@ -73,8 +73,9 @@ impl<'m> Named<'m> {
         });
         let mut words: Vec<Word> = words.collect();
         if suppression.rules.is_empty() {
-            let rules = rules::all().map(|rule| rule.name).collect();
-            words.push(Word { at: suppression.span, rules });
+            // What has to be asked for is not what it was written for.
+            let rules = rules::all().filter(|rule| !rule.is_opt_in());
+            words.push(Word { at: suppression.span, rules: rules.map(|rule| rule.name).collect() });
         }
         Self { suppression, words }
     }
@@ -82,9 +83,12 @@ impl<'m> Named<'m> {
     fn silences(&self, found: &Reported) -> bool {
         // One that is for all rules would hide that it is idle itself.
         let of_itself = found.rule == IDLE_SUPPRESSION
-            && self.suppression.rules.is_empty()
+            && self.suppression.is_for_all()
             && self.suppression.span.contains(found.finding.span());
-        !of_itself && self.words.iter().any(|word| word.silences(self.suppression, found))
+        let silences_all =
+            || self.suppression.is_for_all() && self.suppression.covers(found.finding.span());
+        let silences = |word: &Word| word.silences(self.suppression, found);
+        !of_itself && (silences_all() || self.words.iter().any(silences))
     }
 }
 

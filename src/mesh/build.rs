@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Duplicate, Faulty, Mesh, PemFile, by_namespace, policy, service};
+use super::{Duplicate, Faulty, Mesh, Order, PemFile, by_namespace, service};
 use crate::clusters::{Fleet, Member, Origin};
 use crate::config::{Config, Options};
 use crate::kinds::file::{Manifests, is_pem};
@@ -57,9 +57,7 @@ impl Mesh {
             mesh.objects.take(member);
         }
         mesh.index_hosts();
-        let root = |cluster| mesh.root_namespace(cluster).to_owned();
-        mesh.policies =
-            policy::Policies::build(&mesh.objects.destination_rules, &mesh.clusters, root);
+        mesh.policies = mesh.index_policies(Order::Names);
         for scaler in mesh.find_scalers() {
             let name = scaler.target().map(|(kind, name)| format!("{kind}/{name}"));
             let key = (scaler.cluster, scaler.namespace.clone(), name.unwrap_or_default());

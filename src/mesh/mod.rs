@@ -1,5 +1,6 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
+mod age;
 mod build;
 mod client;
 mod difference;
@@ -23,7 +24,7 @@ mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, Role, Supply};
@@ -32,6 +33,7 @@ use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
+pub use age::Order;
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use drift::{Drift, IstioObject};
@@ -124,6 +126,8 @@ pub struct Mesh {
     service_index: BTreeMap<Key, Vec<usize>>,
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
+    /// The same for the other order; made once somebody asks.
+    reversed_policies: OnceLock<policy::Policies>,
     places: Vec<Vec<Place>>,
     /// Localities that pods, WorkloadEntries and ServiceEntries claim for themselves.
     claimed: Vec<(ClusterId, Locality)>,

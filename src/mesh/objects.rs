@@ -103,7 +103,7 @@ collections! {
     /// Registrations of SPIRE.
     spire: Spire(core::Spire),
     /// Pods.
-    pods: Pod(workloads::PodSpec),
+    pods: Pod(workloads::Pod),
     /// Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.
     workloads: Workload(workloads::Workload),
     /// HorizontalPodAutoscalers.

@@ -1,9 +1,10 @@
 //! Pods as one sees them in a repository: written out, or as the template of what makes them.
 
-use super::{In, Lookup, Mesh, selects, value};
+use super::{In, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
+use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
-use crate::kinds::workloads::{PodSpec, Template};
+use crate::kinds::workloads::{Pod, PodSpec, Selector, Template};
 use crate::kinds::{Meta, is_placeholder};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
@@ -55,19 +56,29 @@ impl PodShape<'_> {
 }
 
 impl Mesh {
-    /// All pods of the input and all templates of pods, but not what a workload of the input made.
+    /// All pods of the input and all templates of pods, but no ReplicaSet that a workload of the input made.
     pub fn pod_shapes(&self) -> impl Iterator<Item = PodShape<'_>> {
-        let pods = self.pods.iter().map(|pod| PodShape {
-            cluster: pod.cluster,
-            namespace: &pod.namespace,
-            meta: &pod.meta,
-            labels: &pod.meta.labels,
-            annotations: &pod.meta.annotations,
-            spec: &pod.spec,
-        });
+        let pods = self.pods.iter().map(of_pod);
         let workloads = self.workloads.iter().filter(|w| !w.is_owned());
         let workloads = workloads.map(|w| of_template(w, &w.template));
         let jobs = self.jobs.iter().filter(|job| job.meta.owners.is_empty());
+        pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
+    }
+
+    /// Those of one namespace.
+    pub fn pod_shapes_in<'m>(
+        &'m self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = PodShape<'m>> + use<'m> {
+        let pods = of_namespace(&self.pods, &self.pods_in, cluster, namespace).map(of_pod);
+        let workloads = of_namespace(&self.workloads, &self.workloads_in, cluster, namespace);
+        let workloads = workloads.filter(|w| !w.is_owned());
+        let workloads = workloads.map(|w| of_template(w, &w.template));
+        let namespace = namespace.to_owned();
+        let jobs = self.jobs.iter().filter(move |job| {
+            job.cluster == cluster && job.namespace == namespace && job.meta.owners.is_empty()
+        });
         pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
     }
 
@@ -127,7 +138,7 @@ impl Mesh {
     /// that takes them in, or nothing lives outside the input. Else people may set these labels by hand.
     pub fn tells_injection(&self, cluster: ClusterId) -> bool {
         let mut here = self.namespaces.iter().filter(|ns| ns.cluster == cluster);
-        self.cluster(cluster).is_complete() || here.any(|ns| takes_in(ns))
+        self.cluster(cluster).is_complete() || here.any(takes_in)
     }
 
     /// `sidecar.istio.io/inject`: the label, or else the annotation.
@@ -162,9 +173,21 @@ impl Mesh {
         }
     }
 
-    /// Whether some injector of a cluster is known to take namespaces without a label.
+    /// Whether some injector of a cluster takes namespaces without a label, by its values or by its webhook.
     pub fn injects_by_default(&self, cluster: ClusterId) -> bool {
+        let takes_all = |selector: &Option<Selector>| {
+            selector.as_ref().is_none_or(|selector| selector.takes(|_| None))
+        };
+        let by_default = |hook: &Webhook| {
+            hook.name.as_ref().is_some_and(|name| name.ends_with("istio.io"))
+                && takes_all(&hook.namespace_selector)
+                && takes_all(&hook.object_selector)
+        };
+        let mut mutating = self.webhooks.iter().filter(|of| {
+            of.cluster == cluster && of.meta.kind.as_str() == "MutatingWebhookConfiguration"
+        });
         self.injectors(cluster).any(|injector| injector.by_default.is_some())
+            || mutating.any(|of| of.webhooks.iter().any(by_default))
     }
 }
 
@@ -214,6 +237,17 @@ pub fn is_ambient_namespace(namespace: &In<Namespace>) -> bool {
     label(DATAPLANE_MODE) == Some("ambient")
         && label(INJECTION) != Some("enabled")
         && label(REVISION).is_none_or(str::is_empty)
+}
+
+fn of_pod(pod: &In<Pod>) -> PodShape<'_> {
+    PodShape {
+        cluster: pod.cluster,
+        namespace: &pod.namespace,
+        meta: &pod.meta,
+        labels: &pod.meta.labels,
+        annotations: &pod.meta.annotations,
+        spec: &pod.resource.spec.spec,
+    }
 }
 
 fn of_template<'m, S>(made_by: &'m In<S>, template: &'m Template) -> PodShape<'m> {

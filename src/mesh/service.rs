@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Client, In, LocalityPattern, Lookup, Mesh, of_namespace, selects, value};
+use super::{Client, HostPattern, In, LocalityPattern, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::networking::{Gateway, ServiceEntry};
-use crate::kinds::workloads::{PodSpec, Workload};
+use crate::kinds::workloads::{Pod, Workload};
+
+/// The minor version of Istio that heeds `clusterLocal: false` for a part of what is cluster-local.
+const EXCLUSIONS_SINCE: u32 = 24;
 
 /// Positions of a host's definitions.
 #[derive(Debug, Default)]
@@ -163,7 +166,7 @@ impl Mesh {
     }
 
     /// The pods a Service selects that stand in the input themselves.
-    pub fn pods_of(&self, service: &In<Service>) -> Vec<&In<PodSpec>> {
+    pub fn pods_of(&self, service: &In<Service>) -> Vec<&In<Pod>> {
         let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
             return Vec::new();
         };
@@ -228,27 +231,34 @@ impl Mesh {
         readers
     }
 
-    /// Whether requests to a host stay within the client's cluster, by `serviceSettings` or by Istio's
-    /// defaults. Source: `pilot/pkg/model/cluster_local.go`.
+    /// Whether requests to a host stay within the client's cluster: as the most specific entry of
+    /// `serviceSettings` says, Istio's own entries among them. An entry that says no takes those of
+    /// Istio's own away that it is, or is a part of; before 1.24 it does nothing else. Source:
+    /// `pilot/pkg/model/cluster_local.go`.
     pub fn is_cluster_local(&self, host: &str, control_plane: ClusterId) -> bool {
-        let settings = || {
-            let configs = &self.cluster(control_plane).facts.mesh_config;
-            configs.iter().flat_map(|c| &c.service_settings)
+        let configs = &self.cluster(control_plane).facts.mesh_config;
+        let settings = configs.iter().flat_map(|c| &c.service_settings);
+        let told: Vec<(&str, bool)> = settings
+            .flat_map(|s| {
+                let local = s.settings.cluster_local.as_ref().is_some_and(|l| l.value);
+                s.hosts.iter().map(move |host| (host.as_str(), local))
+            })
+            .collect();
+        let plane = self.cluster(control_plane).facts.system_namespace();
+        let is_plane = host.starts_with("istiod") && host.contains(&format!(".{plane}.svc."));
+        let own = ["*.kube-system.svc.cluster.local", "kubernetes.default.svc.cluster.local"];
+        let own = own.into_iter().chain(is_plane.then_some(host));
+        let is_kept = |own: &&str| {
+            let part = |host: &str| own.strip_prefix('*').is_some_and(|tail| host.ends_with(tail));
+            !told.iter().any(|&(host, local)| !local && (host == *own || part(host)))
         };
-        let told = settings()
-            .flat_map(|s| s.hosts.iter().map(move |h| (h, &s.settings.cluster_local)))
-            .filter(|(h, _)| super::HostPattern(h.as_str()).matches(host))
-            .max_by_key(|(h, _)| super::HostPattern(h.as_str()).specificity());
-        match told {
-            Some((_, local)) => local.as_ref().is_some_and(|l| l.value),
-            None => {
-                let plane =
-                    format!(".{}.svc.", self.cluster(control_plane).facts.system_namespace());
-                host.contains(".kube-system.svc.")
-                    || host.starts_with("kubernetes.default.svc.")
-                    || host.starts_with("istiod") && host.contains(&plane)
-            }
-        }
+        let own = own.filter(is_kept).map(|host| (host, true));
+        let says_no = !self.is_before(control_plane, EXCLUSIONS_SINCE);
+        // Of equal entries the last counts.
+        own.chain(told.iter().copied().filter(|(_, local)| *local || says_no))
+            .filter(|(pattern, _)| HostPattern(pattern).matches(host))
+            .max_by_key(|(pattern, _)| HostPattern(pattern).specificity())
+            .is_some_and(|(_, local)| local)
     }
 
     /// Whether a Service leads to pods of a gateway, which is called from outside of the mesh or between

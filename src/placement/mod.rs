@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::workloads::{PodSpec, Template, Workload};
+use crate::kinds::workloads::{Pod, PodSpec, Template, Workload};
 use crate::mesh::{In, Locality, Mesh};
 use crate::source::Span;
 
@@ -49,6 +49,7 @@ use solve::Ground;
 pub use demand::template;
 pub use host::HostPlacement;
 pub use pin::{Pin, pinned_zone};
+pub use seen::Replica;
 pub use service::ServicePlacement;
 
 /// An interval of replicas, both ends included.
@@ -180,6 +181,8 @@ pub struct Placement {
     pub known: bool,
     /// What makes all replicas share a place, where one of several zones has them all.
     pub together: Option<Span>,
+    /// The replicas that are in the input themselves.
+    pub seen: Vec<Replica>,
     group: Option<service::Group>,
 }
 
@@ -196,6 +199,14 @@ impl Placement {
     /// Replicas in a zone and why, where the zone is known.
     pub fn zone(&self, zone: &Locality) -> Option<&ZoneBounds> {
         find(&self.zones, zone)
+    }
+
+    /// A zone as it is known here: with its region, where a replica tells but its name.
+    pub fn zone_of(&self, zone: &Locality) -> Option<&Locality> {
+        let known = self.zones.keys();
+        known.into_iter().find(|known| {
+            known.zone == zone.zone && (known.region == zone.region || zone.region.is_empty())
+        })
     }
 
     /// Whether it certainly has no replica in a zone.
@@ -226,6 +237,7 @@ impl Placement {
             exact: false,
             known: false,
             together: None,
+            seen: Vec::new(),
             group: None,
         }
     }
@@ -279,9 +291,9 @@ impl<'m> Placements<'m> {
     /// Where a workload's replicas can be.
     pub fn of(&self, workload: &'m In<Workload>) -> Placement {
         let pods = self.pods(workload);
-        match self.seen.spots(workload) {
+        match self.seen.replicas(workload) {
             Some(seen) => {
-                seen::placement(&seen, &pods.demand, &self.zones[workload.cluster.index()])
+                seen::placement(seen, &pods.demand, &self.zones[workload.cluster.index()])
             }
             None => self.place(&pods),
         }
@@ -297,16 +309,16 @@ impl<'m> Placements<'m> {
         template(self.mesh, workload)
     }
 
-    fn of_pod(&self, pod: &'m In<PodSpec>) -> Placement {
+    fn of_pod(&self, pod: &'m In<Pod>) -> Placement {
         let why = Why::new(Cause::Seen, Some(pod.named_at()));
         let demand = Demand::exactly(1, why);
         if pod.node_name.is_some() {
-            let seen = [self.seen.locality(pod)];
-            return seen::placement(&seen, &demand, &self.zones[pod.cluster.index()]);
+            let seen = vec![self.seen.replica(pod)];
+            return seen::placement(seen, &demand, &self.zones[pod.cluster.index()]);
         }
         let (cluster, namespace, labels) = (pod.cluster, pod.namespace.as_str(), &pod.meta.labels);
         let own = Own { cluster, namespace, labels, workload: None };
-        self.place(&Pods { own, spec: &pod.spec, daemon: false, demand })
+        self.place(&Pods { own, spec: &pod.spec.spec, daemon: false, demand })
     }
 
     fn pods(&self, workload: &'m In<Workload>) -> Pods<'m> {

@@ -1,17 +1,33 @@
 //! Pods and endpoints that are in the input themselves: where replicas are, not where they can be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::demand::Demand;
 use super::{Bounds, Cause, Placement, Why, ZoneBounds};
 use crate::clusters::ClusterId;
-use crate::kinds::core::{Endpoint, EndpointSlice, Service};
-use crate::kinds::workloads::{PodSpec, Workload};
+use crate::kinds::core::{Conditions, Endpoint, EndpointSlice, Service};
+use crate::kinds::workloads::{Pod, Workload};
 use crate::mesh::{In, Locality, Mesh, REGION_LABEL, ZONE_LABEL, locality_of_node, value};
 use crate::source::Span;
 
-/// Where one replica is; `None` where its node is not in the input and nothing else tells its zone.
-pub(super) type Spot = Option<Locality>;
+/// A replica that is in the input itself, as a pod or as an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replica {
+    /// Its zone, without subzone; `None` where its node is not in the input and nothing else tells.
+    pub zone: Option<Locality>,
+    /// The name of its node; empty where that is not told.
+    pub node: Arc<str>,
+    /// Whether it takes traffic.
+    pub conditions: Conditions,
+}
+
+impl Replica {
+    /// Whether it is about to go.
+    fn goes(&self) -> bool {
+        self.conditions.ready == Some(false) && self.conditions.terminating != Some(false)
+    }
+}
 
 type Place<'m> = (ClusterId, &'m str);
 
@@ -21,9 +37,9 @@ pub(super) struct Index<'m> {
     mesh: &'m Mesh,
     nodes: BTreeMap<Place<'m>, Locality>,
     /// Pods that have a node, by kind and name of their owner.
-    owned: BTreeMap<(Place<'m>, &'m str, &'m str), Vec<&'m In<PodSpec>>>,
+    owned: BTreeMap<(Place<'m>, &'m str, &'m str), Vec<&'m In<Pod>>>,
     /// Pods that have a node and no owner, by namespace.
-    loose: BTreeMap<Place<'m>, Vec<&'m In<PodSpec>>>,
+    loose: BTreeMap<Place<'m>, Vec<&'m In<Pod>>>,
     slices: BTreeMap<(Place<'m>, &'m str), Vec<&'m In<EndpointSlice>>>,
     /// The service with endpoints that selects a workload, by cluster and place of the workload.
     served: BTreeMap<(ClusterId, Span), &'m In<Service>>,
@@ -74,22 +90,30 @@ impl<'m> Index<'m> {
     }
 
     /// Where a workload's replicas are; `None` where the input does not show them.
-    pub(super) fn spots(&self, workload: &'m In<Workload>) -> Option<Vec<Spot>> {
+    pub(super) fn replicas(&self, workload: &'m In<Workload>) -> Option<Vec<Replica>> {
         let place = (workload.cluster, workload.namespace.as_str());
         let owned = self.owned.get(&(place, workload.meta.kind.as_str(), workload.name()));
-        let selects = |pod: &&&In<PodSpec>| {
+        let selects = |pod: &&&In<Pod>| {
             workload.selector.as_ref().is_some_and(|s| !s.is_empty() && s.matches(&pod.meta.labels))
         };
         let loose = self.loose.get(&place).into_iter().flatten().filter(selects);
         let pods: Vec<_> = owned.into_iter().flatten().chain(loose).collect();
         if !pods.is_empty() {
-            return Some(pods.into_iter().map(|pod| self.locality(pod)).collect());
+            return Some(pods.into_iter().map(|pod| self.replica(pod)).collect());
         }
         self.endpoints(workload)
     }
 
-    /// Where a pod with a node is.
-    pub(super) fn locality(&self, pod: &In<PodSpec>) -> Spot {
+    /// A pod with a node.
+    pub(super) fn replica(&self, pod: &In<Pod>) -> Replica {
+        Replica {
+            zone: self.zone_of(pod),
+            node: value(pod.node_name.as_ref()).unwrap_or_default().into(),
+            conditions: pod.conditions(),
+        }
+    }
+
+    fn zone_of(&self, pod: &In<Pod>) -> Option<Locality> {
         let node = pod.node_name.as_ref()?;
         let label = |key| value(pod.meta.label(key)).unwrap_or_default().to_owned();
         let told = || Locality {
@@ -102,15 +126,13 @@ impl<'m> Index<'m> {
     }
 
     /// The endpoints of a workload, where each one of its service is certainly of one workload.
-    fn endpoints(&self, workload: &'m In<Workload>) -> Option<Vec<Spot>> {
+    fn endpoints(&self, workload: &'m In<Workload>) -> Option<Vec<Replica>> {
         let place = (workload.cluster, workload.namespace.as_str());
         let service = self.served.get(&(workload.cluster, workload.meta.span))?;
         let slices = self.slices.get(&(place, service.name()))?;
         let backends = self.mesh.backends(service);
-        let (mut known, mut spots) = (BTreeSet::new(), Vec::new());
-        // One that is not ready takes no traffic.
-        let ready = |endpoint: &&Endpoint| endpoint.conditions.ready != Some(false);
-        for endpoint in slices.iter().flat_map(|slice| &slice.endpoints).filter(ready) {
+        let (mut known, mut found) = (BTreeSet::new(), Vec::new());
+        for endpoint in slices.iter().flat_map(|slice| &slice.endpoints) {
             let name = endpoint.target_ref.as_ref().map(|target| target.name.as_str());
             // A pod with addresses of both families stands in two slices.
             let address = endpoint.addresses.first().map(|a| a.as_str());
@@ -122,25 +144,29 @@ impl<'m> Index<'m> {
                 .filter(|w| backends.len() == 1 || name.is_some_and(|name| is_pod_of(name, w)));
             let (Some(owner), None) = (of.next(), of.next()) else { return None };
             if std::ptr::eq(*owner, workload) {
-                spots.push(self.spot(workload.cluster, endpoint));
+                found.push(self.endpoint(workload.cluster, endpoint));
             }
         }
-        Some(spots)
+        Some(found)
     }
 
-    fn spot(&self, cluster: ClusterId, endpoint: &Endpoint) -> Spot {
+    fn endpoint(&self, cluster: ClusterId, endpoint: &Endpoint) -> Replica {
         let node = value(endpoint.node_name.as_ref());
         let known = node.and_then(|node| self.nodes.get(&(cluster, node)).cloned());
         let told = || {
             let zone = endpoint.zone.as_ref()?.value.clone();
             Some(Locality { zone, ..Locality::default() })
         };
-        known.or_else(told)
+        Replica {
+            zone: known.or_else(told),
+            node: node.unwrap_or_default().into(),
+            conditions: endpoint.conditions,
+        }
     }
 }
 
 /// Kinds and names of what may own a pod: that of a `ReplicaSet` is in its name.
-fn owners(pod: &In<PodSpec>) -> impl Iterator<Item = (&str, &str)> {
+fn owners(pod: &In<Pod>) -> impl Iterator<Item = (&str, &str)> {
     pod.meta.owners.iter().flat_map(|owner| {
         let above = Some(owner.name.as_str()).filter(|_| owner.kind == "ReplicaSet");
         let above = above.and_then(|name| Some(name.rsplit_once('-')?.0));
@@ -169,26 +195,29 @@ fn is_pod_of(pod: &str, workload: &In<Workload>) -> bool {
     }
 }
 
-/// The placement of replicas that are known one by one.
-pub(super) fn placement(seen: &[Spot], demand: &Demand, zones: &BTreeSet<Locality>) -> Placement {
-    let count = super::narrow(seen.len() as u64);
+/// The placement of replicas that are known one by one. Those that are about to go do not count.
+pub(super) fn placement(
+    seen: Vec<Replica>,
+    demand: &Demand,
+    zones: &BTreeSet<Locality>,
+) -> Placement {
+    let stay = || seen.iter().filter(|replica| !replica.goes());
+    let count = super::narrow(stay().count() as u64);
     let why = Why::new(Cause::Seen, None);
     let mut placement = Placement::unknown(demand, Bounds { least: count, most: count });
     let none = ZoneBounds { bounds: Bounds::default(), why_least: why, why_most: why };
     placement.zones = zones.iter().map(|zone| (zone.clone(), none)).collect();
-    for spot in seen.iter().flatten() {
-        let known = placement.zones.keys().find(|zone| {
-            zone.zone == spot.zone && (zone.region == spot.region || spot.region.is_empty())
-        });
-        let key = known.unwrap_or(spot).clone();
+    for spot in stay().filter_map(|replica| replica.zone.as_ref()) {
+        let key = placement.zone_of(spot).unwrap_or(spot).clone();
         let zone = placement.zones.entry(key).or_insert(none);
         zone.bounds = zone.bounds.plus(Bounds { least: 1, most: 1 });
     }
-    let lost = super::narrow(seen.iter().filter(|spot| spot.is_none()).count() as u64);
+    let lost = super::narrow(stay().filter(|replica| replica.zone.is_none()).count() as u64);
     for zone in placement.zones.values_mut() {
         zone.bounds.most = zone.bounds.most.saturating_add(lost);
     }
     placement.exact = lost == 0;
     placement.known = lost == 0 || !placement.zones.is_empty();
+    placement.seen = seen;
     placement
 }

@@ -8,7 +8,7 @@ use super::nodes::{Asks, Cell};
 use super::solve::Ground;
 use super::{Bounds, Cause, Placement, Placements, Pods, Why, find};
 use crate::kinds::core::Service;
-use crate::kinds::workloads::{PodSpec, Workload};
+use crate::kinds::workloads::{Pod, Workload};
 use crate::mesh::{In, Locality};
 use crate::source::Span;
 
@@ -18,7 +18,7 @@ pub struct ServicePlacement<'m> {
     /// Its workloads; a `ReplicaSet` of a Deployment is left out.
     pub workloads: Vec<(&'m In<Workload>, Placement)>,
     /// Pods that are of none of them.
-    pub pods: Vec<(&'m In<PodSpec>, Placement)>,
+    pub pods: Vec<(&'m In<Pod>, Placement)>,
     /// How many run in all.
     pub total: Bounds,
     /// Known zones, without subzone.

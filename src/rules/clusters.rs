@@ -1,5 +1,10 @@
 //! Clusters: who they are, and where their configuration lives.
 
+mod identity;
+mod installs;
+mod remotes;
+mod values;
+mod versions;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -8,19 +13,46 @@ use super::{Rule, rule};
 use crate::clusters::Cluster;
 use crate::finding::Findings;
 use crate::mesh::{Drift, Mesh, list};
+use identity::DEFAULT_NAME;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("clusters/config-drift", config_drift),
     rule!("clusters/duplicate-cluster-name", duplicate_cluster_name),
     rule!("clusters/webhook-address-is-ip", webhooks::webhook_address_is_ip),
     rule!("clusters/webhook-without-address", webhooks::webhook_without_address),
+    rule!("clusters/cluster-name-shadowed", identity::cluster_name_shadowed),
+    rule!("clusters/control-plane-annotation-missing", remotes::control_plane_annotation_missing),
+    rule!("clusters/control-plane-annotation-unknown", remotes::control_plane_annotation_unknown),
+    rule!("clusters/control-plane-version-skew", versions::control_plane_version_skew),
+    rule!("clusters/default-cluster-name", identity::default_cluster_name),
+    rule!("clusters/external-cp-webhook-url", remotes::external_cp_webhook_url),
+    rule!("clusters/injection-path-wrong", remotes::injection_path_wrong),
+    rule!("clusters/istio-cr-in-remote", remotes::istio_cr_in_remote),
+    rule!(
+        "clusters/istiod-single-replica-in-multicluster",
+        versions::istiod_single_replica_in_multicluster
+    ),
+    rule!("clusters/legacy-multicluster-values", values::legacy_multicluster_values),
+    rule!(
+        "clusters/multi-primary-with-remotes-secret-gap",
+        access: remotes::multi_primary_with_remotes_secret_gap
+    ),
+    rule!("clusters/primary-not-external-istiod", remotes::primary_not_external_istiod),
+    rule!("clusters/remote-pilot-hostname-webhook", remotes::remote_pilot_hostname_webhook),
+    rule!("clusters/remote-timeout-disabled", values::remote_timeout_disabled),
+    rule!("clusters/remote-without-primary", remotes::remote_without_primary),
+    rule!("clusters/removed-profile-or-chart", values::removed_profile_or_chart),
+    rule!("clusters/revision-unknown-in-cluster", versions::revision_unknown_in_cluster),
+    rule!("clusters/single-control-plane", versions::single_control_plane),
+    rule!("clusters/system-namespace-differs", remotes::system_namespace_differs),
 ];
 
 fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes() {
         let mut named: BTreeMap<&str, Vec<&Cluster>> = BTreeMap::new();
         for cluster in clusters {
-            if let Some(name) = cluster.istio_name() {
+            // That it has no name of its own is another rule's.
+            if let Some(name) = cluster.istio_name().filter(|n| n.as_str() != DEFAULT_NAME) {
                 named.entry(name).or_default().push(cluster);
             }
         }

@@ -12,6 +12,7 @@ mod locality;
 mod mtls;
 mod names;
 mod network;
+mod remote;
 mod routing;
 mod services;
 mod sidecars;
@@ -24,6 +25,7 @@ mod yaml;
 
 use std::sync::OnceLock;
 
+use crate::access::Access;
 use crate::config::suppress::Suppression;
 use crate::finding::Findings;
 use crate::mesh::Mesh;
@@ -39,6 +41,7 @@ pub struct Evidence<'m> {
     mesh: &'m Mesh,
     traffic: OnceLock<Traffic<'m>>,
     trust: OnceLock<Trust<'m>>,
+    access: OnceLock<Access<'m>>,
     /// What suppressions did to the findings of the other rules, when these are done.
     pub suppressions: Vec<Judged<'m>>,
 }
@@ -58,7 +61,13 @@ pub struct Judged<'s> {
 impl<'m> Evidence<'m> {
     /// About a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { mesh, traffic: OnceLock::new(), trust: OnceLock::new(), suppressions: Vec::new() }
+        Self {
+            mesh,
+            traffic: OnceLock::new(),
+            trust: OnceLock::new(),
+            access: OnceLock::new(),
+            suppressions: Vec::new(),
+        }
     }
 
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
@@ -75,6 +84,10 @@ impl<'m> Evidence<'m> {
 
     fn trust(&self) -> &Trust<'m> {
         self.trust.get_or_init(|| Trust::of(self.mesh))
+    }
+
+    fn access(&self) -> &Access<'m> {
+        self.access.get_or_init(|| Access::of(self.mesh))
     }
 }
 
@@ -144,6 +157,15 @@ impl<F: Fn(&Trust<'_>, &mut Findings) + Sync> Check for OfTrust<F> {
     }
 }
 
+/// A check that asks who may read whose API server.
+struct OfAccess<F>(F);
+
+impl<F: Fn(&Access<'_>, &mut Findings) + Sync> Check for OfAccess<F> {
+    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
+        (self.0)(evidence.access(), found);
+    }
+}
+
 /// A rule: its name, its page and its check.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -167,6 +189,9 @@ macro_rules! rule {
     };
     ($name:literal, trust: $check:expr) => {
         rule!($name, $crate::rules::OfTrust($check))
+    };
+    ($name:literal, access: $check:expr) => {
+        rule!($name, $crate::rules::OfAccess($check))
     };
     ($name:literal, $check:expr) => {
         $crate::rules::Rule {
@@ -198,6 +223,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::settings::RULES,
         mtls::RULES,
         network::RULES,
+        remote::RULES,
         routing::RULES,
         services::RULES,
         sidecars::RULES,

@@ -89,10 +89,7 @@ fn namespace_not_injected(mesh: &Mesh, found: &mut Findings) {
 /// Whether a namespace without a label has pods that could be of the mesh and do not choose for
 /// themselves; where the cluster is known to be complete, one without pods counts too.
 fn may_be_forgotten(mesh: &Mesh, cluster: &Cluster, namespace: &In<Namespace>) -> bool {
-    let mut pods = mesh
-        .pod_shapes()
-        .filter(|p| p.cluster == cluster.id && p.namespace == namespace.name())
-        .peekable();
+    let mut pods = mesh.pod_shapes_in(cluster.id, namespace.name()).peekable();
     if pods.peek().is_none() {
         return cluster.is_complete();
     }

@@ -122,6 +122,7 @@ impl<'s> Preference<'s> {
 
 /// Which endpoints a client is told of.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Filter {
     /// Only those of the client's cluster.
     pub cluster_local: bool,
@@ -130,6 +131,8 @@ pub struct Filter {
     /// Whether unready endpoints are sent, marked as unhealthy. Istio does so by itself since 1.31,
     /// unless `minHealthPercent` is set.
     pub send_unhealthy: bool,
+    /// Whether endpoints that drain are sent, marked as unhealthy too: the Service keeps sessions.
+    pub send_draining: bool,
     /// Whether the client's policy tells it to use mTLS; the endpoints' own word counts where it tells
     /// nothing. Without mTLS no endpoint of another network is sent.
     pub mtls: Option<bool>,
@@ -137,7 +140,13 @@ pub struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { cluster_local: false, node_local: false, send_unhealthy: true, mtls: None }
+        Self {
+            cluster_local: false,
+            node_local: false,
+            send_unhealthy: true,
+            send_draining: false,
+            mtls: None,
+        }
     }
 }
 
@@ -159,6 +168,7 @@ pub fn groups<'e>(
     let sent = |e: &Endpoint| match e.health {
         Health::Healthy => true,
         Health::Unhealthy => filter.send_unhealthy,
+        Health::Draining => filter.send_draining,
         Health::Terminating => false,
     };
     let mut by_locality: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

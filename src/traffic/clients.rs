@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::Traffic;
 use super::delivery::Delivery;
+use super::endpoint::Health;
 use super::flow::Flow;
 use super::journey::{Case, Way};
 use super::route::Request;
@@ -44,7 +45,7 @@ impl Visit<'_> {
     pub fn has_endpoint(&self, at: impl Fn(&Pool<'_>) -> bool) -> bool {
         let pools = self.way.destinations().flat_map(|(destination, _)| destination.pools());
         let mut here = pools.filter(|pool| at(pool));
-        here.any(|pool| pool.bounds.least > 0)
+        here.any(|pool| pool.bounds.least > 0 && pool.health == Health::Healthy)
     }
 }
 

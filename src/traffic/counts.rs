@@ -36,7 +36,7 @@ pub fn favouring<'m>(
         let total = pools[members[0]].total;
         let sum: u32 = members.iter().map(|&i| counts[i]).sum();
         // A subset by zone leaves some of the workload's pods out.
-        let whole = members.len() == pools[members[0]].zones;
+        let whole = members.len() == pools[members[0]].pools;
         if whole && (nothing || flat && one_region) {
             let mut missing = total.least.min(MANY).saturating_sub(sum);
             for &i in members.iter().filter(|&&i| !favoured[i]) {

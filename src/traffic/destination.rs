@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
 use super::delivery::Delivery;
+use super::endpoint::keeps_sessions;
 use super::flow::{Terms, ZoneRouting};
 use super::mtls::tells_mtls;
+use super::outliers::Counters;
 use super::policy::Policy;
 use super::setting::Setting;
 use super::step::Step;
@@ -14,7 +16,7 @@ use super::supply::{Pool, Supply, Unknown};
 use crate::clusters::{self, ClusterId};
 use crate::kinds::core::Service;
 use crate::kinds::networking::OutlierDetection;
-use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Subset, value};
+use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Order, Subset, value};
 use crate::source::{Span, Text};
 use crate::yaml::IntOrString;
 
@@ -23,6 +25,17 @@ pub const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 
 /// The minor version of Istio from which on subsets have the rule's `tls` for endpoints too.
 const SUBSETS_INHERIT_MTLS_SINCE: u32 = 31;
+
+/// What a cluster of Envoy is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'m> {
+    /// The host.
+    pub host: Host<'m>,
+    /// The service's port.
+    pub port: u32,
+    /// The subset.
+    pub subset: Option<&'m Text>,
+}
 
 /// A cluster of Envoy as some clients have it.
 #[derive(Clone, Debug)]
@@ -33,6 +46,8 @@ pub struct Destination<'m> {
     pub port: u32,
     /// The subset.
     pub subset: Option<&'m Text>,
+    /// In which order rules are taken to have been created.
+    pub order: Order,
     /// The cluster whose Istio objects count.
     pub plane: ClusterId,
     /// The Service whose attributes count.
@@ -56,21 +71,21 @@ pub struct Destination<'m> {
 }
 
 impl<'m> Destination<'m> {
-    /// What a client has for a host, port and subset.
+    /// What a client has for a host, port and subset, if rules were created in this order.
     pub fn of(
         mesh: &'m Mesh,
+        order: Order,
         client: &Client<'m>,
         plane: ClusterId,
-        host: Host<'m>,
-        port: u32,
-        subset: Option<&'m Text>,
+        asked: Asked<'m>,
         supply: Arc<Supply<'m>>,
     ) -> Self {
+        let Asked { host, port, subset } = asked;
         let service = host.service_for(plane);
         let entry = host.entries().find(|e| mesh.same_mesh(e.cluster, plane));
         let namespace =
             service.map(|s| s.namespace.as_str()).or_else(|| entry.map(|e| e.namespace.as_str()));
-        let rule = mesh.choose_rule(client, host.name, namespace, plane);
+        let rule = mesh.choose_rule_by(order, client, host.name, namespace, plane);
         let applied = rule.rule.as_ref();
         let name = subset.map(|s| s.as_str());
         let policy = Policy::of(applied, name, port);
@@ -78,6 +93,7 @@ impl<'m> Destination<'m> {
         let setting = Setting::of(mesh, plane, &policy, service);
         let chosen = subset.and_then(|name| applied?.subset(name));
         let mut terms = terms(&policy, &of_cluster, setting);
+        terms.take_health(mesh, plane, &policy, service);
         let inherit = !mesh.is_before(plane, SUBSETS_INHERIT_MTLS_SINCE);
         terms.filter.mtls = applied.and_then(|rule| tells_mtls(rule, name, port, inherit));
         terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
@@ -89,6 +105,7 @@ impl<'m> Destination<'m> {
             host,
             port,
             subset,
+            order,
             plane,
             service,
             rule,
@@ -100,6 +117,11 @@ impl<'m> Destination<'m> {
             selected,
             lacks_subset,
         }
+    }
+
+    /// What it is for.
+    pub fn asked(&self) -> Asked<'m> {
+        Asked { host: self.host, port: self.port, subset: self.subset }
     }
 
     /// What the subset and the port select.
@@ -198,9 +220,10 @@ fn doubt(mesh: &Mesh, unknown: Unknown<'_>) -> Step {
             let cluster = mesh.cluster_name(cluster);
             Step::new(format!("nobody tells in which zones `{name}` runs in `{cluster}`"), span)
         }
-        Unknown::Selected(span) => {
-            Step::new("a ServiceEntry takes its endpoints by selector", span)
-        }
+        Unknown::Selected(span) => Step::new(
+            "a ServiceEntry takes endpoints by a selector, and none is in the input",
+            span,
+        ),
         Unknown::Assumed(span) => {
             Step::new("it is not sure that this text is what is applied", span)
         }
@@ -223,7 +246,6 @@ fn terms<'m>(policy: &Policy<'m>, of_cluster: &Policy<'m>, setting: Setting<'m>)
         Setting::Default => Preference::of_default(has_outlier_detection),
     };
     let outliers = of_cluster.outlier_detection.get().map(|od| &od.value);
-    let forced = matches!(setting, Setting::TrafficDistribution { .. });
     let min_health = outliers.and_then(|od| od.min_health_percent.as_ref()).map_or(0, |m| m.value);
     let zones = match setting {
         Setting::ZoneAwareOff { .. } => ZoneRouting::Off,
@@ -236,20 +258,36 @@ fn terms<'m>(policy: &Policy<'m>, of_cluster: &Policy<'m>, setting: Setting<'m>)
         preference,
         filter: Filter::default(),
         zones,
-        panic_threshold: if forced { 0 } else { min_health },
-        max_ejection: outliers.filter(|od| ejects(od)).map(OutlierDetection::max_ejection),
+        panic_threshold: min_health,
+        max_ejection: outliers
+            .filter(|od| Counters::of(od).ejects_the_silent())
+            .map(OutlierDetection::max_ejection),
     }
 }
 
-/// Whether a host that fails is ever ejected. Source: `applyOutlierDetection`.
-fn ejects(od: &OutlierDetection) -> bool {
-    let on = |errors: &Option<crate::source::Spanned<u32>>, unset: bool| {
-        errors.as_ref().map_or(unset, |e| e.value > 0)
-    };
-    let split = od.split_external_local_origin_errors.as_ref().is_some_and(|s| s.value);
-    on(&od.consecutive_5xx_errors, true)
-        || on(&od.consecutive_gateway_errors, false)
-        || split && on(&od.consecutive_local_origin_failures, true)
+impl Terms<'_> {
+    /// Takes in which endpoints that are not ready are sent, and when Envoy no longer heeds that.
+    ///
+    /// Where it is told of them, only the policy of the rule asks for a share of healthy ones; Envoy's
+    /// own half is not to count then.
+    fn take_health<'m>(
+        &mut self,
+        mesh: &'m Mesh,
+        plane: ClusterId,
+        policy: &Policy<'m>,
+        service: Option<&'m In<Service>>,
+    ) {
+        let forced = Setting::of_service(mesh, plane, service);
+        let forced = matches!(forced, Some(Setting::TrafficDistribution { .. }))
+            || mesh.sends_unready(plane, u32::MAX);
+        let asked = policy.outlier_detection.get().and_then(|od| od.min_health_percent.as_ref());
+        let asked = asked.map_or(0, |percent| percent.value);
+        self.filter.send_unhealthy = forced || mesh.sends_unready(plane, asked);
+        self.filter.send_draining = service.is_some_and(|s| keeps_sessions(&s.meta));
+        if forced {
+            self.panic_threshold = 0;
+        }
+    }
 }
 
 /// The name of a Service's port; empty where it has none.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::mtls::Mtls;
+use crate::kinds::core::{Conditions, Service};
+use crate::kinds::{Meta, Resource};
 use crate::mesh::{
     CLUSTER_LABEL, Locality, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL,
 };
@@ -93,8 +95,50 @@ pub enum Health {
     Healthy,
     /// Not ready.
     Unhealthy,
+    /// About to go, and answering what is left of its sessions: sent as not ready, and only where the
+    /// Service keeps sessions.
+    Draining,
     /// About to go: never sent to Envoy.
     Terminating,
+}
+
+/// The label of a Service that keeps sessions.
+const SESSION_LABEL: &str = "istio.io/persistent-session";
+/// The label of a pod that is to get no more than what is left of its sessions.
+const DRAINING_LABEL: &str = "istio.io/draining";
+
+/// Whether a Service keeps sessions, so that clients know of pods that are about to go.
+pub fn keeps_sessions(service: &Meta) -> bool {
+    service.label(SESSION_LABEL).is_some_and(|told| !told.is_empty())
+}
+
+impl Health {
+    /// Of a pod with these labels behind a Service. One that is not ready and of which nobody says
+    /// that it stays is about to go.
+    ///
+    /// Source: `endpointslice.go`, `endpointHealthStatus`; `endpoint_builder.go`,
+    /// `filterIstioEndpoint`.
+    pub fn of(
+        conditions: Conditions,
+        labels: &Labels,
+        service: Option<&Resource<Service>>,
+    ) -> Self {
+        // Kubernetes then calls each of its endpoints ready.
+        let all = service.is_some_and(|service| service.publish_not_ready_addresses);
+        let may = |condition: Option<bool>| condition != Some(false);
+        let drains = labels.get(DRAINING_LABEL).is_some_and(|told| !told.is_empty());
+        match conditions {
+            _ if drains => Self::Draining,
+            Conditions { ready, .. } if all || may(ready) => Self::Healthy,
+            Conditions { terminating: Some(false), .. } => Self::Unhealthy,
+            Conditions { serving, .. }
+                if may(serving) && service.is_some_and(|s| keeps_sessions(&s.meta)) =>
+            {
+                Self::Draining
+            }
+            _ => Self::Terminating,
+        }
+    }
 }
 
 /// Endpoints that differ in nothing but their address.

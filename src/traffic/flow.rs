@@ -6,6 +6,7 @@ use std::fmt;
 use super::assignment::{self, Filter, Known, Preference, Target};
 use super::endpoint::{Endpoint, Identity, NetworkGateway};
 use super::mtls::Mtls;
+use super::retries::Tried;
 use super::selection::{self, Choice, Ejected};
 use super::supply::Pool;
 use crate::clusters::ClusterId;
@@ -60,6 +61,8 @@ pub struct Flow {
     pub arrivals: BTreeMap<Landing, f64>,
     /// Shares that fail.
     pub failures: BTreeMap<Failure, f64>,
+    /// The part of what is sent to what is lost that fails even after it was tried again.
+    pub lost_at_last: f64,
     /// The share that leaves the mesh, or goes to an address of the client's choice.
     pub elsewhere: f64,
 }
@@ -73,6 +76,7 @@ impl Flow {
         for (failure, share) in &other.failures {
             self.fail(*failure, share * part);
         }
+        self.lost_at_last += other.lost_at_last * part;
         self.elsewhere += other.elsewhere * part;
     }
 
@@ -129,6 +133,28 @@ pub struct Terms<'s> {
     pub max_ejection: Option<u32>,
 }
 
+/// Which locality an address counts in that stands in several: Envoy takes the first it is told of, and
+/// istiod tells of them in the order of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// The first.
+    #[default]
+    First,
+    /// The last: what the names decide shows in the difference.
+    Last,
+}
+
+/// How a client chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'t> {
+    /// What policy and mesh settings ask for.
+    pub terms: &'t Terms<'t>,
+    /// Which locality a gateway counts in that leads to several.
+    pub counted: Counted,
+    /// How often a request is tried again that finds no connection.
+    pub retries: u32,
+}
+
 /// Endpoints that are offered to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'o, 'm> {
@@ -154,14 +180,18 @@ pub fn flow(
     client: &Identity,
     offers: &[Offer<'_, '_>],
     gateways: &[NetworkGateway],
-    terms: &Terms<'_>,
+    how: How<'_>,
     mut through: impl FnMut(usize, f64, &mut Flow),
 ) -> Flow {
+    let How { terms, counted, retries } = how;
     let endpoints: Vec<Endpoint> =
         offers.iter().map(|offer| offer.pool.endpoint(offer.count, offer.mtls)).collect();
     let known = Known { endpoints: &endpoints, gateways };
     let groups = assignment::groups(client, &endpoints, gateways, terms.filter);
-    let groups = known.prefer(groups, client, &terms.preference);
+    let mut groups = known.prefer(groups, client, &terms.preference);
+    if counted == Counted::Last {
+        groups.reverse();
+    }
     let behind = |g: usize, offer: &&Offer<'_, '_>| {
         let gateway = &gateways[g];
         let identity = &offer.pool.identity;
@@ -186,12 +216,19 @@ pub fn flow(
     let selection = selection::select(&groups, &ejected, choice);
     let mut flow = Flow::default();
     flow.fail(Failure::NoEndpoint, selection.unanswered);
+    let (mut lost, mut hosts) = (0.0, 0);
     for share in &selection.shares {
         match share.target {
-            target if fails(target) => flow.fail(Failure::Lost, share.share),
+            target if fails(target) => {
+                let out = ejected.get(&(share.group, share.member)).copied().unwrap_or(0);
+                hosts += groups[share.group].members[share.member].count.saturating_sub(out);
+                lost += share.share;
+                flow.fail(Failure::Lost, share.share);
+            }
             Target::Endpoint(i) => flow.arrive(offers[i].landing(), share.share),
             Target::Gateway(g) => through(g, share.share, &mut flow),
         }
     }
+    flow.lost_at_last += Tried::of(lost, hosts, retries).failing;
     flow
 }

@@ -6,9 +6,9 @@ use super::Traffic;
 use super::assignment::Preference;
 use super::counts::favouring;
 use super::delivery::Delivery;
-use super::destination::Destination;
-use super::endpoint::Identity;
-use super::flow::{Failure, Flow, Landing, Offer, flow};
+use super::destination::{Asked, Destination};
+use super::endpoint::{Health, Identity};
+use super::flow::{Counted, Failure, Flow, How, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
 use super::mtls::{Mtls, takes_mtls};
 use super::network::Gateway;
@@ -16,7 +16,7 @@ use super::route::{Action, Built, Choice, Leg, Request};
 use super::step::Step;
 use super::supply::{self, Pool};
 use crate::kinds::networking::VirtualService;
-use crate::mesh::{Client, In, Locality};
+use crate::mesh::{Client, In, Locality, Order};
 
 /// Where a client's requests can go, and why.
 #[derive(Clone, Debug)]
@@ -62,6 +62,16 @@ pub enum End<'m> {
     Unseen(Step),
 }
 
+impl Journey<'_> {
+    /// Whether the order in which objects were created, which files do not tell, decides something:
+    /// which VirtualService has the host, or which DestinationRule applies.
+    pub fn order_decides(&self) -> bool {
+        let mut destinations = self.ways.iter().flat_map(Way::destinations);
+        !self.rivals.is_empty()
+            || destinations.any(|(destination, _)| destination.rule.order_decides)
+    }
+}
+
 impl<'m> Way<'m> {
     /// The clusters of Envoy it leads to.
     pub fn destinations(&self) -> impl Iterator<Item = (&Destination<'m>, f64)> {
@@ -90,12 +100,16 @@ pub struct Case<'c> {
     pub lost: &'c [Lost],
     /// How far that has come.
     pub phase: Phase,
+    /// Which locality a gateway counts in that leads to endpoints in several.
+    pub counted: Counted,
+    /// How often a request is tried again that finds no connection.
+    pub retries: u32,
 }
 
 impl<'c> Case<'c> {
     /// Nothing is lost.
     pub fn now(favoured: &'c dyn Fn(&Pool<'_>) -> bool) -> Self {
-        Self { favoured, lost: &[], phase: Phase::Noticed }
+        Self { favoured, lost: &[], phase: Phase::Noticed, counted: Counted::First, retries: 0 }
     }
 
     fn takes_away(&self, pool: &Pool<'_>) -> bool {
@@ -112,21 +126,33 @@ impl<'m> Traffic<'m> {
         port: u32,
         request: &Request,
     ) -> Journey<'m> {
-        let routing = self.router().route(client, host, port, request);
+        self.journey_by(Order::Names, client, host, port, request)
+    }
+
+    /// The same if objects were created in this order, which files do not tell.
+    pub fn journey_by(
+        &self,
+        order: Order,
+        client: Client<'m>,
+        host: &str,
+        port: u32,
+        request: &Request,
+    ) -> Journey<'m> {
+        let routing = self.router_by(order).route(client, host, port, request);
         let ways = routing.choices.into_iter().map(|choice| {
-            let parts = self.parts(&client, &choice);
+            let parts = self.parts(order, &client, &choice);
             Way { choice, parts }
         });
         let ways = ways.collect();
         Journey { client, steps: routing.steps, ways, rivals: routing.rivals }
     }
 
-    fn parts(&self, client: &Client<'m>, choice: &Choice<'m>) -> Vec<Part<'m>> {
+    fn parts(&self, order: Order, client: &Client<'m>, choice: &Choice<'m>) -> Vec<Part<'m>> {
         let whole = |end| vec![Part { share: 1.0, end }];
         let step = |text: &str, span| Step::new(text, Some(span));
         let mut parts = match &choice.action {
             Action::Forward(legs) => {
-                let part = |leg| Part { share: Leg::share(leg), end: self.end(client, leg) };
+                let part = |leg| Part { share: Leg::share(leg), end: self.end(order, client, leg) };
                 legs.iter().map(part).collect()
             }
             Action::Redirect(span) => {
@@ -150,7 +176,7 @@ impl<'m> Traffic<'m> {
         parts
     }
 
-    fn end(&self, client: &Client<'m>, leg: &Leg<'m>) -> End<'m> {
+    fn end(&self, order: Order, client: &Client<'m>, leg: &Leg<'m>) -> End<'m> {
         match &leg.cluster {
             Built::No(why) => return End::Fails(Failure::NoCluster, Some(why.clone())),
             Built::Unknown => {
@@ -166,8 +192,8 @@ impl<'m> Traffic<'m> {
             return End::Unseen(Step::new(text, leg.span));
         };
         let supply = self.supply(host, plane);
-        let destination =
-            Destination::of(self.mesh(), client, plane, host, leg.port, leg.subset, supply);
+        let asked = Asked { host, port: leg.port, subset: leg.subset };
+        let destination = Destination::of(self.mesh(), order, client, plane, asked, supply);
         if destination.lacks_subset {
             return without_subset(&destination, leg);
         }
@@ -176,6 +202,7 @@ impl<'m> Traffic<'m> {
 
     /// Where the requests of a way arrive from a locality.
     pub fn flow(&self, client: &Client<'m>, at: &Locality, way: &Way<'m>, case: Case<'_>) -> Flow {
+        let case = Case { retries: way.choice.retries, ..case };
         let mut whole = Flow::default();
         for part in &way.parts {
             match &part.end {
@@ -198,11 +225,16 @@ impl<'m> Traffic<'m> {
         destination: &Destination<'m>,
         case: Case<'_>,
     ) -> Flow {
-        if destination.delivery != Delivery::Balanced {
-            return Flow { elsewhere: 1.0, ..Flow::default() };
+        match destination.delivery {
+            Delivery::Balanced => {}
+            Delivery::SameNode(_) => return on_same_node(client, at, destination, case),
+            _ => return Flow { elsewhere: 1.0, ..Flow::default() },
         }
-        let labels = client.labels.map(supply::plain).unwrap_or_default();
-        let identity = supply::identity(self.mesh(), client.cluster, at.clone(), labels.into());
+        let identity = supply::client(self.mesh(), client, at);
+        // By a hash a retry finds the same host again.
+        let hashed =
+            destination.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());
+        let case = Case { retries: if hashed { 0 } else { case.retries }, ..case };
         let gateways = self.gateways(client.cluster);
         self.spread(&identity, destination, gateways, case)
     }
@@ -227,7 +259,9 @@ impl<'m> Traffic<'m> {
             }
         }
         let known: Vec<_> = gateways.iter().map(|g| g.known.clone()).collect();
-        flow(client, &offers, &known, &destination.terms, |gateway, share, into| {
+        let Case { counted, retries, .. } = case;
+        let how = How { terms: &destination.terms, counted, retries };
+        flow(client, &offers, &known, how, |gateway, share, into| {
             let behind = self.behind(&gateways[gateway], destination, &offers, case);
             into.add(&behind, share);
         })
@@ -236,13 +270,11 @@ impl<'m> Traffic<'m> {
     /// Who takes Istio's mTLS of those behind a destination.
     #[must_use]
     pub fn mtls_of(&self, destination: &Destination<'m>, pool: &Pool<'m>) -> Mtls {
-        let of_service = pool.service.map(|service| service.namespace.as_str());
-        let namespace = of_service.or(destination.host.namespace()).unwrap_or_default();
         let label = |key: &str| pool.identity.labels.get(key).map(String::as_str);
         let port = destination.port_of(pool);
         if !pool.mtls {
             Mtls::Unable
-        } else if takes_mtls(self.mesh(), destination.plane, namespace, label, port) {
+        } else if takes_mtls(self.mesh(), destination.plane, pool.namespace, label, port) {
             Mtls::Taken
         } else {
             Mtls::Disabled
@@ -258,8 +290,11 @@ impl<'m> Traffic<'m> {
         offers: &[Offer<'_, 'm>],
         case: Case<'_>,
     ) -> Flow {
-        // Charts of gateways ask for the endpoints of their network alone.
-        let sees = |pool: &Pool<'_>| pool.identity.network == gateway.known.network;
+        // Charts of gateways ask for the endpoints of their network alone; what is in none comes along.
+        let sees = |pool: &Pool<'_>| {
+            let network = &pool.identity.network;
+            network.is_empty() || *network == gateway.known.network
+        };
         let zones = gateway.service.map(|service| self.zones_of(service)).unwrap_or_default();
         let total: f64 = zones.iter().map(|(_, weight)| weight).sum();
         let Some(service) = gateway.service.filter(|_| total > 0.0) else {
@@ -271,9 +306,12 @@ impl<'m> Traffic<'m> {
         let Some(plane) = self.mesh().config_cluster(cluster).found() else {
             return somewhere(offers.iter().filter(|offer| sees(offer.pool)));
         };
-        let (host, port, subset) = (destination.host, destination.port, destination.subset);
-        let supply = destination.supply.clone();
-        let second = Destination::of(self.mesh(), &client, plane, host, port, subset, supply);
+        let second = self.once_behind((cluster, service.meta.span), destination, || {
+            let (order, supply) = (destination.order, destination.supply.clone());
+            Destination::of(self.mesh(), order, &client, plane, destination.asked(), supply)
+        });
+        // A gateway hands on connections and tries none again.
+        let case = Case { retries: 0, ..case };
         let mut whole = Flow::default();
         if second.lacks_subset {
             // The gateway closes a connection for a name that it has no cluster for.
@@ -284,11 +322,11 @@ impl<'m> Traffic<'m> {
             let share = weight / total;
             if case.lost.iter().any(|lost| lost.covers(cluster, &zone)) {
                 whole.fail(Failure::Lost, share);
+                whole.lost_at_last += share;
                 continue;
             }
             let at = self.mesh().with_subzone(cluster, &zone);
-            let own = labels.map(supply::plain).unwrap_or_default();
-            let mut pod = supply::identity(self.mesh(), cluster, at, own.into());
+            let mut pod = supply::client(self.mesh(), &client, &at);
             pod.proxy.view = vec![Arc::clone(&gateway.known.network)];
             pod.proxy.passthrough = true;
             whole.add(&self.spread(&pod, &second, &[], case), share);
@@ -302,6 +340,35 @@ impl<'m> Traffic<'m> {
         let zones = here.zones.into_iter().filter(|(_, bounds)| bounds.most > 0);
         zones.map(|(zone, bounds)| (zone, f64::from(bounds.most.min(100)))).collect()
     }
+}
+
+/// Where requests arrive that stay on the client's node. Which one that is nobody tells: it has an
+/// endpoint if each node of the zone has, or if those in the zone are favoured.
+fn on_same_node(
+    client: &Client<'_>,
+    at: &Locality,
+    destination: &Destination<'_>,
+    case: Case<'_>,
+) -> Flow {
+    let mut flow = Flow::default();
+    let near = destination.pools().filter(|pool| {
+        let here =
+            pool.cluster == client.cluster && (at.is_empty() || pool.zone == at.without_subzone());
+        here && pool.health == Health::Healthy && pool.bounds.most > 0
+    });
+    let there = |pool: &&Pool<'_>| pool.on_each_node || (case.favoured)(pool);
+    match near.into_iter().find(there) {
+        Some(pool) if !case.takes_away(pool) => {
+            let (cluster, zone) = (pool.cluster, Some(pool.zone.clone()));
+            flow.arrive(Landing { cluster, zone }, 1.0);
+        }
+        Some(_) if case.phase == Phase::Unnoticed => {
+            flow.fail(Failure::Lost, 1.0);
+            flow.lost_at_last = 1.0;
+        }
+        _ => flow.fail(Failure::NoEndpoint, 1.0),
+    }
+    flow
 }
 
 /// What becomes of requests to a subset that the rule that applies does not have.
@@ -330,6 +397,7 @@ fn somewhere<'o, 'm: 'o>(offers: impl Iterator<Item = &'o Offer<'o, 'm>>) -> Flo
         let share = f64::from(offer.count) / total;
         if offer.fails {
             flow.fail(Failure::Lost, share);
+            flow.lost_at_last += share;
         } else {
             flow.arrive(landing, share);
         }

@@ -13,9 +13,11 @@ pub mod journey;
 pub mod loss;
 pub mod mtls;
 pub mod network;
+pub mod outliers;
 pub mod policy;
 pub mod protocol;
 pub mod range;
+pub mod retries;
 pub mod route;
 pub mod scope;
 pub mod selection;
@@ -29,9 +31,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
-use crate::mesh::{Host, Locality, Mesh};
+use crate::mesh::{Host, Locality, Mesh, Order};
 use crate::placement::Placements;
+use crate::source::Span;
 use clients::Visit;
+use destination::Destination;
 use effective::EffectivePolicy;
 use network::Gateway;
 use route::Router;
@@ -43,15 +47,22 @@ pub struct Traffic<'m> {
     mesh: &'m Mesh,
     placements: Placements<'m>,
     router: Router<'m>,
+    /// The same for the other order; made once somebody asks.
+    reversed_router: OnceLock<Router<'m>>,
     /// By the number of the mesh.
     gateways: BTreeMap<usize, Vec<Gateway<'m>>>,
     /// By host and number of the mesh. Only looked up, never walked, so its order does not show.
     supplies: Mutex<HashMap<(&'m str, usize), Arc<Supply<'m>>>>,
+    /// What gateways have for hosts of their network. Only looked up as well.
+    behind: Mutex<HashMap<Behind<'m>, Arc<Destination<'m>>>>,
     /// By cluster.
     localities: Vec<OnceLock<Vec<Locality>>>,
     visits: OnceLock<Vec<Visit<'m>>>,
     policies: OnceLock<Vec<EffectivePolicy<'m>>>,
 }
+
+/// A gateway's Service (by cluster and place), a host, its port and subset, and the order of creation.
+type Behind<'m> = (ClusterId, Span, &'m str, u32, Option<&'m str>, Order);
 
 impl<'m> Traffic<'m> {
     /// Ready to tell of a mesh.
@@ -64,8 +75,10 @@ impl<'m> Traffic<'m> {
             mesh,
             placements: Placements::new(mesh),
             router: Router::of(mesh),
+            reversed_router: OnceLock::new(),
             gateways: gateways.collect(),
             supplies: Mutex::default(),
+            behind: Mutex::default(),
             localities: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
             visits: OnceLock::new(),
             policies: OnceLock::new(),
@@ -92,6 +105,16 @@ impl<'m> Traffic<'m> {
         &self.router
     }
 
+    /// The same if objects were created in this order.
+    pub fn router_by(&self, order: Order) -> &Router<'m> {
+        match order {
+            Order::Names => &self.router,
+            Order::Reversed => {
+                self.reversed_router.get_or_init(|| Router::by(self.mesh, Order::Reversed))
+            }
+        }
+    }
+
     /// The gateways between the networks of a cluster's mesh.
     pub fn gateways(&self, cluster: ClusterId) -> &[Gateway<'m>] {
         self.gateways.get(&self.mesh.cluster(cluster).mesh).map_or(&[], Vec::as_slice)
@@ -106,6 +129,23 @@ impl<'m> Traffic<'m> {
             let made = Arc::new(Supply::of(self.mesh, &self.placements, host, of));
             let mut supplies = self.supplies.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(supplies.entry(key).or_insert(made))
+        })
+    }
+
+    /// What a gateway has for a destination of its clients, computed once.
+    fn once_behind(
+        &self,
+        (cluster, gateway): (ClusterId, Span),
+        of: &Destination<'m>,
+        make: impl FnOnce() -> Destination<'m>,
+    ) -> Arc<Destination<'m>> {
+        let subset = of.subset.map(|subset| subset.as_str());
+        let key = (cluster, gateway, of.host.name, of.port, subset, of.order);
+        let known = self.behind.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(behind.entry(key).or_insert(made))
         })
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Traffic;
 use super::counts::Interval;
-use super::flow::{Failure, Flow, Landing};
+use super::delivery::Delivery;
+use super::destination::Destination;
+use super::flow::{Counted, Failure, Flow, Landing};
 use super::journey::{Case, End, Way};
 use super::loss::{Lost, Phase};
 use super::supply::Pool;
@@ -17,6 +19,8 @@ pub struct Range {
     pub arrivals: BTreeMap<Landing, Interval>,
     /// What fails.
     pub failures: BTreeMap<Failure, Interval>,
+    /// What fails even after it was tried again, of what is sent to what is lost; where some is.
+    pub lost_at_last: Option<Interval>,
     /// What leaves the mesh, or is answered by the proxy.
     pub elsewhere: Option<Interval>,
 }
@@ -31,14 +35,28 @@ impl<'m> Traffic<'m> {
         lost: &[Lost],
         phase: Phase,
     ) -> Range {
+        self.range_counted(client, at, way, (lost, phase), Counted::First)
+    }
+
+    /// The same if a gateway that leads to several localities counts in this one.
+    pub fn range_counted(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        way: &Way<'m>,
+        (lost, phase): (&[Lost], Phase),
+        counted: Counted,
+    ) -> Range {
         let pools = || way.destinations().flat_map(|(destination, _)| destination.pools());
         let places: BTreeSet<Landing> = pools()
             .map(|pool| Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) })
             .collect();
         let flow = |way: &Way<'m>, favoured: &dyn Fn(&Pool<'_>) -> bool| {
-            self.flow(client, at, way, Case { favoured, lost, phase })
+            self.flow(client, at, way, Case { lost, phase, counted, ..Case::now(favoured) })
         };
-        let is_exact = pools().all(|pool| pool.bounds.is_exact());
+        let by_node = |d: &Destination<'_>| matches!(d.delivery, Delivery::SameNode(_));
+        let is_exact = pools().all(|pool| pool.bounds.is_exact())
+            && !way.destinations().any(|(destination, _)| by_node(destination));
         if is_exact || places.is_empty() {
             return Range::of(&[flow(way, &|_| true)]);
         }
@@ -47,6 +65,7 @@ impl<'m> Traffic<'m> {
             // How many of the hosts that fail are thrown out depends on how many there are.
             ways.extend([0, 100].map(|percent| way.ejecting(percent)));
         }
+        let gone = |pool: &Pool<'_>| lost.iter().any(|l| l.covers(pool.cluster, &pool.zone));
         let mut flows = Vec::new();
         for way in &ways {
             for place in &places {
@@ -55,6 +74,14 @@ impl<'m> Traffic<'m> {
                 };
                 flows.push(flow(way, &here));
                 flows.push(flow(way, &|pool: &Pool<'_>| !here(pool)));
+                if !lost.is_empty() {
+                    flows.push(flow(way, &|pool: &Pool<'_>| !here(pool) && !gone(pool)));
+                }
+            }
+            // What fails is most and least where all that can be is in what is lost, and out of it.
+            if !lost.is_empty() {
+                flows.push(flow(way, &gone));
+                flows.push(flow(way, &|pool: &Pool<'_>| !gone(pool)));
             }
         }
         Range::of(&flows)
@@ -94,9 +121,12 @@ impl Range {
             (failure, interval(&share))
         });
         let elsewhere = interval(&|flow: &Flow| flow.elsewhere);
+        let lost_at_last = interval(&|flow: &Flow| flow.lost_at_last);
+        let is_lost = flows.iter().any(|flow| flow.failures.contains_key(&Failure::Lost));
         Self {
             arrivals: arrivals.collect(),
             failures: failures.collect(),
+            lost_at_last: Some(lost_at_last).filter(|_| is_lost),
             elsewhere: Some(elsewhere).filter(|e| e.most > 0.0),
         }
     }

@@ -16,10 +16,11 @@ mod rules;
 use std::collections::BTreeMap;
 
 use super::protocol::Protocol;
+use super::retries;
 use super::scope::{Definition, Index, Scope, Sight};
 use super::step::{Condition, Step};
-use crate::kinds::networking::VirtualService;
-use crate::mesh::{Client, In, Lookup, Mesh, short};
+use crate::kinds::networking::{Retries, VirtualService};
+use crate::mesh::{Client, In, Lookup, Mesh, Order, short};
 use crate::source::{Span, Text};
 
 /// What is known of a request. What is `None` is left open.
@@ -64,11 +65,13 @@ pub struct Choice<'m> {
     pub abort: Option<Abort>,
     /// Copies; what comes back is thrown away.
     pub mirrors: Vec<MirrorLeg<'m>>,
+    /// How often a request is tried again that finds no connection; never for what is not HTTP.
+    pub retries: u32,
 }
 
 impl<'m> Choice<'m> {
     fn new(action: Action<'m>) -> Self {
-        Self { when: Vec::new(), rule: None, action, abort: None, mirrors: Vec::new() }
+        Self { when: Vec::new(), rule: None, action, abort: None, mirrors: Vec::new(), retries: 0 }
     }
 
     /// Whether each request that no earlier choice takes takes this one.
@@ -229,7 +232,12 @@ impl<'m> Draft<'m> {
 impl<'m> Router<'m> {
     /// Ready to tell of a mesh.
     pub fn of(mesh: &'m Mesh) -> Self {
-        Self { index: Index::of(mesh) }
+        Self::by(mesh, Order::Names)
+    }
+
+    /// The same if objects were created in this order.
+    pub fn by(mesh: &'m Mesh, order: Order) -> Self {
+        Self { index: Index::of(mesh, order) }
     }
 
     /// What clients see.
@@ -323,7 +331,12 @@ impl<'m> Call<'_, '_, 'm> {
             found.why.span,
         );
         draft.add(match found.protocol {
-            Protocol::Http | Protocol::Auto => self.http(definition, name, follow),
+            Protocol::Http | Protocol::Auto => {
+                let mut draft = self.http(definition, name, follow);
+                let default = draft.choices.iter_mut().filter(|choice| choice.rule.is_none());
+                default.for_each(|choice| choice.retries = self.retries(None));
+                draft
+            }
             Protocol::Tls => self.tls(definition, name),
             Protocol::Tcp => self.tcp(definition, name),
             Protocol::Udp => Draft {
@@ -332,6 +345,13 @@ impl<'m> Call<'_, '_, 'm> {
             },
         });
         draft
+    }
+
+    /// How often a request is tried again, as a rule or else the mesh says.
+    fn retries(&self, of_rule: Option<&Retries>) -> u32 {
+        let mut configs = self.mesh().mesh_configs(self.scope.plane);
+        let of_mesh = configs.find_map(|config| config.default_http_retry_policy.as_ref());
+        retries::times(of_rule, of_mesh)
     }
 
     /// The way of what no service takes.

@@ -5,6 +5,8 @@
 
 mod index;
 
+use std::cmp::Ordering;
+
 use super::protocol::Port;
 use super::step::Step;
 use crate::clusters::ClusterId;
@@ -344,6 +346,11 @@ impl<'m> Scope<'_, 'm> {
             .collect();
         found.sort_by_key(|(pattern, reach, _)| (std::cmp::Reverse(pattern.len()), *reach));
         found.into_iter().map(|(_, reach, service)| (reach, service)).collect()
+    }
+
+    /// In which order two objects were created.
+    pub fn older<S>(&self, a: &In<S>, b: &In<S>) -> Ordering {
+        self.index.older(a, b)
     }
 
     fn visible(

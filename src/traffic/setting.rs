@@ -91,10 +91,23 @@ impl<'m> Setting<'m> {
                 return Self::locality(setting, by);
             }
         }
-        match service.map(|s| distribution::asked(mesh, control_plane, s)) {
-            Some(Ok(Some(Asked { prefers, told }))) => Self::TrafficDistribution { prefers, told },
-            Some(Err(told)) => Self::Unknown(told),
-            Some(Ok(None)) | None => Self::of_mesh(mesh, control_plane),
+        if let Some(told) = Self::of_service(mesh, control_plane, service) {
+            return told;
+        }
+        Self::of_mesh(mesh, control_plane)
+    }
+
+    /// What a Service prefers, if nothing else had a say: a control plane then tells proxies of unready
+    /// endpoints too, whatever ranks them.
+    pub fn of_service(
+        mesh: &'m Mesh,
+        control_plane: ClusterId,
+        service: Option<&'m In<Service>>,
+    ) -> Option<Self> {
+        match distribution::asked(mesh, control_plane, service?) {
+            Ok(Some(Asked { prefers, told })) => Some(Self::TrafficDistribution { prefers, told }),
+            Ok(None) => None,
+            Err(told) => Some(Self::Unknown(told)),
         }
     }
 

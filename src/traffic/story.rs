@@ -3,9 +3,11 @@
 use super::assignment::Preference;
 use super::delivery::Delivery;
 use super::destination::Destination;
+use super::endpoint::Health;
 use super::policy::{Level, Missing, Part};
 use super::setting::{By, Setting};
 use super::step::Step;
+use super::supply::Pool;
 use crate::kinds::networking::DestinationRule;
 use crate::mesh::{AppliedRule, In, Mesh, list, short};
 
@@ -34,6 +36,7 @@ impl<'m> Destination<'m> {
         }
         steps.push(self.setting_step(mesh));
         steps.extend(self.outlier_step());
+        steps.extend(self.health_step());
         if self.rule.order_decides {
             let text = "which rule is older could decide otherwise, and files do not tell";
             steps.push(Step::new(text, None));
@@ -98,6 +101,19 @@ impl<'m> Destination<'m> {
                     .to_owned()
             }
         }
+    }
+
+    /// How many endpoints are not ready, and whether Envoy hears of them.
+    fn health_step(&self) -> Option<Step> {
+        let unready = |pool: &&Pool<'_>| pool.health != Health::Healthy;
+        let first = self.pools().find(unready)?;
+        let count: u32 = self.pools().filter(unready).map(|pool| pool.bounds.least).sum();
+        let then = if self.terms.filter.send_unhealthy {
+            "which Envoy counts and passes over"
+        } else {
+            "of which Envoy is not told"
+        };
+        Some(Step::new(format!("endpoints that are not ready: {count}, {then}"), first.span))
     }
 
     fn outlier_step(&self) -> Option<Step> {

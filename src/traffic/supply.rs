@@ -1,21 +1,25 @@
 //! The endpoints of a host: pods and entries of all clusters, by zone, and how many there may be.
 
-use core::net::IpAddr;
+mod entries;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
 use super::mtls::{self, Mtls};
 use crate::clusters::{Cluster, ClusterId};
-use crate::kinds::core::Service;
-use crate::kinds::is_placeholder;
-use crate::kinds::networking::WorkloadEntry;
-use crate::kinds::workloads::TemplateMeta;
-use crate::mesh::{Host, In, Locality, Mesh, value};
+use crate::kinds::core::{Conditions, Service};
+use crate::kinds::workloads::{Pod, TemplateMeta, Workload};
+use crate::mesh::{
+    Client, Host, In, Locality, Mesh, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL, value,
+};
 use crate::placement::{Bounds, Placement, Placements, ServicePlacement};
-use crate::source::{Span, Spanned, Text};
+use crate::source::{Span, Text};
 use crate::yaml::Entries;
+use entries::entries;
 
-/// Endpoints of one workload in one zone.
+/// Endpoints of one workload in one zone; of those that are in the input themselves, on one node and alike
+/// in health.
 #[derive(Clone, Debug)]
 pub struct Pool<'m> {
     /// The cluster they run in, or whose control plane reads the entry.
@@ -28,17 +32,23 @@ pub struct Pool<'m> {
     pub written: Arc<str>,
     /// How many there may be.
     pub bounds: Bounds,
-    /// How many the workload has in all its zones.
+    /// How many the workload has in all its pools.
     pub total: Bounds,
-    /// In how many zones it may have some.
-    pub zones: usize,
+    /// How many pools it has.
+    pub pools: usize,
+    /// Whether each node of the zone certainly has one.
+    pub on_each_node: bool,
     /// The weight of each.
     pub weight: u32,
+    /// How Kubernetes sees them.
+    pub health: Health,
     /// Whether their address is known.
     pub addressed: bool,
     /// Whether a sidecar there speaks Istio's mTLS: pods have one unless they opt out or are in
-    /// ambient, entries where their labels say so.
+    /// ambient, entries where their labels or their identity say so.
     pub mtls: bool,
+    /// The namespace they stand in.
+    pub namespace: &'m str,
     /// The Service that selects them; none for endpoints of a ServiceEntry.
     pub service: Option<&'m In<Service>>,
     /// The workload's name, the pod's, or the entry's address.
@@ -55,7 +65,7 @@ impl Pool<'_> {
             written: Arc::clone(&self.written),
             count,
             weight: self.weight,
-            health: Health::Healthy,
+            health: self.health,
             addressed: self.addressed,
             mtls,
         }
@@ -91,10 +101,31 @@ pub enum Unknown<'m> {
         /// Where the name stands.
         span: Span,
     },
-    /// A ServiceEntry takes endpoints by selector.
+    /// What the selector of a ServiceEntry takes is not in the input.
     Selected(Span),
     /// Nobody can tell which of several texts is applied, or in which cluster.
     Assumed(Span),
+}
+
+/// Pods that are alike but for their place.
+struct Pods<'m> {
+    cluster: ClusterId,
+    namespace: &'m str,
+    service: Option<&'m In<Service>>,
+    name: &'m str,
+    span: Span,
+    labels: &'m Entries<Text>,
+    annotations: &'m Entries<Text>,
+    conditions: Conditions,
+    daemon: bool,
+}
+
+/// Pods that share a place.
+struct Spot<'p> {
+    zone: &'p Locality,
+    node: &'p str,
+    health: Health,
+    bounds: Bounds,
 }
 
 impl<'m> Supply<'m> {
@@ -106,18 +137,7 @@ impl<'m> Supply<'m> {
             supply.take_service(mesh, placements, service);
         }
         for entry in host.entries().filter(|e| mesh.same_mesh(e.cluster, of)) {
-            if let Some(selector) = &entry.workload_selector
-                && let Some((key, _)) = selector.labels.iter().next()
-            {
-                supply.unknown.push(Unknown::Selected(key.span));
-            }
-            let resolved = value(entry.resolution.as_ref()).is_some_and(|r| r.starts_with("DNS"));
-            // Only Envoy's DNS clusters have names for addresses. Source: `endpoint_builder.go`.
-            let sent =
-                |e: &&Spanned<WorkloadEntry>| resolved || !is_name(value(e.address.as_ref()));
-            for endpoint in entry.endpoints.iter().filter(sent) {
-                supply.take_entry(mesh, entry.cluster, endpoint, endpoint.span);
-            }
+            supply.take_service_entry(mesh, placements, entry);
         }
         supply
     }
@@ -139,40 +159,45 @@ impl<'m> Supply<'m> {
         placements: &Placements<'m>,
         service: &'m In<Service>,
     ) {
+        let (cluster, namespace) = (service.cluster, service.namespace.as_str());
         let here = placements.of_service(service);
-        let nothing = here.workloads.is_empty() && here.pods.is_empty();
+        let entries = entries(mesh, cluster, namespace, service.selector.as_ref());
+        let nothing = here.workloads.is_empty() && here.pods.is_empty() && entries.is_empty();
         // A Service without selector has endpoints that somebody writes.
-        if nothing && (service.selector.is_none() || !mesh.cluster(service.cluster).is_complete()) {
+        if nothing && (service.selector.is_none() || !mesh.cluster(cluster).is_complete()) {
             self.unknown.push(Unknown::Pods(service));
         }
         if mesh.is_assumed(&service.meta) {
             self.unknown.push(Unknown::Assumed(service.named_at()));
         }
         for (workload, placement) in &here.workloads {
-            if mesh.is_assumed(&workload.meta) {
-                self.unknown.push(Unknown::Assumed(workload.named_at()));
-            }
-            let TemplateMeta { labels, annotations } = &placements.template(workload).metadata;
-            let told = (labels, annotations);
-            self.take(mesh, service, workload.name(), workload.named_at(), told, placement);
+            let pods = Pods::of_workload(placements, workload, Some(service));
+            self.take_workload(mesh, workload, &pods, placement);
         }
         for (pod, placement) in &here.pods {
-            let told = (&pod.meta.labels, &pod.meta.annotations);
-            self.take(mesh, service, pod.name(), pod.named_at(), told, placement);
+            self.take(mesh, &Pods::of_pod(pod, Some(service)), placement);
+        }
+        for entry in entries {
+            self.take_entry(mesh, entry, Some(service));
         }
         self.services.push((service, here));
     }
 
-    fn take(
+    fn take_workload(
         &mut self,
         mesh: &'m Mesh,
-        service: &'m In<Service>,
-        name: &'m str,
-        span: Span,
-        (labels, annotations): (&Entries<Text>, &Entries<Text>),
+        workload: &'m In<Workload>,
+        pods: &Pods<'m>,
         placement: &Placement,
     ) {
-        let cluster = service.cluster;
+        if mesh.is_assumed(&workload.meta) {
+            self.unknown.push(Unknown::Assumed(workload.named_at()));
+        }
+        self.take(mesh, pods, placement);
+    }
+
+    fn take(&mut self, mesh: &'m Mesh, pods: &Pods<'m>, placement: &Placement) {
+        let &Pods { cluster, namespace, service, name, span, labels, .. } = pods;
         // Nodes without a region have none; of pools and selectors it may only be unknown.
         let by_nodes = mesh.places(cluster).iter().any(|p| p.nodes.is_some());
         let told = |zone: &Locality| by_nodes || !zone.region.is_empty();
@@ -181,59 +206,98 @@ impl<'m> Supply<'m> {
         }
         let told = own_locality(labels);
         let own: Labels = Arc::new(plain(labels));
-        let namespace = (cluster, service.namespace.as_str());
-        let mtls = mtls::has_sidecar(mesh, namespace, labels, annotations);
-        let open = || placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
-        for (zone, bounds) in open() {
-            let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, zone));
+        let mtls = mtls::has_sidecar(mesh, (cluster, namespace), labels, pods.annotations);
+        let spots = pods.spots(&own, placement);
+        for spot in &spots {
+            let locality = told.clone().unwrap_or_else(|| mesh.with_subzone(cluster, spot.zone));
             let identity = identity(mesh, cluster, locality, Arc::clone(&own));
+            let identity = Identity { node: spot.node.into(), ..identity };
             let Endpoint { identity, written, .. } = Endpoint::of_pods(identity, 0);
             self.pools.push(Pool {
                 cluster,
-                zone: zone.clone(),
+                zone: spot.zone.clone(),
                 identity,
                 written,
-                bounds: bounds.bounds,
+                bounds: spot.bounds,
                 total: placement.total,
-                zones: open().count(),
+                pools: spots.len(),
+                on_each_node: pods.daemon && spot.bounds.least >= nodes(mesh, cluster, spot.zone),
                 weight: 1,
+                health: spot.health,
                 addressed: true,
                 mtls,
-                service: Some(service),
+                namespace,
+                service,
                 name,
                 span,
             });
         }
     }
+}
 
-    fn take_entry(
-        &mut self,
-        mesh: &Mesh,
-        cluster: ClusterId,
-        entry: &'m WorkloadEntry,
-        span: Span,
-    ) {
-        let one = Bounds { least: 1, most: 1 };
-        let written = value(entry.locality.as_ref()).unwrap_or_default();
-        let locality = Locality::parse(written);
-        let mut identity =
-            identity(mesh, cluster, locality.clone(), Arc::new(plain(&entry.labels)));
-        identity.network = value(entry.network.as_ref()).unwrap_or_default().into();
-        self.pools.push(Pool {
-            cluster,
-            zone: locality.without_subzone(),
-            identity: Arc::new(identity),
-            written: written.into(),
-            bounds: one,
-            total: one,
-            zones: 1,
-            weight: entry.weight.as_ref().map_or(1, |w| w.value),
-            addressed: entry.address.as_ref().is_some_and(|address| !address.is_empty()),
-            mtls: value(entry.labels.get(mtls::MODE_LABEL)) == Some("istio"),
-            service: None,
-            name: value(entry.address.as_ref()).unwrap_or_default(),
-            span: entry.address.as_ref().map_or(span, |a| a.span),
+/// How many nodes of a cluster are known to stand in a zone; as many as can be where nobody tells.
+fn nodes(mesh: &Mesh, cluster: ClusterId, zone: &Locality) -> u32 {
+    let here = mesh.places(cluster).iter().filter(|p| p.locality.without_subzone() == *zone);
+    here.map(|place| place.nodes).sum::<Option<u32>>().unwrap_or(u32::MAX)
+}
+
+impl<'m> Pods<'m> {
+    fn of_workload(
+        placements: &Placements<'m>,
+        workload: &'m In<Workload>,
+        service: Option<&'m In<Service>>,
+    ) -> Self {
+        let TemplateMeta { labels, annotations } = &placements.template(workload).metadata;
+        Self {
+            cluster: workload.cluster,
+            namespace: &workload.namespace,
+            service,
+            name: workload.name(),
+            span: workload.named_at(),
+            labels,
+            annotations,
+            conditions: Conditions::default(),
+            daemon: workload.meta.kind.as_str() == "DaemonSet",
+        }
+    }
+
+    fn of_pod(pod: &'m In<Pod>, service: Option<&'m In<Service>>) -> Self {
+        Self {
+            cluster: pod.cluster,
+            namespace: &pod.namespace,
+            service,
+            name: pod.name(),
+            span: pod.named_at(),
+            labels: &pod.meta.labels,
+            annotations: &pod.meta.annotations,
+            conditions: pod.conditions(),
+            daemon: false,
+        }
+    }
+
+    /// By place. Pods that are about to go are none, unless clients are told of them.
+    fn spots<'p>(&self, own: &Labels, placement: &'p Placement) -> Vec<Spot<'p>> {
+        let service = self.service.map(|s| &*s.resource);
+        let health = |conditions| Health::of(conditions, own, service);
+        if !placement.exact {
+            let open = placement.zones.iter().filter(|(_, z)| z.bounds.most > 0);
+            let health = health(self.conditions);
+            let spots = open.map(|(zone, at)| Spot { zone, node: "", health, bounds: at.bounds });
+            return spots.filter(|spot| spot.health != Health::Terminating).collect();
+        }
+        let mut alike: BTreeMap<_, u32> = BTreeMap::new();
+        for seen in &placement.seen {
+            let zone = seen.zone.as_ref().and_then(|zone| placement.zone_of(zone));
+            let Some(zone) = zone else { continue };
+            *alike.entry((zone, &*seen.node, health(seen.conditions))).or_default() += 1;
+        }
+        let spots = alike.into_iter().map(|((zone, node, health), count)| Spot {
+            zone,
+            node,
+            health,
+            bounds: Bounds { least: count, most: count },
         });
+        spots.filter(|spot| spot.health != Health::Terminating).collect()
     }
 }
 
@@ -273,27 +337,43 @@ fn own_locality(labels: &Entries<Text>) -> Option<Locality> {
     Some(Locality::parse(&parts))
 }
 
-/// Whether an address is a name, which istiod does not send as an endpoint.
-fn is_name(address: Option<&str>) -> bool {
-    let address = address.unwrap_or_default();
-    let is_other = address.is_empty() || address.starts_with("unix://") || is_placeholder(address);
-    !is_other && address.parse::<IpAddr>().is_err()
-}
-
 /// Labels by name.
-pub fn plain(labels: &Entries<Text>) -> std::collections::BTreeMap<String, String> {
+pub fn plain(labels: &Entries<Text>) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect()
 }
 
-/// Pods of a cluster with these labels, at a locality.
-pub fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Labels) -> Identity {
+/// Pods of a cluster with these labels, at a locality. Their network is the cluster's, unless a label
+/// says another. Source: `kube/controller/controller.go`, `Network`.
+fn identity(mesh: &Mesh, cluster: ClusterId, locality: Locality, labels: Labels) -> Identity {
     let known = mesh.cluster(cluster);
+    let told = labels.get(NETWORK_LABEL).map(String::as_str).filter(|network| !network.is_empty());
     Identity {
         cluster: known.istio_name().map_or(known.name.as_str(), |name| name.as_str()).into(),
-        network: known.network().map_or("", |network| network.as_str()).into(),
+        network: told.or_else(|| value(known.network())).unwrap_or_default().into(),
         locality,
         node: "".into(),
         labels,
         proxy: Proxy::default(),
     }
+}
+
+/// A client that runs at a locality. Its own labels say where it is before its node does if they claim a
+/// locality, and after it if they name region, zone and subzone.
+/// Source: `pilot/pkg/xds/ads.go`, `setTopologyLabels` and `localityFromProxyLabels`.
+pub fn client(mesh: &Mesh, client: &Client<'_>, at: &Locality) -> Identity {
+    let claimed = client.labels.and_then(own_locality);
+    let at = claimed.unwrap_or_else(|| at.clone());
+    let told = |part: String, key: &str| {
+        if !part.is_empty() {
+            return part;
+        }
+        client.labels.and_then(|labels| value(labels.get(key))).unwrap_or_default().to_owned()
+    };
+    let locality = Locality {
+        region: told(at.region, REGION_LABEL),
+        zone: told(at.zone, ZONE_LABEL),
+        subzone: told(at.subzone, SUBZONE_LABEL),
+    };
+    let labels = client.labels.map(plain).unwrap_or_default();
+    identity(mesh, client.cluster, locality, labels.into())
 }

@@ -258,7 +258,7 @@ fn signer(mesh: &Mesh, cluster: &Cluster, found: Option<&Found>) -> Signer {
 /// `EXTERNAL_CA`, `ENABLE_CA_SERVER` or `PILOT_CERT_PROVIDER`.
 fn foreign(told: &str) -> Option<Signer> {
     match told {
-        "true" | "istiod" | "kubernetes" | "none" => None,
+        "true" | "istiod" | "kubernetes" | "custom" | "none" => None,
         _ if told.contains("istio-csr") => Some(Signer::IstioCsr),
         _ if told.starts_with("k8s.io/") || told == "ISTIOD_RA_KUBERNETES_API" => {
             Some(Signer::KubernetesSigner)

@@ -13,7 +13,17 @@ impl Value<'_> {
     pub fn embedded(self) -> Stream {
         let Some(text) = self.tape.text(self.index) else { return Stream::default() };
         let node = self.tape.node(self.target());
-        let places = Places::of(self.tape, node, text);
+        self.placed(text, &Places::of(self.tape, node, text))
+    }
+
+    /// Parses the YAML that a string value stands for (decoded from base64, say). All spans are the
+    /// whole value.
+    pub fn embedded_as(self, text: &str) -> Stream {
+        let span = self.tape.node(self.target()).span();
+        self.placed(text, &Places::Within(span))
+    }
+
+    fn placed(self, text: &str, places: &Places) -> Stream {
         let mut stream = parse(&Arc::from(text), 0);
         for comment in &mut stream.comments {
             *comment = places.outer(*comment);
@@ -22,7 +32,7 @@ impl Value<'_> {
             error.span = places.outer(error.span);
         }
         for document in &mut stream.documents {
-            *document = relocate(document, &places, &self.tape.texts);
+            *document = relocate(document, places, &self.tape.texts);
         }
         stream
     }

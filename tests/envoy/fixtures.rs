@@ -120,7 +120,7 @@ fn one<'m>(
         return None;
     }
     let near = |pool: &Pool<'_>| same_zone(&pool.zone, at);
-    let case = Case { favoured: &near, lost, phase };
+    let case = Case { lost, phase, ..Case::now(&near) };
     let legs = way.destinations().map(|(destination, share)| {
         let leg = leg(traffic, client, at, destination, case);
         ToldLeg { weight: thousandths(share), ..leg }
@@ -157,10 +157,9 @@ fn leg<'m>(
         landings.push(Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) });
         fails.push(gone);
     }
-    let labels = client.labels.map(supply::plain).unwrap_or_default();
     ToldLeg {
         weight: 1,
-        client: supply::identity(mesh, client.cluster, at.clone(), labels.into()),
+        client: supply::client(mesh, &client, at),
         endpoints,
         landings,
         fails,

@@ -1,9 +1,9 @@
 //! Calls in whole meshes, for tables: manifests in, terms and shares out.
 
-use mesh_lint::mesh::{Client, Locality, Mesh};
+use mesh_lint::mesh::{Client, Locality, Mesh, Order};
 use mesh_lint::source::{Span, Text};
 use mesh_lint::traffic::Traffic;
-use mesh_lint::traffic::destination::Destination;
+use mesh_lint::traffic::destination::{Asked, Destination};
 use mesh_lint::traffic::flow::Flow;
 use mesh_lint::traffic::journey::Case;
 use mesh_lint::yaml::Entries;
@@ -96,7 +96,8 @@ impl<'m> Caller<'m> {
         let mut subsets = mesh.destination_rules.iter().flat_map(|rule| &rule.subsets);
         let subset = subsets.find_map(|s| s.name.as_ref()).filter(|_| first_subset);
         let supply = self.traffic.supply(host, plane);
-        Destination::of(mesh, &self.client, plane, host, 80, subset, supply)
+        let asked = Asked { host, port: 80, subset };
+        Destination::of(mesh, Order::Names, &self.client, plane, asked, supply)
     }
 
     /// Where its requests arrive.

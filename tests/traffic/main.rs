@@ -5,13 +5,20 @@
 mod assignment;
 mod calls;
 mod effective;
+mod ends;
+mod grouping;
+mod health;
 mod hosts;
 mod networks;
+mod order;
+mod places;
 mod policy;
+mod retries;
 mod route;
 mod scene;
 mod selection;
 mod terms;
+mod world;
 
 use mesh_lint::config::Config;
 use mesh_lint::lint;

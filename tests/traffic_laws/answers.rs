@@ -13,7 +13,7 @@ use mesh_lint::traffic::journey::{Case, Way};
 use mesh_lint::traffic::loss::{Lost, Phase};
 use mesh_lint::traffic::route::Request;
 
-use crate::world::{File, HOSTS, Names, REGION_OF, World};
+use crate::world::{File, HOSTS, Names, REGION_OF, REGIONS, World};
 
 /// Who asks, for what, after which loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,7 +114,7 @@ impl<'m> Engine<'m> {
     /// All clients in all zones of the clusters, without loss and after each.
     pub fn questions(&self) -> Vec<Asked> {
         let zones = (0..REGION_OF.len()).map(Loss::Zone);
-        let regions = (0..REGION_OF.iter().max().unwrap() + 1).map(Loss::Region);
+        let regions = (0..REGIONS).map(Loss::Region);
         let clusters = (0..self.world.clusters.len()).map(Loss::Cluster);
         let losses: Vec<(Loss, Phase)> = zones
             .chain(regions)
@@ -173,7 +173,7 @@ impl<'m> Engine<'m> {
 
     pub fn answers(&self) -> BTreeMap<Asked, Answer> {
         self.each(|asked, client, at, way, lost| {
-            let case = Case { favoured: &|_| true, lost, phase: asked.phase };
+            let case = Case { lost, phase: asked.phase, ..Case::now(&|_| true) };
             self.numbered(&self.traffic.flow(client, at, way, case))
         })
     }

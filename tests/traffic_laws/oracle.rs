@@ -102,7 +102,7 @@ pub fn parts(world: &World, asked: Asked) -> Option<Parts> {
     for (subset, weight) in legs {
         let pods = pods(host, subset, asked);
         let policy = policy(host, subset != Subset::All);
-        for (end, part) in leg(&pods, policy, asked)? {
+        for (end, part) in leg(&pods, &policy, asked)? {
             let sum = all.entry(end).or_insert(Part::NONE);
             *sum = *sum + part * Part::of(weight, total);
         }
@@ -178,10 +178,10 @@ impl Group {
     }
 }
 
-fn leg(pods: &[Pods], policy: Policy, asked: Asked) -> Option<Parts> {
+fn leg(pods: &[Pods], policy: &Policy, asked: Asked) -> Option<Parts> {
     let mut groups: BTreeMap<(u32, usize), Group> = BTreeMap::new();
     for one in pods {
-        let group = groups.entry((priority(one, &policy, asked), one.zone)).or_default();
+        let group = groups.entry((priority(one, policy, asked), one.zone)).or_default();
         group.pods.push(*one);
         group.weight += one.count;
     }

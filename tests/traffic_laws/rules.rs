@@ -17,8 +17,8 @@ use crate::world::{
 /// What a rule takes for rounding.
 const LEAST: f64 = 0.005;
 
-const ZONE: &str = "locality/cross-zone-leak";
-const REGION: &str = "locality/cross-region-leak";
+pub const ZONE: &str = "locality/cross-zone-leak";
+pub const REGION: &str = "locality/cross-region-leak";
 const ACROSS: &str = "locality/cross-cluster-leak";
 const FAILS: &str = "locality/zone-loss-fails";
 const RULES: [&str; 4] = [ZONE, REGION, ACROSS, FAILS];

@@ -121,7 +121,8 @@ fn lines_of<'m>(
         let Some(way) = journey.ways.last() else { continue };
         for at in localities {
             let range = asked.traffic.range(&client, &at, way, &[], Phase::Noticed);
-            let known = Way::is_known(way, asked.traffic) && !at.is_empty();
+            let known =
+                Way::is_known(way, asked.traffic) && !journey.order_decides() && !at.is_empty();
             lines.push(Line { host, port, cluster, at, range, known, gigabytes: None });
         }
     }

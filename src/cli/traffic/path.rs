@@ -6,11 +6,11 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::super::Failed;
-use super::answer::{Answer, Column};
+use super::answer::{Answer, Column, Otherwise};
 use super::{Asked, zone_name};
 use crate::traffic::counts::{Interval, percent};
 use crate::traffic::flow::{Failure, Landing};
-use crate::traffic::journey::{End, Way};
+use crate::traffic::journey::{End, Journey, Way};
 use crate::traffic::loss::Phase;
 use crate::traffic::range::Range;
 use crate::traffic::route::Leg;
@@ -35,7 +35,7 @@ pub(super) fn human(
         }
         let whom = asked.args.client.as_deref().unwrap_or(answer.client.namespace);
         writeln!(out, "{host}:{port} from {} of `{cluster}`, for `{whom}`", zone_name(&answer.at))?;
-        let story = story(asked, answer);
+        let story = story(asked, &answer.journey);
         // What several zones have in common is told once.
         if told.as_ref() != Some(&story) {
             write!(out, "\n{story}")?;
@@ -48,6 +48,39 @@ pub(super) fn human(
             writeln!(out)?;
             table(asked, columns, out)?;
         }
+        for other in &answer.otherwise {
+            otherwise(asked, answer, other, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// What would be other if what files do not tell were otherwise.
+fn otherwise(
+    asked: &Asked<'_, '_>,
+    answer: &Answer<'_>,
+    other: &Otherwise<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
+    let clause = other.what.clause();
+    if other.columns.is_empty() {
+        return Ok(writeln!(out, "\n{clause}, the shares would be the same")?);
+    }
+    writeln!(out, "\n{clause}:")?;
+    let known = story(asked, &answer.journey);
+    let known: BTreeSet<&str> = known.lines().collect();
+    let story = story(asked, &other.journey);
+    let is_new = |line: &&str| !known.contains(line) && !line.contains(" older, it would ");
+    for (i, line) in story.lines().filter(is_new).enumerate() {
+        let gap = if i == 0 { "\n" } else { "" };
+        writeln!(out, "{gap}{line}")?;
+    }
+    for (way, columns) in other.journey.ways.iter().zip(&other.columns) {
+        if other.journey.ways.len() > 1 {
+            writeln!(out, "\n{}", condition(way))?;
+        }
+        writeln!(out)?;
+        table(asked, columns, out)?;
     }
     Ok(())
 }
@@ -61,18 +94,18 @@ fn condition(way: &Way<'_>) -> String {
     }
 }
 
-fn story(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> String {
+fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
     let mut lines = Vec::new();
     let mut say = |indent: usize, step: &Step| {
         let place = step.span.and_then(|span| asked.sources.line_of(span));
         let place = place.map(|p| format!("  ({p})")).unwrap_or_default();
         lines.push(format!("{:indent$}{}{place}\n", "", step.text));
     };
-    for step in &answer.journey.steps {
+    for step in &journey.steps {
         say(2, step);
     }
-    for way in &answer.journey.ways {
-        if answer.journey.ways.len() > 1 {
+    for way in &journey.ways {
+        if journey.ways.len() > 1 {
             say(2, &Step::new(condition(way), None));
         }
         let legs = way.choice.legs();
@@ -110,7 +143,7 @@ fn story(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> String {
             }
         }
     }
-    for rival in &answer.journey.rivals {
+    for rival in &journey.rivals {
         let text = format!("were VirtualService `{}` older, it would have the host", rival.name());
         say(2, &Step::new(text, rival.named_at()));
     }
@@ -121,6 +154,7 @@ fn story(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> String {
 enum Row<'r> {
     Place(&'r Landing),
     Failure(Failure),
+    AtLast,
     Elsewhere,
 }
 
@@ -133,6 +167,7 @@ impl Row<'_> {
                 format!("{cluster}  {zone}")
             }
             Self::Failure(failure) => format!("fails  {failure}"),
+            Self::AtLast => "fails  even after it is tried again".to_owned(),
             Self::Elsewhere => "leaves the mesh".to_owned(),
         }
     }
@@ -141,6 +176,7 @@ impl Row<'_> {
         let found = match self {
             Self::Place(landing) => range.arrivals.get(landing),
             Self::Failure(failure) => range.failures.get(failure),
+            Self::AtLast => range.lost_at_last.as_ref(),
             Self::Elsewhere => range.elsewhere.as_ref(),
         };
         found.copied().unwrap_or(Interval { least: 0.0, most: 0.0 })
@@ -152,7 +188,12 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
     let places: BTreeSet<&Landing> = ranges().flat_map(|r| r.arrivals.keys()).collect();
     let failures: BTreeSet<Failure> = ranges().flat_map(|r| r.failures.keys().copied()).collect();
     let mut rows: Vec<Row<'_>> = places.into_iter().map(Row::Place).collect();
-    rows.extend(failures.into_iter().map(Row::Failure));
+    for failure in failures {
+        rows.push(Row::Failure(failure));
+        if failure == Failure::Lost {
+            rows.push(Row::AtLast);
+        }
+    }
     if ranges().any(|r| r.elsewhere.is_some()) {
         rows.push(Row::Elsewhere);
     }
@@ -240,7 +281,7 @@ fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
         json!({"text": step.text, "file": place.as_ref().map(|p| &p.0), "start": place.map(|p| p.1)})
     };
     let steps = |all: &[Step]| all.iter().map(step).collect::<Vec<_>>();
-    let ways = answer.journey.ways.iter().zip(&answer.columns).map(|(way, columns)| {
+    let way = |(way, columns): (&Way<'_>, &Vec<Column>)| {
         let legs = way.choice.legs();
         let parts = way.parts.iter().enumerate().map(|(i, part)| {
             let (end, story) = match &part.end {
@@ -262,13 +303,25 @@ fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
         });
         let when: Vec<Step> = way.choice.when.iter().map(|c| c.step.clone()).collect();
         json!({"when": steps(&when), "parts": parts.collect::<Vec<_>>(), "flows": flows.collect::<Vec<_>>()})
+    };
+    let ways = |journey: &Journey<'_>, columns: &[Vec<Column>]| {
+        journey.ways.iter().zip(columns).map(way).collect::<Vec<_>>()
+    };
+    let otherwise = answer.otherwise.iter().map(|other| {
+        json!({
+            "if": other.what.clause(),
+            "same": other.columns.is_empty(),
+            "steps": steps(&other.journey.steps),
+            "ways": ways(&other.journey, &other.columns),
+        })
     });
     json!({
         "cluster": mesh.cluster_name(answer.client.cluster),
         "locality": answer.at.to_string(),
         "namespace": answer.client.namespace,
         "steps": steps(&answer.journey.steps),
-        "ways": ways.collect::<Vec<_>>(),
+        "ways": ways(&answer.journey, &answer.columns),
+        "otherwise": otherwise.collect::<Vec<_>>(),
     })
 }
 
@@ -280,7 +333,10 @@ pub(super) fn shares(asked: &Asked<'_, '_>, range: &Range) -> Vec<Value> {
         json!({"to": "zone", "cluster": cluster, "zone": zone, "least": share.least, "most": share.most})
     });
     let failures = range.failures.iter().map(|(failure, share)| {
-        json!({"to": "failure", "failure": failure.to_string(), "least": share.least, "most": share.most})
+        let last = range.lost_at_last.filter(|_| *failure == Failure::Lost);
+        let last = last.map(|share| json!({"least": share.least, "most": share.most}));
+        json!({"to": "failure", "failure": failure.to_string(), "least": share.least, "most": share.most,
+            "afterRetries": last})
     });
     let elsewhere = range
         .elsewhere

@@ -98,15 +98,14 @@ impl Page<'_> {
         if groups.groups.len() < 2 {
             return Ok(());
         }
-        for (number, group) in groups.groups.iter().enumerate() {
+        for (number, group) in groups.groups.iter().take(REASONS).enumerate() {
             let at = |id: &_| self.view.clusters.iter().position(|c| c == id);
             let class: Vec<usize> = group.iter().filter_map(at).collect();
-            writeln!(
-                out,
-                "  group {}: {}",
-                number + 1,
-                self.view.names(self.trust, &class, NAMES)
-            )?;
+            let names = self.view.names(self.trust, &class, NAMES);
+            writeln!(out, "  group {}: {names}", number + 1)?;
+        }
+        if let more @ 1.. = groups.groups.len().saturating_sub(REASONS) {
+            writeln!(out, "  and {more} groups more")?;
         }
         if self.view.classes.len() > WIDEST {
             let name = |id| self.trust.mesh.cluster_name(id);

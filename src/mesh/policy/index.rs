@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::networking::{DestinationRule, WorkloadSelector};
-use crate::mesh::{In, fqdn};
+use crate::mesh::{In, Order, fqdn};
 
 /// DestinationRules by the cluster whose control plane reads them.
 #[derive(Debug, Default)]
@@ -86,12 +86,14 @@ impl Policies {
         rules: &[In<DestinationRule>],
         clusters: &[Cluster],
         root_of: impl Fn(ClusterId) -> String,
+        by_age: Order,
     ) -> Self {
         let mut order: Vec<usize> = (0..rules.len()).collect();
         // Rules with a selector go first; then age, which files do not tell; then the names.
-        order.sort_by_key(|&i| {
-            let rule = &rules[i];
-            (rule.cluster, rule.workload_selector.is_none(), rule.name(), rule.namespace.as_str())
+        order.sort_by(|&a, &b| {
+            let class = |i: usize| (rules[i].cluster, rules[i].workload_selector.is_none());
+            let name = |i: usize| (rules[i].name(), rules[i].namespace.as_str());
+            class(a).cmp(&class(b)).then_with(|| by_age.of(name(a).cmp(&name(b))))
         });
         let mut found = Self::default();
         for of_plane in order.chunk_by(|a, b| rules[*a].cluster == rules[*b].cluster) {

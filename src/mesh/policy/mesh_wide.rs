@@ -11,6 +11,9 @@ const DEFAULT_POLICY_SINCE: u32 = 31;
 /// The minor version of Istio that brought `zoneAwareLbSetting`.
 const ZONE_AWARE_SINCE: u32 = 31;
 
+/// The minor version of Istio that tells proxies of endpoints that are not ready.
+const SEND_UNREADY_SINCE: u32 = 31;
+
 impl Mesh {
     /// MeshConfig of a control plane, wherever it stands: what comes first counts.
     pub fn mesh_configs(&self, control_plane: ClusterId) -> impl Iterator<Item = &MeshConfig> {
@@ -55,6 +58,19 @@ impl Mesh {
     /// Whether a control plane knows `zoneAwareLbSetting`.
     pub fn knows_zone_aware(&self, control_plane: ClusterId) -> bool {
         !self.is_before(control_plane, ZONE_AWARE_SINCE)
+    }
+
+    /// Whether a control plane tells proxies of endpoints that are not ready, so that they know how many
+    /// there are: since 1.31 unless `minHealthPercent` asks for a share of healthy ones.
+    ///
+    /// Source: `pilot/pkg/model/service.go` and `endpoint_builder.go`, `supportsUnhealthyEndpoints`.
+    pub fn sends_unready(&self, control_plane: ClusterId, min_health_percent: u32) -> bool {
+        let facts = &self.cluster(control_plane).facts;
+        let feature = |name| facts.istiod_env(name)?.parse::<bool>().ok();
+        let by_itself = feature("PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS");
+        let by_itself = by_itself.unwrap_or(!self.is_before(control_plane, SEND_UNREADY_SINCE));
+        feature("PILOT_SEND_UNHEALTHY_ENDPOINTS").unwrap_or(false)
+            || by_itself && min_health_percent == 0
     }
 
     /// Whether a control plane is certainly older than Istio 1.`minor`. One whose version is not told

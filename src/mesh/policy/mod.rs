@@ -7,7 +7,7 @@ mod setting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Client, In, Mesh, Subset, subsets_of};
+use super::{Client, In, Mesh, Order, Subset, subsets_of};
 use crate::clusters::ClusterId;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{DestinationRule, TrafficPolicy, WorkloadSelector};
@@ -93,6 +93,19 @@ impl<'m> Choice<'m> {
 }
 
 impl Mesh {
+    /// DestinationRules as istiod keeps them if they were created in this order.
+    fn policies(&self, order: Order) -> &Policies {
+        match order {
+            Order::Names => &self.policies,
+            Order::Reversed => self.reversed_policies.get_or_init(|| self.index_policies(order)),
+        }
+    }
+
+    pub(super) fn index_policies(&self, order: Order) -> Policies {
+        let root = |control_plane| self.root_namespace(control_plane).to_owned();
+        Policies::build(&self.destination_rules, &self.clusters, root, order)
+    }
+
     /// Every DestinationRule of a control plane whose host is, or covers, this host, whoever gets it.
     pub fn rules_for(&self, host: &str, control_plane: ClusterId) -> Vec<&In<DestinationRule>> {
         let plane = self.policies.plane(control_plane);
@@ -124,7 +137,20 @@ impl Mesh {
         host_namespace: Option<&str>,
         control_plane: ClusterId,
     ) -> Choice<'m> {
-        let Some(plane) = self.policies.plane(control_plane) else { return Choice::default() };
+        self.choose_rule_by(Order::Names, client, host, host_namespace, control_plane)
+    }
+
+    /// The same if the rules were created in this order.
+    pub fn choose_rule_by<'m>(
+        &'m self,
+        order: Order,
+        client: &Client<'m>,
+        host: &str,
+        host_namespace: Option<&str>,
+        control_plane: ClusterId,
+    ) -> Choice<'m> {
+        let policies = self.policies(order);
+        let Some(plane) = policies.plane(control_plane) else { return Choice::default() };
         let root = self.root_namespace(control_plane);
         let found = plane.candidates(client.namespace, host, host_namespace, root);
         self.choose(client, &found)

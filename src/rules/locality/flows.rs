@@ -315,7 +315,7 @@ fn fails<'m>(
         return;
     }
     // As many as can be where nothing is lost: what fails then fails wherever the scheduler puts pods.
-    let case = Case { favoured: &left, lost, phase: Phase::Noticed };
+    let case = Case { lost, phase: Phase::Noticed, ..Case::now(&left) };
     let survivors = visit.departures.iter().filter(|departure| {
         !lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
     });

@@ -3,7 +3,7 @@
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
-use crate::mesh::{In, Mesh, PodShape, protocol_called, protocol_of, value};
+use crate::mesh::{In, Mesh, protocol_called, protocol_of, value};
 use crate::source::Span;
 
 /// The first Istio in which `ExternalName` Services are aliases of the host they name.
@@ -74,12 +74,8 @@ fn is_called_in_mesh(mesh: &Mesh, service: &In<Service>) -> bool {
     let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
         return mesh.cluster(service.cluster).is_complete();
     };
-    let behind = |pods: &PodShape<'_>| {
-        pods.cluster == service.cluster
-            && pods.namespace == service.namespace
-            && pods.is_selected_by(selector)
-    };
-    let mut behind = mesh.pod_shapes().filter(behind).peekable();
+    let near = mesh.pod_shapes_in(service.cluster, &service.namespace);
+    let mut behind = near.filter(|pods| pods.is_selected_by(selector)).peekable();
     if behind.peek().is_none() {
         return mesh.cluster(service.cluster).is_complete();
     }

@@ -1,5 +1,7 @@
 //! Whose keys are where: the CA's own, shared ones, public ones, and those that anybody can read.
 
+use std::collections::BTreeSet;
+
 use super::super::{Rule, rule};
 use super::texts::{Places, clusters, short};
 use crate::clusters::ClusterId;
@@ -201,12 +203,7 @@ struct Exposed {
 
 fn private_key_in_git(trust: &Trust<'_>, found: &mut Findings) {
     let authorities = authorities(trust);
-    let mut told: Vec<Span> = Vec::new();
     for exposed in exposed(trust, &authorities) {
-        if told.contains(&exposed.at) {
-            continue;
-        }
-        told.push(exposed.at);
         let names = list(exposed.names.iter().map(String::as_str));
         let (message, label) = if exposed.of_ca {
             (
@@ -216,7 +213,7 @@ fn private_key_in_git(trust: &Trust<'_>, found: &mut Findings) {
         } else {
             (
                 format!(
-                    "{} holds a private key in plain text, though not that of a CA",
+                    "{} holds a private key in plain text, of no CA as far as is seen",
                     exposed.what
                 ),
                 format!("{names}: whoever reads this can be whom the certificate names"),
@@ -246,12 +243,17 @@ fn authorities(trust: &Trust<'_>) -> Vec<Certificate> {
 
 fn exposed(trust: &Trust<'_>, authorities: &[Certificate]) -> Vec<Exposed> {
     let mesh = trust.mesh;
-    let secrets = mesh.secrets.iter().filter_map(|secret| {
+    // One text may be in many clusters.
+    let mut seen = BTreeSet::new();
+    let secrets = mesh.secrets.iter().filter(|secret| seen.insert(secret.meta.span));
+    let secrets = secrets.filter_map(|secret| {
         let values: Vec<_> = values_of(mesh, secret).collect();
         let what = format!("the Secret `{}`", secret.name());
         of_values(secret.named_at(), what, &values, authorities)
     });
-    let maps = mesh.config_maps.iter().filter_map(|map| {
+    let mut seen = BTreeSet::new();
+    let maps = mesh.config_maps.iter().filter(|map| seen.insert(map.meta.span));
+    let maps = maps.filter_map(|map| {
         let telling = map.data.iter().filter(|(_, text)| text.contains("PRIVATE KEY-----"));
         let values: Vec<_> = telling
             .map(|(k, v)| (k.as_str(), Value::string(v, mesh.raw(v.span), v.span)))

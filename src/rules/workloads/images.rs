@@ -54,7 +54,7 @@ pub(super) fn proxy_image_differs(mesh: &Mesh, found: &mut Findings) {
         let Some(injector) = mesh.injectors(namespace.cluster).find(called) else { continue };
         let Some(wanted) = injector.image.as_deref() else { continue };
         let mut others: BTreeMap<&str, &Text> = BTreeMap::new();
-        for pods in mesh.pod_shapes().filter(|pods| is_pod_of(pods, namespace)) {
+        for pods in mesh.pod_shapes_in(namespace.cluster, namespace.name()).filter(is_compared) {
             let variant = variant(mesh, &pods);
             let fits = |image: &Text| {
                 let suffix = image.strip_prefix(wanted);
@@ -99,12 +99,9 @@ fn revision(namespace: &In<Namespace>) -> Option<&str> {
     .filter(|_| label(DATAPLANE_MODE).is_none() || label(INJECTION).is_some())
 }
 
-fn is_pod_of(pods: &PodShape<'_>, namespace: &In<Namespace>) -> bool {
-    let own = pods.annotations.get("sidecar.istio.io/proxyImage");
-    pods.is_pod()
-        && pods.cluster == namespace.cluster
-        && pods.namespace == namespace.name()
-        && own.is_none()
+/// Whether this is a pod, and not told its image.
+fn is_compared(pods: &PodShape<'_>) -> bool {
+    pods.is_pod() && pods.annotations.get("sidecar.istio.io/proxyImage").is_none()
 }
 
 /// The variant of the image that pods are told to run: by the mesh, then by the ProxyConfigs of the root

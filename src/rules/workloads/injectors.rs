@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clusters::ClusterId;
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::kinds::control_plane::{Webhook, Webhooks};
 use crate::kinds::workloads::Selector;
 use crate::mesh::{INJECT, INJECTION, In, Lookup, Mesh, REVISION, value};
@@ -21,6 +21,21 @@ impl<'m> Hook<'m> {
     /// Where its name stands.
     fn at(&self) -> Span {
         self.name.span
+    }
+
+    fn called(&self) -> String {
+        format!("`{}` (of `{}`)", self.name, self.of.name())
+    }
+
+    /// Whether it asks the same istiod as another.
+    fn asks(&self, other: &Self) -> bool {
+        let whom = |hook: &Self| {
+            let asked = &hook.text.client_config;
+            let service = asked.service.as_ref().map(|s| (s.name.clone(), s.namespace.clone()));
+            let host = asked.url.as_ref().map(|url| url.split('/').nth(2).map(str::to_owned));
+            (service.map(|(name, ns)| (name.map(|n| n.value), ns.map(|n| n.value))), host)
+        };
+        whom(self) == whom(other)
     }
 
     fn selectors(&self) -> impl Iterator<Item = &'m Selector> {
@@ -67,11 +82,13 @@ pub(super) fn injectors_overlap(mesh: &Mesh, found: &mut Findings) {
             if !told.insert((first.of.meta.span, second.of.meta.span)) {
                 continue;
             }
+            let twice_the_same = others.iter().all(|other| other.asks(first));
+            let by = if twice_the_same { ", twice by the same istiod" } else { "" };
             let finding = found.say(
                 format!(
-                    "webhooks of `{}` and `{}` inject the same pods: {}",
-                    first.of.name(),
-                    second.of.name(),
+                    "webhooks {} and {} inject the same pods{by}: {}",
+                    first.called(),
+                    second.called(),
                     shown(&namespace, &pod)
                 ),
                 first.at(),
@@ -79,6 +96,9 @@ pub(super) fn injectors_overlap(mesh: &Mesh, found: &mut Findings) {
             );
             for other in &others {
                 finding.also(other.at(), "and so does this one");
+            }
+            if twice_the_same {
+                finding.lower(Severity::Warning);
             }
             finding.help("let one of them take these pods: give each revision its own selectors (`istioctl tag` does), and remove what an old installation has left");
         }
@@ -109,16 +129,9 @@ fn witnesses<'m>(hooks: &[Hook<'m>]) -> Vec<(Labels<'m>, Labels<'m>)> {
     pairs.collect()
 }
 
-/// Whether labels fulfil a selector; an absent one asks for nothing, a malformed one takes nothing.
+/// Whether labels fulfil a selector; an absent one asks for nothing.
 fn fits(selector: Option<&Selector>, labels: &Labels<'_>) -> bool {
-    let Some(selector) = selector else { return true };
-    let known = |operator: &str| ["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator);
-    let label = |key: &str| labels.get(key).copied();
-    selector.match_labels.iter().all(|(key, want)| label(key) == Some(want.as_str()))
-        && selector
-            .match_expressions
-            .iter()
-            .all(|asked| known(&asked.operator) && asked.matches(label))
+    selector.is_none_or(|selector| selector.takes(|key| labels.get(key).copied()))
 }
 
 fn shown(namespace: &Labels<'_>, pod: &Labels<'_>) -> String {

@@ -256,6 +256,7 @@ impl<'m> Call<'_, '_, 'm> {
             action: self.action(rule),
             abort: abort(rule),
             mirrors: self.mirrors(rule),
+            retries: self.retries(rule.retries()),
         });
     }
 

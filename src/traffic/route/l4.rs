@@ -131,7 +131,7 @@ impl<'m> Call<'_, '_, 'm> {
                 all.push((reach, service));
             }
         }
-        all.sort_by_key(|(reach, s)| (*reach, format!("{}.{}", s.name(), s.namespace)));
+        all.sort_by(|(a, s), (b, t)| a.cmp(b).then_with(|| self.scope.older(s, t)));
         all.into_iter().map(|(_, service)| service).collect()
     }
 

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::kinds::networking::{Fault, HttpMatch, HttpRoute, Mirror, StringMatch, VirtualService};
+use crate::kinds::networking::{
+    Fault, HttpMatch, HttpRoute, Mirror, Retries, StringMatch, VirtualService,
+};
 use crate::mesh::{In, value};
 use crate::source::{Span, Spanned, Text};
 use crate::traffic::scope::{Scope, reach};
@@ -54,6 +56,11 @@ impl<'m> Rule<'m> {
     pub(super) fn fault(&self) -> Option<&'m Fault> {
         let set = |r: &&'m HttpRoute| r.fault.abort.is_some() || r.fault.delay.is_some();
         self.both().find(set).map(|r| &r.fault)
+    }
+
+    /// What is tried again: the leaf's, or else the root's.
+    pub(super) fn retries(&self) -> Option<&'m Retries> {
+        self.both().find_map(|r| r.retries.as_deref())
     }
 
     /// An answer without destination: the leaf's, or else the root's.

@@ -2,12 +2,13 @@
 //!
 //! Source: `pilot/pkg/model/push_context.go`, `initVirtualServices`, `initSidecarScopes`.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scope;
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{Sidecar, VirtualService};
-use crate::mesh::{Client, HostPattern, In, Mesh, fqdn, value};
+use crate::mesh::{Client, HostPattern, In, Mesh, Order, fqdn, value};
 use crate::traffic::step::{Condition, Step, Verdict, has_labels};
 
 type Key<'m> = (ClusterId, &'m str);
@@ -15,10 +16,11 @@ type Key<'m> = (ClusterId, &'m str);
 /// VirtualServices by host and Sidecars by namespace, each in the order in which istiod takes them.
 ///
 /// That order is by creation, then by name and namespace. Manifests do not tell when they were applied,
-/// so it is by name and namespace here.
+/// so it is by name and namespace here, or the other way round.
 #[derive(Debug)]
 pub struct Index<'m> {
     mesh: &'m Mesh,
+    order: Order,
     exact: BTreeMap<(ClusterId, String), Vec<&'m In<VirtualService>>>,
     wildcard: BTreeMap<ClusterId, Vec<(String, &'m In<VirtualService>)>>,
     by_name: BTreeMap<(ClusterId, &'m str, &'m str), &'m In<VirtualService>>,
@@ -26,10 +28,11 @@ pub struct Index<'m> {
 }
 
 impl<'m> Index<'m> {
-    /// The index of a mesh.
-    pub fn of(mesh: &'m Mesh) -> Self {
+    /// The index of a mesh whose objects were created in this order.
+    pub fn of(mesh: &'m Mesh, order: Order) -> Self {
         let mut index = Self {
             mesh,
+            order,
             exact: BTreeMap::new(),
             wildcard: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -37,7 +40,7 @@ impl<'m> Index<'m> {
         };
         let mut services: Vec<_> =
             mesh.virtual_services.iter().filter(|s| s.is_for_mesh()).collect();
-        services.sort_by_cached_key(|s| age(s));
+        services.sort_by(|a, b| order.of(age(a).cmp(&age(b))));
         for service in services {
             for host in &service.hosts {
                 let host = fqdn(host, &service.namespace);
@@ -57,7 +60,10 @@ impl<'m> Index<'m> {
             index.sidecars.entry(place).or_default().push(sidecar);
         }
         for sidecars in index.sidecars.values_mut() {
-            sidecars.sort_by_cached_key(|s| (s.workload_selector.is_none(), age(s)));
+            sidecars.sort_by(|a, b| {
+                let general = |s: &In<Sidecar>| s.workload_selector.is_none();
+                general(a).cmp(&general(b)).then_with(|| order.of(age(a).cmp(&age(b))))
+            });
         }
         index
     }
@@ -65,6 +71,11 @@ impl<'m> Index<'m> {
     /// The mesh.
     pub fn mesh(&self) -> &'m Mesh {
         self.mesh
+    }
+
+    /// In which order two objects were created.
+    pub(super) fn older<S>(&self, a: &In<S>, b: &In<S>) -> Ordering {
+        self.order.of(age(a).cmp(&age(b)))
     }
 
     /// The namespaces whose clients may get other routes to a host than all others: those that have

@@ -1,0 +1,119 @@
+//! What clusters are called.
+
+use super::installs::{control_plane, is_open, whole};
+use crate::clusters::{Cluster, Installed, Origin};
+use crate::finding::{Findings, Severity};
+use crate::kinds::is_placeholder;
+use crate::mesh::{Mesh, list};
+use crate::source::{Span, Text};
+
+/// What the charts call a cluster that nobody names.
+pub(super) const DEFAULT_NAME: &str = "Kubernetes";
+
+pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {
+        let unnamed: Vec<(&Cluster, Span, String)> = clusters
+            .iter()
+            .filter_map(|c| unnamed(mesh, c).map(|(at, why)| (*c, at, why)))
+            .collect();
+        let [(first, at, why), more @ ..] = unnamed.as_slice() else { continue };
+        let names = list(unnamed.iter().map(|(c, ..)| c.name.as_str()));
+        let message = if more.is_empty() {
+            format!("cluster {names} has no name of its own: Istio calls it `{DEFAULT_NAME}`")
+        } else {
+            format!("clusters {names} have no names of their own: Istio calls all `{DEFAULT_NAME}`")
+        };
+        let finding = found.say(message, *at, why.clone());
+        for (_, at, why) in more {
+            finding.also(*at, why.clone());
+        }
+        finding.help(format!(
+            "set `values.global.multiCluster.clusterName: {}`, and restart the pods: they carry the old name",
+            first.name
+        ));
+        let is_read = mesh.clusters_elsewhere(first.id).next().is_some();
+        if more.is_empty() && !is_read {
+            finding.lower(Severity::Warning);
+            finding.message.push_str(", which no other cluster does yet");
+        }
+    }
+}
+
+/// Where a cluster is left without a name, and how.
+fn unnamed(mesh: &Mesh, cluster: &Cluster) -> Option<(Span, String)> {
+    cluster.role()?;
+    let name = &cluster.name;
+    if let Some(told) = cluster.istio_name()
+        && told.as_str() == DEFAULT_NAME
+        && cluster.facts.name.iter().all(|fact| fact.value == *told)
+    {
+        return Some((
+            told.span,
+            format!("the name of every cluster that has none, here of `{name}`"),
+        ));
+    }
+    let planes = || cluster.facts.installs.iter().filter(|i| i.is_control_plane());
+    let global = |i: &Installed| i.values().global.multi_cluster.cluster_name.clone();
+    let is_told = |text: &Text| !text.is_empty();
+    if cluster.facts.installs.iter().any(|i| global(i).as_ref().is_some_and(is_told)) {
+        return None;
+    }
+    let misplaced = planes()
+        .filter(|i| matches!(i.origin, Origin::IstioOperator | Origin::Sail) || i.chart.is_some())
+        .find_map(|i| i.values().multi_cluster.cluster_name.clone());
+    if let Some(told) = misplaced.filter(is_told).filter(|_| whole(mesh, cluster).is_some()) {
+        let why = format!("istiod of `{name}` reads `global.multiCluster.clusterName`, not this");
+        return Some((told.span, why));
+    }
+    if !cluster.facts.name.is_empty() || is_open(cluster, "clusterName") {
+        return None;
+    }
+    let told_in_path = cluster.facts.installs.iter().any(|i| {
+        let remote = &i.values().istiod_remote;
+        remote.injection_path.is_some() || remote.injection_url.is_some()
+    });
+    if told_in_path {
+        return None;
+    }
+    if let Some(empty) = cluster.facts.installs.iter().find_map(global) {
+        return Some((empty.span, format!("nothing: `{name}` becomes `{DEFAULT_NAME}`")));
+    }
+    let at = control_plane(cluster).filter(|_| whole(mesh, cluster).is_some())?.at();
+    Some((at, format!("no `global.multiCluster.clusterName` for `{name}`")))
+}
+
+pub(super) fn cluster_name_shadowed(mesh: &Mesh, found: &mut Findings) {
+    let mut told: Vec<Span> = Vec::new();
+    for cluster in mesh.clusters() {
+        for install in &cluster.facts.installs {
+            let values = install.values();
+            let Some(env) = values.pilot.env.get("CLUSTER_ID").filter(|e| !is_placeholder(e))
+            else {
+                continue;
+            };
+            let global =
+                values.global.multi_cluster.cluster_name.as_ref().filter(|n| !n.is_empty());
+            let counts = match global {
+                Some(name) if is_placeholder(name) => continue,
+                Some(name) => name.as_str(),
+                None if install.is_whole => DEFAULT_NAME,
+                None => continue,
+            };
+            if counts == env.as_str() || told.contains(&env.span) {
+                continue;
+            }
+            told.push(env.span);
+            let finding = found.say(
+                format!("istiod calls its cluster `{counts}`, and not `{env}`"),
+                env.span,
+                "the chart sets `CLUSTER_ID` once more after this, and the last one counts",
+            );
+            if let Some(name) = global {
+                finding.also(name.span, "this is what it sets");
+            }
+            finding.help(format!(
+                "say it once: `global.multiCluster.clusterName: {env}`, and drop the variable"
+            ));
+        }
+    }
+}

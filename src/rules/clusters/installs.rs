@@ -1,0 +1,60 @@
+//! What the texts that install a cluster's control plane tell, and whether they tell all.
+
+use crate::clusters::{Cluster, Installed, Role};
+use crate::kinds::control_plane::Values;
+use crate::mesh::{Lookup, Mesh};
+
+/// The texts that install a cluster's control plane, where these tell all: what they leave out has its
+/// default.
+pub(super) fn whole<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<Vec<&'m Installed>> {
+    let all = &cluster.facts.installs;
+    let mut planes = all.iter().filter(|i| i.is_control_plane()).peekable();
+    planes.peek()?;
+    let is_known =
+        |i: &Installed| i.is_whole && i.meta.as_ref().is_some_and(|meta| !mesh.is_assumed(meta));
+    planes.all(is_known).then(|| all.iter().collect())
+}
+
+/// The text that installs the control plane.
+pub(super) fn control_plane(cluster: &Cluster) -> Option<&Installed> {
+    cluster.facts.installs.iter().find(|i| i.is_control_plane())
+}
+
+/// What some text of a cluster tells, the first that tells it.
+pub(super) fn told<'m, T>(cluster: &'m Cluster, of: impl Fn(&'m Values) -> Option<T>) -> Option<T> {
+    cluster.facts.installs.iter().find_map(|i| of(i.values()))
+}
+
+/// Whether something is written under a key that could not be read: still to be filled in.
+pub(super) fn is_open(cluster: &Cluster, key: &str) -> bool {
+    let open = |i: &Installed| {
+        i.meta.as_ref().is_some_and(|meta| meta.unread.iter().any(|path| path.contains(key)))
+    };
+    cluster.facts.installs.iter().any(open)
+}
+
+/// Remote clusters: those of which nothing tells that they run a control plane of their own as well, as
+/// where the texts of several demos are taken for one cluster's.
+pub(super) fn remotes(mesh: &Mesh) -> impl Iterator<Item = &Cluster> {
+    let remotes = mesh.clusters().iter().filter(|c| c.role() == Some(Role::Remote));
+    remotes.filter(|c| {
+        let planes = || c.facts.installs.iter().filter(|i| i.is_control_plane());
+        planes().all(is_of_remote) && c.facts.role.iter().all(|(role, _)| *role == Role::Remote)
+    })
+}
+
+fn is_of_remote(install: &Installed) -> bool {
+    let values = install.values();
+    install.profile().is_some_and(|p| matches!(p.as_str(), "remote" | "external"))
+        || values.global.remote_pilot_address.is_some()
+        || values.istiod_remote.enabled.as_ref().is_some_and(|enabled| enabled.value)
+}
+
+/// Remote clusters, each with the primary that serves it.
+pub(super) fn served(mesh: &Mesh) -> Vec<(&Cluster, &Cluster)> {
+    let pairs = remotes(mesh).filter_map(|remote| match mesh.config_cluster(remote.id) {
+        Lookup::Found(by) if by != remote.id => Some((remote, mesh.cluster(by))),
+        _ => None,
+    });
+    pairs.collect()
+}

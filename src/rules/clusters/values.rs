@@ -1,0 +1,189 @@
+//! Values that Istio does not read any more, or that it takes at its word.
+
+use super::installs::control_plane;
+use crate::clusters::{Cluster, Installed};
+use crate::finding::{Findings, Severity};
+use crate::kinds::is_placeholder;
+use crate::mesh::{Mesh, list};
+use crate::source::Span;
+
+/// How many further places of one cause a finding shows.
+const SHOWN: usize = 6;
+
+/// The version that came without the profile `external` and the chart `istiod-remote`.
+const WITHOUT: (u32, u32) = (1, 24);
+
+/// From this version on at the latest no chart reads them.
+const UNREAD: (u32, u32) = (1, 20);
+
+/// Whether somebody believes in a value: not in one that is off or empty, as dumps of all defaults have it.
+fn sets_something(text: &str) -> bool {
+    let text = text.trim();
+    let is_mapping = text.contains(':') || text.starts_with('{');
+    !matches!(text, "" | "false" | "\"\"" | "''" | "null" | "~" | "{}")
+        && (!is_mapping || text.contains("true"))
+}
+
+/// Each text that installs something once, with a cluster that has it.
+fn texts(mesh: &Mesh) -> Vec<(&Cluster, &Installed)> {
+    let mut seen: Vec<Span> = Vec::new();
+    let all = mesh.clusters().iter().flat_map(|c| c.facts.installs.iter().map(move |i| (c, i)));
+    all.filter(|(_, i)| {
+        let span = i.meta.as_ref().map(|meta| meta.span);
+        let is_new = span.is_none_or(|span| !seen.contains(&span));
+        seen.extend(span);
+        is_new
+    })
+    .collect()
+}
+
+pub(super) fn legacy_multicluster_values(mesh: &Mesh, found: &mut Findings) {
+    let mut told: Vec<Span> = Vec::new();
+    for (cluster, install) in texts(mesh) {
+        // Where the version is told, it may be one that still read them.
+        let told_version = install.install.tag.as_ref().or(install.values().global.tag.as_ref());
+        let version =
+            told_version.or(install.chart_version.as_ref()).and_then(|v| crate::api::version(v));
+        if version.or(cluster.runs().map(|(version, _)| version)).is_some_and(|v| v < UNREAD) {
+            continue;
+        }
+        let global = &install.values().global;
+        let multi = &global.multi_cluster;
+        let all = [
+            ("global.multiCluster.enabled", &multi.enabled),
+            ("global.multiCluster.globalDomainSuffix", &multi.global_domain_suffix),
+            ("global.multiCluster.includeEnvoyFilter", &multi.include_envoy_filter),
+            ("global.meshExpansion", &global.mesh_expansion),
+            ("global.centralIstiod", &global.central_istiod),
+            ("global.controlPlaneSecurityEnabled", &global.control_plane_security_enabled),
+        ];
+        let set = all.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?.span)));
+        let mut here = set.filter(|(_, at)| sets_something(mesh.raw(*at)));
+        let here: Vec<(&str, Span)> = here.by_ref().filter(|(_, at)| !told.contains(at)).collect();
+        told.extend(here.iter().map(|(_, at)| *at));
+        let [(_, at), more @ ..] = here.as_slice() else { continue };
+        let keys = list(here.iter().map(|(key, _)| *key));
+        let (does, is) = if more.is_empty() { ("does", "it is") } else { ("do", "they are") };
+        let finding = found.say(
+            format!("{keys} {does} nothing any more"),
+            *at,
+            format!("no chart reads `{}`", here[0].0),
+        );
+        for (key, at) in more.iter().take(SHOWN) {
+            finding.also(*at, format!("nor `{key}`"));
+        }
+        finding.help(if here.iter().any(|(key, _)| *key == "global.trustDomain") {
+            "drop it; the trust domain is `meshConfig.trustDomain`".to_owned()
+        } else {
+            format!("drop what {is} not to mislead; what clusters need today is remote secrets and east-west gateways")
+        });
+    }
+}
+
+pub(super) fn removed_profile_or_chart(mesh: &Mesh, found: &mut Findings) {
+    for (cluster, install) in texts(mesh) {
+        let chart_version = install.chart_version.as_ref().and_then(|v| crate::api::version(v));
+        let Some(version) = chart_version.or_else(|| cluster.runs().map(|(version, _)| version))
+        else {
+            continue;
+        };
+        if version < WITHOUT {
+            continue;
+        }
+        let profile = install.profile().filter(|p| p.as_str() == "external");
+        let chart =
+            install.chart.as_ref().filter(|_| install.chart_name() == Some("istiod-remote"));
+        let (major, minor) = version;
+        let (at, what, instead) = match (profile, chart) {
+            (Some(profile), _) => (profile.span, "profile `external`", "profile `remote`"),
+            (None, Some(chart)) => {
+                (chart.span, "chart `istiod-remote`", "chart `istiod` with `profile: remote`")
+            }
+            (None, None) => continue,
+        };
+        found
+            .say(
+                format!("Istio {major}.{minor} has no {what}"),
+                at,
+                "gone since 1.24: the installation fails, or stays what it was",
+            )
+            .help(format!("use {instead}"));
+    }
+}
+
+pub(super) fn remote_timeout_disabled(mesh: &Mesh, found: &mut Findings) {
+    let mut told: Vec<Span> = Vec::new();
+    for cluster in mesh.clusters() {
+        let Some(value) = cluster.facts.istiod_env("PILOT_REMOTE_CLUSTER_TIMEOUT") else {
+            continue;
+        };
+        if is_placeholder(value) || told.contains(&value.span) {
+            continue;
+        }
+        told.push(value.span);
+        let Some(seconds) = seconds(value) else { continue };
+        let name = control_plane(cluster).map_or(cluster.name.as_str(), |_| cluster.name.as_str());
+        if seconds <= 0.0 {
+            found
+                .say(
+                    format!("istiod of `{name}` waits for its remote clusters for ever"),
+                    value.span,
+                    "one API server that is down, and no istiod gets ready after a restart",
+                )
+                .help("leave it at its default of 30 seconds");
+        } else if seconds > 120.0 {
+            found
+                .say(
+                    format!(
+                        "istiod of `{name}` gets ready only after {value} where a remote cluster is down"
+                    ),
+                    value.span,
+                    "longer than two minutes: no new pod gets a sidecar meanwhile",
+                )
+                .help("leave it at its default of 30 seconds")
+                .lower(Severity::Warning);
+        }
+    }
+}
+
+/// Seconds of a duration as Go writes them: `30s`, `1m30s`, `0`.
+fn seconds(text: &str) -> Option<f64> {
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Some(0.0);
+    }
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value: f64 = rest[..number].parse().ok()?;
+        let unit = rest[number..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - number);
+        let scale = match &rest[number..number + unit] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            _ => return None,
+        };
+        total += value * scale;
+        rest = &rest[number + unit..];
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        for (text, read) in [
+            ("30s", Some(30.0)),
+            ("1m30s", Some(90.0)),
+            ("0", Some(0.0)),
+            ("0s", Some(0.0)),
+            ("x", None),
+        ] {
+            assert_eq!(seconds(text), read, "{text}");
+        }
+    }
+}

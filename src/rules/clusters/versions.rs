@@ -1,0 +1,162 @@
+//! Versions and revisions of control planes, and how many there are.
+
+use std::collections::BTreeSet;
+
+use super::installs::{control_plane, is_open, served, whole};
+use crate::clusters::{Cluster, Role};
+use crate::finding::Findings;
+use crate::kinds::is_placeholder;
+use crate::mesh::{Mesh, list};
+use crate::source::Span;
+
+pub(super) fn control_plane_version_skew(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes() {
+        let primaries = clusters.iter().filter(|c| c.role() == Some(Role::Primary));
+        let mut told: Vec<(&Cluster, (u32, u32), Span)> =
+            primaries.filter_map(|c| c.runs().map(|(version, at)| (*c, version, at))).collect();
+        told.sort_by_key(|(_, version, at)| (*version, *at));
+        let (Some((old, (major, low), old_at)), Some((new, (top, high), new_at))) =
+            (told.first(), told.last())
+        else {
+            continue;
+        };
+        if major != top || high - low <= 1 {
+            continue;
+        }
+        let steps = high - low;
+        found
+            .say(
+                format!(
+                    "`{}` runs Istio {major}.{low} and `{}` {top}.{high}: {steps} minor versions apart",
+                    old.name, new.name
+                ),
+                *old_at,
+                format!("the oldest of the mesh, {major}.{low} in `{}`", old.name),
+            )
+            .also(*new_at, format!("the newest, {top}.{high} in `{}`", new.name))
+            .help("upgrade one minor version at a time, all clusters before the next one");
+    }
+}
+
+pub(super) fn revision_unknown_in_cluster(mesh: &Mesh, found: &mut Findings) {
+    let mut told: Vec<Span> = Vec::new();
+    for namespace in &mesh.namespaces {
+        let cluster = mesh.cluster(namespace.cluster);
+        let Some(label) = namespace.meta.label("istio.io/rev") else { continue };
+        let Some(revisions) = revisions(mesh, cluster) else { continue };
+        let is_version = |name: &str| name.contains('-') && crate::api::version(name).is_some();
+        if revisions.contains(label.as_str())
+            || !is_version(label)
+            || mesh.is_assumed(&namespace.meta)
+            || told.contains(&label.span)
+        {
+            continue;
+        }
+        told.push(label.span);
+        let finding = found.say(
+            format!(
+                "namespace `{}` wants revision `{label}`, which `{}` does not have",
+                namespace.name(),
+                cluster.name
+            ),
+            label.span,
+            "no injector answers: its new pods start without a sidecar",
+        );
+        if let Some(plane) = control_plane(cluster) {
+            finding.also(
+                plane.at(),
+                format!("here is {}", list(revisions.iter().map(String::as_str))),
+            );
+        }
+        finding.help(format!(
+            "label it with {}, or with a tag that follows the revision",
+            list(revisions.iter().map(String::as_str))
+        ));
+    }
+}
+
+/// All revisions of a cluster, where its texts tell them. What looks like no version may be a tag, which is
+/// mostly made by hand.
+fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<String>> {
+    if cluster.role() != Some(Role::Primary) || is_open(cluster, "revision") {
+        return None;
+    }
+    let planes = whole(mesh, cluster)?.into_iter().filter(|i| i.is_control_plane());
+    let mut found = BTreeSet::new();
+    for plane in planes {
+        let told = plane.install.revision.as_ref().or(plane.values().revision.as_ref());
+        match told.filter(|told| !told.is_empty()) {
+            Some(told) if is_placeholder(told) => return None,
+            Some(told) => found.insert(told.value.clone()),
+            None => found.insert("default".to_owned()),
+        };
+    }
+    found.extend(cluster.facts.revision.iter().map(|fact| fact.value.value.clone()));
+    Some(found)
+}
+
+pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
+    let served = served(mesh);
+    for clusters in mesh.meshes() {
+        let mut primaries = clusters.iter().filter(|c| c.role() == Some(Role::Primary));
+        let (Some(only), None) = (primaries.next(), primaries.next()) else { continue };
+        let remotes: Vec<&Cluster> =
+            served.iter().filter(|(_, by)| by.id == only.id).map(|(remote, _)| *remote).collect();
+        let is_all = remotes.len() + 1 == clusters.len();
+        let Some(plane) = control_plane(only).filter(|_| is_all && !remotes.is_empty()) else {
+            continue;
+        };
+        let regions: BTreeSet<&str> = clusters
+            .iter()
+            .flat_map(|c| mesh.places(c.id))
+            .map(|place| place.locality.region.as_str())
+            .filter(|region| !region.is_empty() && !is_placeholder(region))
+            .collect();
+        if regions.len() < 2 {
+            continue;
+        }
+        let names = list(remotes.iter().map(|c| c.name.as_str()));
+        let name = &only.name;
+        let finding = found.say(
+            format!("the control plane of `{name}` is the only one for {} regions", regions.len()),
+            plane.at(),
+            format!("without it, {names} and `{name}` get no new configuration, sidecars or certificates"),
+        );
+        for remote in &remotes {
+            if let Some((_, at)) = remote.facts.role.first() {
+                finding.also(*at, format!("`{}` has none of its own", remote.name));
+            }
+        }
+        finding.help("run a primary in each region; certificates last for a day without any");
+    }
+}
+
+pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Findings) {
+    let mut said: Vec<Span> = Vec::new();
+    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+        for cluster in clusters.iter().filter(|c| c.role() == Some(Role::Primary)) {
+            let Some(installs) = whole(mesh, cluster) else { continue };
+            let fixed = installs
+                .iter()
+                .find_map(|i| i.values().pilot.autoscale_enabled.as_ref().filter(|on| !on.value));
+            let Some(fixed) = fixed.filter(|fixed| !said.contains(&fixed.span)) else { continue };
+            let count = installs.iter().find_map(|i| i.values().pilot.replica_count.as_ref());
+            if count.is_some_and(|count| count.value > 1) || is_open(cluster, "replicaCount") {
+                continue;
+            }
+            said.push(fixed.span);
+            let name = &cluster.name;
+            let finding = found.say(
+                format!("`{name}` has a single istiod for a mesh of several clusters"),
+                fixed.span,
+                "nothing scales it, and there is one: its node is lost, and so is the control plane",
+            );
+            if let Some(count) = count {
+                finding.also(count.span, "one replica");
+            }
+            finding.help(
+                "set `pilot.autoscaleMin: 2` and leave `autoscaleEnabled` on, or `pilot.replicaCount: 2`",
+            );
+        }
+    }
+}

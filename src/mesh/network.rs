@@ -222,9 +222,9 @@ impl Mesh {
 
     /// What the Gateways that count for a gateway between networks make of it.
     pub fn exposure<'m>(&'m self, service: &'m In<Service>) -> Exposure<'m> {
-        let made = service.meta.label(MADE_FOR).is_some();
+        let by_istiod = service.meta.label(MADE_FOR).is_some();
         let plane = self.config_cluster(service.cluster).found();
-        let Some(plane) = plane.filter(|_| !made && !self.is_assumed(&service.meta)) else {
+        let Some(plane) = plane.filter(|_| !by_istiod && !self.is_assumed(&service.meta)) else {
             return Exposure::Unknown;
         };
         let here = || self.gateways.iter().filter(|g| g.cluster == plane);
@@ -273,10 +273,5 @@ impl<'m> PodShape<'m> {
     pub fn proxy_env(&self, name: &str) -> Option<&'m EnvVar> {
         let proxies = self.spec.containers.iter().filter(|c| c.name == "istio-proxy");
         proxies.flat_map(|c| &c.env).find(move |variable| variable.name == name)
-    }
-
-    /// Whether the proxy is written down, its environment with it.
-    pub fn has_written_proxy(&self) -> bool {
-        self.spec.containers.iter().any(|c| c.name == "istio-proxy")
     }
 }

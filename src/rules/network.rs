@@ -1,5 +1,6 @@
 //! Networks: which clusters are where, and how one is reached from another.
 
+mod ambient;
 mod balancers;
 mod gateways;
 mod mtls;
@@ -14,6 +15,8 @@ use crate::mesh::{Lookup, Mesh, list};
 use crate::source::Text;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("network/ambient-global-label-inconsistent", ambient::ambient_global_label_inconsistent),
+    rule!("network/ambient-multinetwork-not-enabled", ambient::ambient_multinetwork_not_enabled),
     rule!(
         "network/auto-passthrough-wrong-port-or-mode",
         gateways::auto_passthrough_wrong_port_or_mode

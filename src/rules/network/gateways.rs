@@ -31,15 +31,19 @@ pub(super) fn multi_network_without_gateway(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes() {
         let Some(first) = clusters.first() else { continue };
         let networks = mesh.networks(first.id);
+        if networks.len() < 2 {
+            continue;
+        }
         let (with, without): (Vec<_>, Vec<_>) =
             networks.into_iter().partition(|(network, _)| has_gateway(mesh, first, network));
         let elsewhere = mesh.clusters_elsewhere(first.id).next().is_some();
         for (network, inside) in without {
             let may_come = inside.iter().any(|c| mesh.may_bring(c.id, "Service"));
             let whole = inside.iter().all(|c| c.is_complete());
-            let mine = |s: &&In<Service>| inside.iter().any(|c| c.id == s.cluster);
-            let service =
-                mesh.services.iter().filter(mine).find(|s| mesh.may_be_called_from_afar(s));
+            let called = mesh.services.iter().filter(|s| {
+                inside.iter().any(|c| c.id == s.cluster) && mesh.may_be_called_from_afar(s)
+            });
+            let service = called.min_by_key(|s| (s.name(), s.cluster));
             // Gateways are often made by hand; who shows one of them means to show all.
             if elsewhere || may_come || with.is_empty() && !whole {
                 continue;
@@ -274,12 +278,12 @@ fn on_public_gateways(mesh: &Mesh, told: &mut BTreeSet<Span>, found: &mut Findin
             continue;
         };
         let public = |other: &&In<Gateway>| {
-            let serves = |s: &Server| {
+            let speaks_http = |s: &Server| {
                 let protocol = s.port.as_ref().and_then(|p| p.protocol.as_ref());
                 matches!(value(protocol), Some("HTTP" | "HTTPS" | "HTTP2" | "GRPC"))
             };
             let same = !other.selector.is_empty() && other.selector == gateway.selector;
-            other.cluster == gateway.cluster && same && other.servers.iter().any(serves)
+            other.cluster == gateway.cluster && same && other.servers.iter().any(speaks_http)
         };
         let Some(other) = mesh.gateways.iter().find(public) else { continue };
         let mode = server.tls.as_ref().and_then(|tls| tls.mode.as_ref());

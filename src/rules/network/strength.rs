@@ -2,21 +2,30 @@
 
 use super::gateways::passthrough_services;
 use crate::finding::Findings;
+use crate::kinds::workloads::Workload;
+use crate::mesh::{In, Mesh};
+use crate::source::Span;
 use crate::traffic::Traffic;
+
+/// Where a workload is told to have a single pod, and whether by an autoscaler that may go down to it.
+fn single(mesh: &Mesh, workload: &In<Workload>) -> Option<(Span, bool)> {
+    let daemon = workload.meta.kind.as_str() == "DaemonSet";
+    let open =
+        daemon || workload.meta.is_unread("spec.replicas") || mesh.is_assumed(&workload.meta);
+    if let Some(scaler) = mesh.scalers_of(workload).first() {
+        let (min, at) = scaler.min;
+        return (min == 1 && !open).then_some((at.unwrap_or(scaler.span), true));
+    }
+    let told = workload.replicas.as_ref().filter(|replicas| replicas.value == 1 && !open)?;
+    Some((told.span, false))
+}
 
 pub(super) fn eastwest_single_replica(traffic: &Traffic<'_>, found: &mut Findings) {
     let mesh = traffic.mesh();
     for service in passthrough_services(mesh).filter(|s| mesh.has_several_networks(s.cluster)) {
-        let placement = traffic.placements().of_service(service);
-        let [(workload, _)] = placement.workloads.as_slice() else { continue };
-        let open = workload.meta.is_unread("spec.replicas") || mesh.is_assumed(&workload.meta);
-        if placement.total.least != 1 || open || !placement.pods.is_empty() {
-            continue;
-        }
-        let scaler = mesh.scalers_of(workload).first().cloned();
-        let may = if placement.total.most == 1 { "is" } else { "may be" };
-        let told = workload.replicas.as_ref().map(|replicas| replicas.span);
-        let at = scaler.as_ref().map(|scaler| scaler.span).or(told).unwrap_or(workload.named_at());
+        let [workload] = mesh.backends(service)[..] else { continue };
+        let Some((at, is_scaled)) = single(mesh, workload) else { continue };
+        let may = if is_scaled { "may be" } else { "is" };
         let cluster = mesh.cluster_name(service.cluster);
         found
             .say(

@@ -82,6 +82,8 @@ pub struct Facts {
     pub networks: Vec<(Text, Text)>,
     /// Networks as its control plane's MeshNetworks have them, by name.
     pub mesh_networks: Vec<(Text, MeshNetwork)>,
+    /// Networks to which gateways lead that an IstioOperator or the gateway chart installs here.
+    pub network_gateways: Vec<Text>,
     /// Its MeshConfig.
     pub mesh_config: Vec<MeshConfig>,
     /// Whether it is installed for ambient.
@@ -176,6 +178,10 @@ impl Facts {
             self.learn_mesh_config(config, origin);
         }
         self.learn_values(&install.values, origin);
+        let gateways = install.components.ingress_gateways.iter();
+        let gateways = gateways.filter(|g| g.enabled.as_ref().is_none_or(|enabled| enabled.value));
+        let networks = gateways.filter_map(|g| g.label.get("topology.istio.io/network"));
+        self.network_gateways.extend(networks.filter(|network| !network.is_empty()).cloned());
         for variable in &install.components.pilot.k8s.env {
             self.learn_env(&variable.name, variable.value.as_ref());
         }
@@ -200,6 +206,8 @@ impl Facts {
         push(&mut self.revision, values.revision.as_ref(), origin);
         push(&mut self.foreign_ca, global.ca_address.as_ref(), origin);
         self.learn_networks(&global.mesh_networks);
+        let gateway = values.network_gateway.iter().filter(|network| !network.is_empty());
+        self.network_gateways.extend(gateway.cloned());
         for key in ["EXTERNAL_CA", "ENABLE_CA_SERVER", "PILOT_CERT_PROVIDER"] {
             push(&mut self.foreign_ca, values.pilot.env.get(key), origin);
         }
@@ -418,6 +426,7 @@ impl Facts {
 
     fn take_rest(&mut self, other: &mut Self) {
         self.istiod_env.append(&mut other.istiod_env);
+        self.network_gateways.append(&mut other.network_gateways);
         self.idle_trust_domain.append(&mut other.idle_trust_domain);
         self.spire.append(&mut other.spire);
         self.istio_csr.append(&mut other.istio_csr);

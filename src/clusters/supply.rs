@@ -64,13 +64,18 @@ impl Supply {
     /// Whether it may bring an object of a kind to a namespace. For a `Namespace`, that is its name: what
     /// is brought to a namespace finds it there, or makes it.
     pub fn may_bring(&self, kind: &str, namespace: &str) -> bool {
-        let brings = match &self.kinds {
-            Kinds::Any => true,
-            Kinds::Only(kinds) => kinds.contains(kind),
-        };
+        let brings = self.brings(kind);
         match self.namespace.as_deref() {
             Some(own) => own == namespace && (brings || kind == "Namespace"),
             None => brings,
+        }
+    }
+
+    /// Whether it may bring an object of a kind to some namespace.
+    pub fn brings(&self, kind: &str) -> bool {
+        match &self.kinds {
+            Kinds::Any => true,
+            Kinds::Only(kinds) => kinds.contains(kind),
         }
     }
 

@@ -30,10 +30,22 @@ pub struct Install {
 
 /// `components` of an IstioOperator.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Components {
     /// istiod.
     pub pilot: Component,
+    /// Gateways that take requests in.
+    pub ingress_gateways: Vec<GatewayComponent>,
+}
+
+/// A gateway that an IstioOperator installs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GatewayComponent {
+    /// Whether it is installed; so where absent.
+    pub enabled: Option<Spanned<bool>>,
+    /// Labels of its Service and pods.
+    pub label: Entries<Text>,
 }
 
 /// A part of an IstioOperator.

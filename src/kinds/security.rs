@@ -70,6 +70,10 @@ pub struct AuthorizationSource {
     pub principals: Vec<Text>,
     /// Identities that are not meant.
     pub not_principals: Vec<Text>,
+    /// Addresses that connections come from.
+    pub ip_blocks: Vec<Text>,
+    /// Addresses that are not meant.
+    pub not_ip_blocks: Vec<Text>,
 }
 
 /// `spec` of a RequestAuthentication.

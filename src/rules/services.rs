@@ -1,6 +1,11 @@
 //! Services: is the same service the same in all clusters?
 
+mod across;
+mod injection;
+mod pairs;
 mod protocols;
+mod sameness;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,40 +16,31 @@ use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::networking::VirtualService;
 use crate::mesh::{Client, Host, In, Mesh, fqdn, value};
 use crate::source::Span;
+use pairs::pairs;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("services/authz-ipblocks-across-networks", across::authz_ipblocks_across_networks),
+    rule!("services/cluster-local-inconsistent", settings::cluster_local_inconsistent),
     rule!("services/external-name-takes-whole-port", protocols::external_name_takes_whole_port),
+    rule!("services/headless-cross-network", across::headless_cross_network),
+    rule!("services/infra-service-not-cluster-local", settings::infra_service_not_cluster_local),
+    rule!(
+        "services/injection-differs-across-clusters",
+        injection::injection_differs_across_clusters
+    ),
+    rule!("services/internal-traffic-policy-local", sameness::internal_traffic_policy_local),
+    rule!("services/mcs-flags-inconsistent", settings::mcs_flags_inconsistent),
     rule!("services/namespace-missing-in-cluster", namespace_missing_in_cluster),
+    rule!("services/not-visible-to-eastwest-gateway", across::not_visible_to_eastwest_gateway),
     rule!("services/port-without-protocol", protocols::port_without_protocol),
+    rule!("services/service-account-mismatch", sameness::service_account_mismatch),
+    rule!("services/service-exportto-mismatch", sameness::service_exportto_mismatch),
     rule!("services/service-missing-in-cluster", service_missing_in_cluster),
+    rule!("services/service-port-protocol-mismatch", sameness::service_port_protocol_mismatch),
     rule!("services/service-ports-differ", service_ports_differ),
     rule!("services/service-selector-differs", service_selector_differs),
     rule!("services/service-type-differs", service_type_differs),
 ];
-
-/// Pairs of Services of one host in different clusters of one mesh, told by different texts: the first
-/// cluster's with each other's. Hosts that never leave their cluster, gateways, which clients of the mesh
-/// do not call by their Service, and clusters with alternatives are left out.
-fn pairs(mesh: &Mesh) -> Vec<(Host<'_>, &In<Service>, &In<Service>)> {
-    let mut found = Vec::new();
-    for host in mesh.hosts() {
-        let mut by_mesh: BTreeMap<usize, Vec<&In<Service>>> = BTreeMap::new();
-        for service in host.services() {
-            by_mesh.entry(mesh.cluster(service.cluster).mesh).or_default().push(service);
-        }
-        for services in by_mesh.into_values() {
-            let [first, others @ ..] = services.as_slice() else { continue };
-            let alternatives = services.windows(2).any(|two| two[0].cluster == two[1].cluster);
-            let local = services.iter().any(|s| mesh.is_cluster_local(host.name, s.cluster));
-            if alternatives || local || services.iter().any(|s| mesh.is_gateway(s)) {
-                continue;
-            }
-            let others = others.iter().filter(|s| !s.is_same_text(first));
-            found.extend(others.map(|other| (host, *first, *other)));
-        }
-    }
-    found
-}
 
 /// Ports by name; a single port may go without one.
 fn ports(service: &In<Service>) -> BTreeMap<&str, &ServicePort> {

@@ -135,8 +135,12 @@ pub struct Clusters {
     /// Show who may read whose API server instead, by what, and whether that holds.
     #[arg(long, conflicts_with = "files")]
     pub reach: bool,
+    /// Show what happens instead where this cluster is lost or its API server silent: who fails, what to
+    /// do, what not to do.
+    #[arg(long, value_name = "CLUSTER", conflicts_with_all = ["files", "reach"])]
+    pub lose: Option<String>,
     /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
-    #[arg(long, value_name = "DATE", value_parser = super::time::parse, requires = "reach")]
+    #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
     pub now: Option<i64>,
 }
 

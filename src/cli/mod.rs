@@ -6,6 +6,7 @@ mod clusters;
 mod explain;
 mod graph;
 mod input;
+mod lose;
 mod output;
 mod progress;
 mod reach;

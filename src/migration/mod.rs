@@ -9,6 +9,8 @@ mod networks;
 mod policies;
 mod services;
 
+pub use services::is_stateful;
+
 use std::fmt;
 
 use crate::access::Access;

@@ -15,6 +15,8 @@ pub mod finding;
 pub mod kinds;
 pub mod lint;
 pub mod mesh;
+pub mod migration;
+pub mod outage;
 pub mod page;
 pub mod placement;
 pub mod report;

@@ -39,6 +39,8 @@ pub enum Verb {
     Traffic(Box<Traffic>),
     /// Show which clusters accept each other's certificates, and how far a rotation of the root is.
     Trust(Trust),
+    /// Show the ordered way to a mesh of several clusters: what is done, what is to do, and how.
+    Migrate(Migrate),
     /// Show the page of a rule.
     Explain {
         /// A rule's name, the last part of it, or an alias such as IST0101.
@@ -135,8 +137,12 @@ pub struct Clusters {
     /// Show who may read whose API server instead, by what, and whether that holds.
     #[arg(long, conflicts_with = "files")]
     pub reach: bool,
+    /// Show what happens instead where this cluster is lost or its API server silent: who fails, what to
+    /// do, what not to do.
+    #[arg(long, value_name = "CLUSTER", conflicts_with_all = ["files", "reach"])]
+    pub lose: Option<String>,
     /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
-    #[arg(long, value_name = "DATE", value_parser = super::time::parse, requires = "reach")]
+    #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
     pub now: Option<i64>,
 }
 
@@ -249,6 +255,45 @@ pub enum TrustFormat {
     Human,
     /// For programs.
     Json,
+}
+
+/// What `migrate` takes.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// What is read.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Who is to run control planes; what the files tell where not given.
+    #[arg(long, value_name = "SHAPE")]
+    pub to: Option<ShapeArg>,
+    /// Whether pods of all clusters are to reach each other directly; what the files tell where not
+    /// given, several where they tell nothing.
+    #[arg(long, value_name = "NETWORKS")]
+    pub networks: Option<NetworksArg>,
+    /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
+    #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
+    pub now: Option<i64>,
+    /// One JSON object instead of a list.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who runs control planes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShapeArg {
+    /// Every cluster its own.
+    MultiPrimary,
+    /// One for all.
+    PrimaryRemote,
+}
+
+/// How pods of different clusters reach each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetworksArg {
+    /// Directly.
+    One,
+    /// Through gateways.
+    Several,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -15,8 +15,11 @@ use crate::source::{Sources, Span};
 /// Prints what is known of each cluster.
 pub(super) fn run(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
     let mut read = input::read(&args.reading)?;
+    read.config.now = args.now.unwrap_or_else(super::time::now);
+    if let Some(name) = &args.lose {
+        return super::lose::run(name, &read.sources, &read.config, args.json, out);
+    }
     if args.reach {
-        read.config.now = args.now.unwrap_or_else(super::time::now);
         return super::reach::run(&read.sources, &read.config, args.json, out);
     }
     let model = lint::build(&read.sources, &read.config);

@@ -6,6 +6,8 @@ mod clusters;
 mod explain;
 mod graph;
 mod input;
+mod lose;
+mod migrate;
 mod output;
 mod progress;
 mod reach;
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Some(Verb::Graph(args)) => graph::run(&args, &mut out),
         Some(Verb::Traffic(args)) => traffic::run(&args, &mut out),
         Some(Verb::Trust(args)) => trust::run(&args, &mut out),
+        Some(Verb::Migrate(args)) => migrate::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
         Some(Verb::Rules { only, json, istio: true }) => explain::codes(&only, json, &mut out),
         Some(Verb::Rules { only, json, istio: false }) => explain::list(&only, json, &mut out),

@@ -9,6 +9,7 @@ mod extensions;
 mod fields;
 mod gateways;
 mod locality;
+mod migration;
 mod mtls;
 mod names;
 mod network;
@@ -222,6 +223,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::reach::RULES,
         locality::replaced::RULES,
         locality::settings::RULES,
+        migration::RULES,
         mtls::RULES,
         network::RULES,
         remote::RULES,

@@ -1,0 +1,87 @@
+//! `mesh-lint clusters --lose`: what is left of a mesh when a cluster is gone, or its API server is silent.
+
+mod commands;
+mod human;
+mod json;
+mod table;
+
+use std::io::Write;
+
+use super::{CLEAN, Failed, NOTHING};
+use crate::access::Access;
+use crate::clusters::ClusterId;
+use crate::config::Config;
+use crate::lint;
+use crate::mesh::{Lookup, Mesh, list};
+use crate::outage::Outage;
+use crate::report::harmless;
+use crate::source::{Sources, Span};
+use crate::traffic::Traffic;
+
+/// Prints what the loss of the named cluster does.
+pub(super) fn run(
+    name: &str,
+    sources: &Sources,
+    config: &Config,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<u8, Failed> {
+    let model = lint::build(sources, config);
+    if model.placed.is_empty() {
+        return Ok(NOTHING);
+    }
+    let mesh = &model.mesh;
+    let lost = called(mesh, name)?;
+    let access = Access::of(mesh);
+    let outage = Outage::of(&access, &Traffic::of(mesh), lost);
+    let shown = Shown { mesh, sources, outage: &outage };
+    if as_json {
+        let text = serde_json::to_string_pretty(&json::of(&shown));
+        writeln!(out, "{}", text.map_err(|e| Failed(e.to_string()))?)?;
+    } else {
+        let mut text = Vec::new();
+        human::print(&shown, &mut text)?;
+        out.write_all(harmless(&String::from_utf8_lossy(&text)).as_bytes())?;
+    }
+    Ok(CLEAN)
+}
+
+/// What is shown, and of what.
+struct Shown<'s, 'm> {
+    mesh: &'m Mesh,
+    sources: &'s Sources,
+    outage: &'s Outage<'m>,
+}
+
+impl Shown<'_, '_> {
+    /// Where something stands.
+    fn place(&self, span: Span) -> String {
+        self.sources.line_of(span).unwrap_or_else(|| "configuration".to_owned())
+    }
+}
+
+fn called(mesh: &Mesh, name: &str) -> Result<ClusterId, Failed> {
+    let mut found = mesh.clusters().iter().filter(|c| c.name == name);
+    let exact = found.next();
+    let told = || mesh.clusters().iter().find(|c| c.is_called(name));
+    if let Some(cluster) = exact.or_else(told) {
+        return Ok(cluster.id);
+    }
+    let names = || mesh.clusters().iter().map(|c| c.name.as_str());
+    let hint = match Lookup::<()>::absent(name, names()) {
+        Lookup::Absent { nearest: Some(near) } => format!("do you mean `{near}`?"),
+        _ if mesh.clusters().len() > 20 => "`mesh-lint clusters` lists all".to_owned(),
+        _ => format!("there are {}", list(names())),
+    };
+    Err(Failed(format!("no cluster is called `{name}`: {hint}")))
+}
+
+/// Some names, the rest counted.
+fn several<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<&str> = names.into_iter().collect();
+    match names.len() {
+        n if n > SHOWN + 1 => format!("{} and {} more", names[..SHOWN].join(", "), n - SHOWN),
+        _ => names.join(", "),
+    }
+}

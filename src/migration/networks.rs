@@ -109,8 +109,8 @@ fn gateways(moved: &Move<'_, '_>) -> Step {
     let mut states = Vec::new();
     for cluster in moved.clusters {
         let at = moved.mesh.network_gateway(cluster);
-        let charts = cluster.facts.installs.iter();
-        let chart = charts.filter_map(|i| i.values().network_gateway.as_ref()).next();
+        let mut charts = cluster.facts.installs.iter();
+        let chart = charts.find_map(|i| i.values().network_gateway.as_ref());
         if let Some(at) = at.or(chart.map(|told| told.span)) {
             step.place(at, cluster.name.clone());
             states.push(State::Done);
@@ -150,7 +150,9 @@ fn exposed(moved: &Move<'_, '_>) -> Step {
     let mut states = Vec::new();
     for cluster in wanted {
         let all = || moved.mesh.gateways.iter().filter(|g| g.cluster == cluster.id);
-        let server = all().find(|g| g.servers.iter().any(|s| s.is_for_other_networks()));
+        let server = all().find(|g| {
+            g.servers.iter().any(crate::kinds::networking::Server::is_for_other_networks)
+        });
         if let Some(gateway) = server {
             step.place(gateway.named_at(), cluster.name.clone());
             states.push(State::Done);

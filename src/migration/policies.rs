@@ -82,6 +82,9 @@ pub(super) fn changed(moved: &Move<'_, '_>) -> Vec<Step> {
     }
     for step in &mut steps {
         step.state = if step.places.is_empty() { State::Done } else { State::Look };
+        if step.state == State::Done {
+            step.title.push_str(": none in the input");
+        }
     }
     steps
 }

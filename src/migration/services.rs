@@ -83,15 +83,15 @@ pub(super) fn own(moved: &Move<'_, '_>) -> Vec<Step> {
         "ingress gateways and infrastructure of each cluster",
         "metrics, webhooks and ingress of one cluster would be answered by another",
     );
-    let is_own = |host: Host<'_>, service: &In<Service>| {
+    let is_own = |service: &In<Service>| {
         let is_gateway = moved.mesh.is_gateway(service)
             && service.meta.label(crate::mesh::NETWORK_LABEL).is_none();
-        let _ = host;
-        is_gateway || INFRASTRUCTURE.contains(&service.namespace.as_str())
+        let is_between = service.meta.label(crate::mesh::NETWORK_LABEL).is_some();
+        !is_between && (is_gateway || INFRASTRUCTURE.contains(&service.namespace.as_str()))
     };
     vec![
-        kept(moved, stateful, |_, service| is_stateful(moved.mesh, service)),
-        kept(moved, infrastructure, |host, service| is_own(host, service)),
+        kept(moved, stateful, State::Todo, |service| is_stateful(moved.mesh, service)),
+        kept(moved, infrastructure, State::Look, is_own),
     ]
 }
 
@@ -99,12 +99,13 @@ pub(super) fn own(moved: &Move<'_, '_>) -> Vec<Step> {
 fn kept<'m>(
     moved: &Move<'_, 'm>,
     mut step: Step,
-    is_one: impl Fn(Host<'m>, &'m In<Service>) -> bool,
+    otherwise: State,
+    is_one: impl Fn(&'m In<Service>) -> bool,
 ) -> Step {
     let mut open = Vec::new();
     let mut closed = 0_usize;
     for host in moved.mesh.hosts() {
-        let Some(service) = service(moved, host).filter(|s| is_one(host, s)) else { continue };
+        let Some(service) = service(moved, host).filter(|s| is_one(s)) else { continue };
         let planes = moved.planes();
         let is_local = |c: &&crate::clusters::Cluster| moved.mesh.is_cluster_local(host.name, c.id);
         if planes.iter().all(is_local) {
@@ -116,8 +117,11 @@ fn kept<'m>(
     }
     step.state = match (open.len(), closed) {
         (0, _) => State::Done,
-        _ => State::Todo,
+        _ => otherwise,
     };
+    if open.is_empty() && closed == 0 {
+        step.title.push_str(": none in the input");
+    }
     if !open.is_empty() {
         step.how.push("meshConfig.serviceSettings:".to_owned());
         step.how.push("- settings: {clusterLocal: true}".to_owned());

@@ -207,12 +207,13 @@ fn planes(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     title(out, "CONTROL PLANES OF THE OTHERS")?;
     for (text, planes) in alike {
         let names = several(planes.iter().map(|plane| plane.cluster.name.as_str()));
+        let each = if planes.len() > 1 { "each " } else { "" };
         let place = planes.iter().find_map(|plane| match plane.wait {
             Wait::Set(told) | Wait::Forever(told) | Wait::Open(told) => Some(told.span),
             Wait::Default => None,
         });
         let place = place.map(|span| format!(" ({})", shown.place(span))).unwrap_or_default();
-        writeln!(out, "  {names}: {text}{place}")?;
+        writeln!(out, "  {names}: {each}{text}{place}")?;
     }
     Ok(())
 }

@@ -1,0 +1,166 @@
+//! What a cluster's loss does, as `clusters --lose` shows it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn put(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
+    command.args(["clusters", "--now", "2026-11-24"]).args(args).current_dir(folder);
+    let done = command.output().unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8(text).unwrap())
+}
+
+fn lose(folder: &Path, args: &[&str]) -> String {
+    let (code, text) = run(folder, args);
+    assert_eq!(code, Some(0), "{text}");
+    text
+}
+
+fn plane(name: &str, env: &str) -> String {
+    format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio}}\nspec:\n  values:\n    \
+         pilot: {{env: {{{env}}}}}\n    global: {{meshID: main, multiCluster: {{clusterName: {name}}}}}\n"
+    )
+}
+
+fn nodes(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: {name}\n  labels: {{topology.kubernetes.io/region: {name}, \
+         topology.kubernetes.io/zone: {name}-a}}\n"
+    )
+}
+
+fn service(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{app: \
+         {name}}}, ports: [{{name: http, port: 80}}]}}\n"
+    )
+}
+
+fn pods(name: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  replicas: \
+         2\n  selector: {{matchLabels: {{app: {name}}}}}\n  template: {{metadata: {{labels: {{app: {name}}}}}, spec: \
+         {{containers: [{{name: a, image: a}}]}}}}\n"
+    )
+}
+
+fn secret(name: &str, keys: &[&str]) -> String {
+    let data: Vec<String> = keys.iter().map(|key| format!("{key}: AgB3aXRoaGVsZA")).collect();
+    let data = data.join(", ");
+    format!(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: {name}, namespace: istio-system}}\n\
+         spec:\n  encryptedData: {{{data}}}\n  template: {{metadata: {{labels: {{istio/multiCluster: \"true\"}}}}}}\n"
+    )
+}
+
+/// `cart` is in both clusters, `stock` in west alone; istiod of east waits for ever.
+fn two() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| put(folder.path(), name, text);
+    put("clusters/east/istio.yaml", &plane("east", "PILOT_REMOTE_CLUSTER_TIMEOUT: \"0\""));
+    put("clusters/west/istio.yaml", &plane("west", ""));
+    put("clusters/east/west.yaml", &secret("istio-remote-secret-west", &["west"]));
+    put("clusters/west/east.yaml", &secret("all", &["east", "north"]));
+    for cluster in ["east", "west"] {
+        put(&format!("clusters/{cluster}/nodes.yaml"), &nodes(cluster));
+        put(&format!("clusters/{cluster}/cart.yaml"), &(service("cart") + &pods("cart")));
+    }
+    put("clusters/east/stock.yaml", &service("stock"));
+    put("clusters/west/stock.yaml", &(service("stock") + &pods("stock")));
+    folder
+}
+
+#[test]
+fn what_has_no_endpoint_elsewhere_fails_for_good() {
+    let folder = two();
+    let value: Value =
+        serde_json::from_str(&lose(folder.path(), &["--lose", "west", "--json"])).unwrap();
+    let services = value["services"].as_array().unwrap();
+    let of = |host: &str| {
+        services.iter().find(|s| s["host"].as_str().unwrap().starts_with(host)).unwrap()
+    };
+    assert_eq!(of("stock")["clients"][0]["onceTakenOut"]["least"], 1.0, "{value:#}");
+    assert_eq!(of("cart")["clients"][0]["onceTakenOut"]["most"], 0.0);
+    assert_eq!(of("cart")["clients"][0]["whileListed"]["least"], 0.5);
+    assert_eq!(of("cart")["leftElsewhere"], true);
+}
+
+#[test]
+fn an_istiod_that_waits_for_ever_is_told() {
+    let folder = two();
+    let text = lose(folder.path(), &["--lose", "west"]);
+    assert!(text.contains("NEVER GETS READY"), "{text}");
+    let text = lose(folder.path(), &["--lose", "east"]);
+    assert!(text.contains("west: keeps what it last saw of east"), "{text}");
+    assert!(text.contains("waits 30s"), "{text}");
+}
+
+#[test]
+fn the_command_takes_out_one_cluster_only() {
+    let folder = two();
+    let text = lose(folder.path(), &["--lose", "west"]);
+    let whole = "kubectl --context east -n istio-system delete --ignore-not-found \
+                 sealedsecret/istio-remote-secret-west secret/istio-remote-secret-west";
+    assert!(text.contains(whole), "{text}");
+    let text = lose(folder.path(), &["--lose", "east"]);
+    let part = r#"--context west -n istio-system patch sealedsecret/all --type=json -p '[{"op":"remove","path":"/spec/encryptedData/east"}]'"#;
+    assert!(text.contains(part), "{text}");
+    assert!(text.contains("clusters/west/east.yaml:"), "{text}");
+}
+
+#[test]
+fn what_is_sealed_is_not_shown() {
+    let folder = two();
+    for args in [&["--lose", "west"][..], &["--lose", "west", "--json"]] {
+        assert!(!lose(folder.path(), args).contains("AgB3aXRo"));
+    }
+}
+
+#[test]
+fn without_a_secret_in_the_input_nothing_is_taken_for_granted() {
+    let folder = two();
+    fs::remove_file(folder.path().join("clusters/east/west.yaml")).unwrap();
+    put(
+        folder.path(),
+        "mesh-lint.yaml",
+        "clusters:\n  east: {paths: [clusters/east/**]}\n  west: {paths: [clusters/west/**]}\n",
+    );
+    let text = lose(folder.path(), &["--lose", "west"]);
+    assert!(text.contains("whether east read it"), "{text}");
+    assert!(text.contains("the name is the usual one"), "{text}");
+}
+
+#[test]
+fn remotes_of_a_lost_primary_are_told() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = lose(root, &["--lose", "main", "fixtures/primary-remote"]);
+    assert!(text.contains("CLUSTERS LEFT WITHOUT A CONTROL PLANE"), "{text}");
+    assert!(
+        text.contains("edge (fixtures/primary-remote/infrastructure/edge/istio-system.yaml:8)"),
+        "{text}"
+    );
+    let text = lose(root, &["--lose", "edge", "fixtures/primary-remote"]);
+    assert!(!text.contains("CLUSTERS LEFT WITHOUT"), "{text}");
+    assert!(text.contains("a remote of `main`"), "{text}");
+}
+
+#[test]
+fn a_name_that_is_none_fails_with_those_there_are() {
+    let (code, text) =
+        run(Path::new(env!("CARGO_MANIFEST_DIR")), &["--lose", "wets", "fixtures/broken"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("do you mean `west`?"), "{text}");
+}

@@ -1,0 +1,95 @@
+//! The way to several clusters, as `migrate` shows it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn steps(folder: &Path, args: &[&str]) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
+    command.args(["migrate", "--json", "--now", "2026-11-24"]).args(args);
+    let done = command.current_dir(folder).output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let value: Value = serde_json::from_slice(&done.stdout).unwrap();
+    value["meshes"][0]["steps"].as_array().unwrap().clone()
+}
+
+fn state(steps: &[Value], name: &str) -> String {
+    let step = steps.iter().find(|step| step["name"] == name);
+    step.unwrap_or_else(|| panic!("no step {name}"))["state"].as_str().unwrap().to_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_healthy_mesh_has_nothing_to_do() {
+    for fixture in ["fixtures/two-primaries", "fixtures/primary-remote"] {
+        let steps = steps(root(), &[fixture]);
+        let todo: Vec<_> = steps.iter().filter(|step| step["state"] == "to do").collect();
+        assert!(todo.is_empty(), "{fixture}: {todo:#?}");
+    }
+}
+
+#[test]
+fn roots_come_first_and_secrets_last() {
+    let steps = steps(root(), &["fixtures/two-primaries"]);
+    assert_eq!(steps.first().unwrap()["name"], "common-root");
+    assert_eq!(steps.last().unwrap()["name"], "remote-secrets");
+    assert_eq!(state(&steps, "remote-secrets"), "done");
+    assert_eq!(state(&steps, "east-west-gateways"), "done");
+}
+
+#[test]
+fn roots_that_do_not_accept_each_other_are_to_do() {
+    let steps = steps(root(), &["fixtures/broken"]);
+    assert_eq!(state(&steps, "common-root"), "to do");
+}
+
+#[test]
+fn one_cluster_begins_at_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+metadata: {name: istio, namespace: istio-system}
+spec: {profile: default}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: redis, namespace: shop}
+spec: {selector: {app: redis}, ports: [{name: tcp, port: 6379}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: redis, namespace: shop}
+spec:
+  selector: {matchLabels: {app: redis}}
+  template: {metadata: {labels: {app: redis}}, spec: {containers: [{name: redis, image: redis}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: cart, namespace: shop}
+spec: {host: cart, subsets: [{name: v1, labels: {version: v1}}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: office, namespace: shop}
+spec: {rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}
+";
+    fs::write(folder.path().join("all.yaml"), text).unwrap();
+    let found = steps(folder.path(), &[]);
+    for name in ["cluster-names", "stateful-services", "full-host-names", "cluster-local-first"] {
+        assert_eq!(state(&found, name), "to do", "{name}");
+    }
+    for name in ["subsets", "locality-settings", "policies-by-address"] {
+        assert_eq!(state(&found, name), "look at", "{name}");
+    }
+    let found = steps(folder.path(), &["--to", "primary-remote", "--networks", "one"]);
+    assert_eq!(state(&found, "external-istiod"), "to do");
+    assert_eq!(state(&found, "remote-clusters"), "to do");
+    assert!(!found.iter().any(|step| step["name"] == "east-west-gateways"));
+}

@@ -129,6 +129,12 @@ impl<'m> Destination<'m> {
         self.selected.iter().map(|&i| &self.supply.pools[i])
     }
 
+    /// How often a request is really tried again: by a hash a retry finds the same host.
+    pub(super) fn retries(&self, asked: u32) -> u32 {
+        let hashes = self.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());
+        if hashes { 0 } else { asked }
+    }
+
     /// Whether there is certainly an endpoint where a condition holds.
     pub fn has_endpoint(&self, at: impl Fn(&Pool<'m>) -> bool) -> bool {
         let certain = |pool: &Pool<'_>| pool.bounds.least > 0 && pool.health == Health::Healthy;

@@ -212,7 +212,8 @@ pub fn flow(
     let behind = |g: usize, offer: &&Offer<'_, '_>| {
         let gateway = &gateways[g];
         let identity = &offer.pool.identity;
-        identity.network == gateway.network
+        offer.count > 0
+            && identity.network == gateway.network
             && (gateway.cluster.is_empty() || identity.cluster == gateway.cluster)
     };
     let fails = |target: Target| match target {

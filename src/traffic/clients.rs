@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use super::Traffic;
 use super::delivery::Delivery;
-use super::endpoint::Health;
 use super::flow::Flow;
 use super::journey::{Case, Way};
 use super::route::Request;
@@ -43,9 +42,7 @@ pub struct Departure {
 impl Visit<'_> {
     /// Whether there is certainly an endpoint where a condition holds.
     pub fn has_endpoint(&self, at: impl Fn(&Pool<'_>) -> bool) -> bool {
-        let pools = self.way.destinations().flat_map(|(destination, _)| destination.pools());
-        let mut here = pools.filter(|pool| at(pool));
-        here.any(|pool| pool.bounds.least > 0 && pool.health == Health::Healthy)
+        self.way.destinations().any(|(destination, _)| destination.has_endpoint(&at))
     }
 }
 

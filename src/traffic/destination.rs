@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
 use super::delivery::Delivery;
-use super::endpoint::keeps_sessions;
+use super::endpoint::{Health, keeps_sessions};
 use super::flow::{Terms, ZoneRouting};
 use super::mtls::tells_mtls;
 use super::outliers::Counters;
@@ -127,6 +127,18 @@ impl<'m> Destination<'m> {
     /// What the subset and the port select.
     pub fn pools(&self) -> impl Iterator<Item = &Pool<'m>> {
         self.selected.iter().map(|&i| &self.supply.pools[i])
+    }
+
+    /// How often a request is really tried again: by a hash a retry finds the same host.
+    pub(super) fn retries(&self, asked: u32) -> u32 {
+        let hashes = self.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());
+        if hashes { 0 } else { asked }
+    }
+
+    /// Whether there is certainly an endpoint where a condition holds.
+    pub fn has_endpoint(&self, at: impl Fn(&Pool<'m>) -> bool) -> bool {
+        let certain = |pool: &Pool<'_>| pool.bounds.least > 0 && pool.health == Health::Healthy;
+        self.pools().any(|pool| certain(pool) && at(pool))
     }
 
     /// The port of the pods behind the destination, where its number is told: by the pods' own Service,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::assignment::{self, Filter, Known, Preference, Target};
+use super::assignment::{self, Filter, Group, Known, Preference, Target};
+use super::chance::Chance;
 use super::endpoint::{Endpoint, Identity, NetworkGateway};
 use super::mtls::Mtls;
 use super::retries::Tried;
@@ -153,6 +154,8 @@ pub struct How<'t> {
     pub counted: Counted,
     /// How often a request is tried again that finds no connection.
     pub retries: u32,
+    /// What picks the hosts that are ejected, where not all that fail can be; else the first by name.
+    pub chance: Option<&'t Chance>,
 }
 
 /// Endpoints that are offered to a client.
@@ -174,6 +177,23 @@ impl Offer<'_, '_> {
     }
 }
 
+/// The endpoints that are offered.
+pub(super) fn endpoints(offers: &[Offer<'_, '_>]) -> Vec<Endpoint> {
+    offers.iter().map(|offer| offer.pool.endpoint(offer.count, offer.mtls)).collect()
+}
+
+/// What Envoy is told of them.
+pub(super) fn laid_out<'e>(
+    client: &Identity,
+    endpoints: &'e [Endpoint],
+    gateways: &'e [NetworkGateway],
+    terms: &Terms<'_>,
+) -> Vec<Group<'e>> {
+    let known = Known { endpoints, gateways };
+    let groups = assignment::groups(client, endpoints, gateways, terms.filter);
+    known.prefer(groups, client, &terms.preference)
+}
+
 /// Where requests go. `through` says what becomes of the part that goes to a gateway, given its
 /// position and the share.
 pub fn flow(
@@ -183,19 +203,17 @@ pub fn flow(
     how: How<'_>,
     mut through: impl FnMut(usize, f64, &mut Flow),
 ) -> Flow {
-    let How { terms, counted, retries } = how;
-    let endpoints: Vec<Endpoint> =
-        offers.iter().map(|offer| offer.pool.endpoint(offer.count, offer.mtls)).collect();
-    let known = Known { endpoints: &endpoints, gateways };
-    let groups = assignment::groups(client, &endpoints, gateways, terms.filter);
-    let mut groups = known.prefer(groups, client, &terms.preference);
+    let How { terms, counted, retries, chance } = how;
+    let endpoints = endpoints(offers);
+    let mut groups = laid_out(client, &endpoints, gateways, terms);
     if counted == Counted::Last {
         groups.reverse();
     }
     let behind = |g: usize, offer: &&Offer<'_, '_>| {
         let gateway = &gateways[g];
         let identity = &offer.pool.identity;
-        identity.network == gateway.network
+        offer.count > 0
+            && identity.network == gateway.network
             && (gateway.cluster.is_empty() || identity.cluster == gateway.cluster)
     };
     let fails = |target: Target| match target {
@@ -204,7 +222,7 @@ pub fn flow(
     };
     let ejected = match terms.max_ejection {
         Some(max) if offers.iter().any(|offer| offer.fails) => {
-            selection::eject(&groups, max, |g, m| fails(groups[g].members[m].target))
+            selection::eject(&groups, max, chance, |g, m| fails(groups[g].members[m].target))
         }
         _ => Ejected::new(),
     };

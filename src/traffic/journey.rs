@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Traffic;
 use super::assignment::Preference;
+use super::chance::Chance;
 use super::counts::favouring;
 use super::delivery::Delivery;
 use super::destination::{Asked, Destination};
@@ -104,15 +105,20 @@ pub struct Case<'c> {
     pub counted: Counted,
     /// How often a request is tried again that finds no connection.
     pub retries: u32,
+    /// Exactly so many endpoints there are of each pool, whatever is favoured, where that is told.
+    pub counts: Option<&'c dyn Fn(&Pool<'_>) -> u32>,
+    /// What picks the hosts that are ejected; else the first by name are.
+    pub chance: Option<&'c Chance>,
 }
 
 impl<'c> Case<'c> {
     /// Nothing is lost.
     pub fn now(favoured: &'c dyn Fn(&Pool<'_>) -> bool) -> Self {
-        Self { favoured, lost: &[], phase: Phase::Noticed, counted: Counted::First, retries: 0 }
+        let (phase, counted) = (Phase::Noticed, Counted::First);
+        Self { favoured, lost: &[], phase, counted, retries: 0, counts: None, chance: None }
     }
 
-    fn takes_away(&self, pool: &Pool<'_>) -> bool {
+    pub(super) fn takes_away(&self, pool: &Pool<'_>) -> bool {
         self.lost.iter().any(|lost| lost.covers(pool.cluster, &pool.zone))
     }
 }
@@ -230,11 +236,8 @@ impl<'m> Traffic<'m> {
             Delivery::SameNode(_) => return on_same_node(client, at, destination, case),
             _ => return Flow { elsewhere: 1.0, ..Flow::default() },
         }
+        let case = Case { retries: destination.retries(case.retries), ..case };
         let identity = supply::client(self.mesh(), client, at);
-        // By a hash a retry finds the same host again.
-        let hashed =
-            destination.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());
-        let case = Case { retries: if hashed { 0 } else { case.retries }, ..case };
         let gateways = self.gateways(client.cluster);
         self.spread(&identity, destination, gateways, case)
     }
@@ -249,22 +252,34 @@ impl<'m> Traffic<'m> {
     ) -> Flow {
         let pools: Vec<&Pool<'m>> = destination.pools().collect();
         let flat = matches!(destination.terms.preference, Preference::None);
-        let counts = favouring(&pools, flat, |pool| (case.favoured)(pool));
-        let mut offers = Vec::with_capacity(pools.len());
-        for (pool, count) in pools.into_iter().zip(counts) {
-            let gone = case.takes_away(pool);
-            if !(gone && case.phase == Phase::Noticed) {
-                let mtls = self.mtls_of(destination, pool);
-                offers.push(Offer { pool, count, mtls, fails: gone });
-            }
-        }
+        let counts = match case.counts {
+            Some(counts) => pools.iter().map(|pool| counts(pool)).collect(),
+            None => favouring(&pools, flat, |pool| (case.favoured)(pool)),
+        };
+        let offers = self.offers(destination, pools.into_iter().zip(counts), case);
         let known: Vec<_> = gateways.iter().map(|g| g.known.clone()).collect();
-        let Case { counted, retries, .. } = case;
-        let how = How { terms: &destination.terms, counted, retries };
+        let Case { counted, retries, chance, .. } = case;
+        let how = How { terms: &destination.terms, counted, retries, chance };
         flow(client, &offers, &known, how, |gateway, share, into| {
             let behind = self.behind(&gateways[gateway], destination, &offers, case);
             into.add(&behind, share);
         })
+    }
+
+    /// What a client is offered of so many endpoints, after a loss.
+    pub(super) fn offers<'o>(
+        &self,
+        destination: &Destination<'m>,
+        pools: impl Iterator<Item = (&'o Pool<'m>, u32)>,
+        case: Case<'_>,
+    ) -> Vec<Offer<'o, 'm>> {
+        let left =
+            pools.filter(|(pool, _)| case.phase == Phase::Unnoticed || !case.takes_away(pool));
+        let offer = |(pool, count)| {
+            let mtls = self.mtls_of(destination, pool);
+            Offer { pool, count, mtls, fails: case.takes_away(pool) }
+        };
+        left.map(offer).collect()
     }
 
     /// Who takes Istio's mTLS of those behind a destination.

@@ -1,6 +1,8 @@
 //! Where a request goes: route, policy, endpoints, priorities, shares; now, and after a loss.
 
 pub mod assignment;
+mod bounds;
+pub mod chance;
 pub mod clients;
 pub mod counts;
 pub mod delivery;

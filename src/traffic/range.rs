@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Traffic;
+use super::bounds::Ground;
+use super::chance::Chance;
 use super::counts::Interval;
 use super::delivery::Delivery;
 use super::destination::Destination;
-use super::flow::{Counted, Failure, Flow, Landing};
+use super::flow::{self, Counted, Failure, Flow, Landing};
 use super::journey::{Case, End, Way};
 use super::loss::{Lost, Phase};
-use super::supply::Pool;
+use super::supply::{self, Pool};
+use crate::clusters::ClusterId;
 use crate::mesh::{Client, Locality};
 
 /// The least and the most of each share.
@@ -23,6 +26,9 @@ pub struct Range {
     pub lost_at_last: Option<Interval>,
     /// What leaves the mesh, or is answered by the proxy.
     pub elsewhere: Option<Interval>,
+    /// Whether not all that can be was looked at, so that shares may be somewhat less or more: behind
+    /// gateways, where there are too many ways to place pods.
+    pub is_sampled: bool,
 }
 
 impl<'m> Traffic<'m> {
@@ -47,44 +53,129 @@ impl<'m> Traffic<'m> {
         (lost, phase): (&[Lost], Phase),
         counted: Counted,
     ) -> Range {
-        let pools = || way.destinations().flat_map(|(destination, _)| destination.pools());
-        let places: BTreeSet<Landing> = pools()
-            .map(|pool| Landing { cluster: pool.cluster, zone: Some(pool.zone.clone()) })
-            .collect();
-        let flow = |way: &Way<'m>, favoured: &dyn Fn(&Pool<'_>) -> bool| {
-            self.flow(client, at, way, Case { lost, phase, counted, ..Case::now(favoured) })
-        };
-        let by_node = |d: &Destination<'_>| matches!(d.delivery, Delivery::SameNode(_));
-        let is_exact = pools().all(|pool| pool.bounds.is_exact())
-            && !way.destinations().any(|(destination, _)| by_node(destination));
-        if is_exact || places.is_empty() {
-            return Range::of(&[flow(way, &|_| true)]);
-        }
-        let mut ways = vec![way.clone()];
-        if phase == Phase::Unnoticed && !lost.is_empty() {
-            // How many of the hosts that fail are thrown out depends on how many there are.
-            ways.extend([0, 100].map(|percent| way.ejecting(percent)));
-        }
-        let gone = |pool: &Pool<'_>| lost.iter().any(|l| l.covers(pool.cluster, &pool.zone));
-        let mut flows = Vec::new();
-        for way in &ways {
-            for place in &places {
-                let here = |pool: &Pool<'_>| {
-                    pool.cluster == place.cluster && Some(&pool.zone) == place.zone.as_ref()
-                };
-                flows.push(flow(way, &here));
-                flows.push(flow(way, &|pool: &Pool<'_>| !here(pool)));
-                if !lost.is_empty() {
-                    flows.push(flow(way, &|pool: &Pool<'_>| !here(pool) && !gone(pool)));
+        let mut whole = Range::default();
+        for part in &way.parts {
+            match &part.end {
+                End::At(destination) => {
+                    let favoured = |_: &Pool<'_>| true;
+                    let retries = way.choice.retries;
+                    let case = Case { lost, phase, counted, retries, ..Case::now(&favoured) };
+                    whole.add(&self.range_to(client, at, destination, case), part.share);
+                }
+                End::Fails(failure, _) => {
+                    whole.add(&Range::of(&[failing(*failure)]), part.share);
+                }
+                End::Leaves(_) | End::Unseen(_) => {
+                    let leaves = Flow { elsewhere: 1.0, ..Flow::default() };
+                    whole.add(&Range::of(&[leaves]), part.share);
                 }
             }
-            // What fails is most and least where all that can be is in what is lost, and out of it.
-            if !lost.is_empty() {
-                flows.push(flow(way, &gone));
-                flows.push(flow(way, &|pool: &Pool<'_>| !gone(pool)));
+        }
+        whole
+    }
+
+    /// Where requests to one cluster of Envoy arrive: all that can be is tried if that is not too much,
+    /// and bounded else.
+    fn range_to(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        destination: &Destination<'m>,
+        case: Case<'_>,
+    ) -> Range {
+        match destination.delivery {
+            Delivery::Balanced => {}
+            Delivery::SameNode(_) => {
+                let each = destination.pools().map(|favoured| {
+                    let favours = |pool: &Pool<'_>| is_same(pool, favoured);
+                    let case = Case { favoured: &favours, ..case };
+                    self.flow_to(client, at, destination, case)
+                });
+                let case = Case { favoured: &|_| false, ..case };
+                let none = self.flow_to(client, at, destination, case);
+                return Range::of(&each.chain([none]).collect::<Vec<_>>());
+            }
+            _ => return Range::of(&[self.flow_to(client, at, destination, case)]),
+        }
+        self.each(client, at, destination, case)
+            .or_else(|| self.bounds(client, at, destination, case))
+            .unwrap_or_else(|| self.sampled(client, at, destination, case))
+    }
+
+    /// All that can be, one after the other. `None` where that is too much.
+    fn each(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        destination: &Destination<'m>,
+        case: Case<'_>,
+    ) -> Option<Range> {
+        // What is behind a gateway may be selected by another rule.
+        let all = !self.gateways(client.cluster).is_empty();
+        let selected: BTreeSet<usize> = destination.selected.iter().copied().collect();
+        let counts = |i: &usize| all || selected.contains(i);
+        let chance = Chance::default();
+        let mut flows = Vec::new();
+        loop {
+            let placed = place(&destination.supply.pools, counts, &chance);
+            let count = |pool: &Pool<'_>| {
+                let at = destination.supply.pools.iter().position(|p| is_same(p, pool));
+                at.map_or(0, |at| placed[at])
+            };
+            let case = Case { counts: Some(&count), chance: Some(&chance), ..case };
+            flows.push(self.flow_to(client, at, destination, case));
+            if !chance.again() {
+                return Some(Range::of(&flows));
+            }
+            if flows.len() >= TRIED || chance.ways() > MANY {
+                return None;
             }
         }
-        Range::of(&flows)
+    }
+
+    /// Bounds that hold whatever is the case. `None` where gateways lead to a part of the endpoints.
+    fn bounds(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        destination: &Destination<'m>,
+        case: Case<'_>,
+    ) -> Option<Range> {
+        let pools = destination.pools().map(|pool| (pool, pool.bounds.most.min(PRESENT)));
+        let offers = self.offers(destination, pools, case);
+        let gateways: Vec<_> =
+            self.gateways(client.cluster).iter().map(|gateway| gateway.known.clone()).collect();
+        let identity = supply::client(self.mesh(), client, at);
+        let endpoints = flow::endpoints(&offers);
+        let terms = &destination.terms;
+        let groups = flow::laid_out(&identity, &endpoints, &gateways, terms);
+        let ground = Ground::of(&destination.supply, terms, &identity.locality, &offers, &groups)?;
+        Some(ground.range(destination.retries(case.retries)))
+    }
+
+    /// What comes of putting as many as can be here, and there. It may leave out something where an
+    /// address counts only once, as those of gateways do.
+    fn sampled(
+        &self,
+        client: &Client<'m>,
+        at: &Locality,
+        destination: &Destination<'m>,
+        case: Case<'_>,
+    ) -> Range {
+        let places: BTreeSet<(ClusterId, &Locality)> =
+            destination.pools().map(|pool| (pool.cluster, &pool.zone)).collect();
+        let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
+            self.flow_to(client, at, destination, Case { favoured, ..case })
+        };
+        let gone = |pool: &Pool<'_>| case.takes_away(pool);
+        let mut flows = vec![flow(&gone), flow(&|pool: &Pool<'_>| !gone(pool))];
+        for place in places {
+            let here = |pool: &Pool<'_>| (pool.cluster, &pool.zone) == place;
+            flows.push(flow(&here));
+            flows.push(flow(&|pool: &Pool<'_>| !here(pool)));
+            flows.push(flow(&|pool: &Pool<'_>| !here(pool) && !gone(pool)));
+        }
+        Range { is_sampled: true, ..Range::of(&flows) }
     }
 
     /// The share of a way's requests from a locality that fails, at least and at most, and of what is sent
@@ -122,21 +213,82 @@ impl<'m> Traffic<'m> {
     }
 }
 
-impl Way<'_> {
-    /// The same way where outlier detection, if there is any, may eject so much in per cent.
-    fn ejecting(&self, percent: u32) -> Self {
-        let mut way = self.clone();
-        for part in &mut way.parts {
-            if let End::At(destination) = &mut part.end {
-                let max = &mut destination.terms.max_ejection;
-                *max = max.map(|_| percent);
-            }
-        }
-        way
+/// So many ways are tried, each by itself.
+const TRIED: usize = 250;
+/// Where so many are to be expected none is.
+const MANY: u64 = 20_000;
+/// As many as need be for endpoints to be there.
+const PRESENT: u32 = 1000;
+
+fn failing(failure: Failure) -> Flow {
+    let mut flow = Flow::default();
+    flow.fail(failure, 1.0);
+    flow
+}
+
+fn is_same(a: &Pool<'_>, b: &Pool<'_>) -> bool {
+    a.span == b.span
+        && a.cluster == b.cluster
+        && a.zone == b.zone
+        && a.health == b.health
+        && a.identity.node == b.identity.node
+}
+
+/// How many pods there are of each pool, by chance, as the bounds of pools and workloads allow.
+fn place(pools: &[Pool<'_>], counts: impl Fn(&usize) -> bool, chance: &Chance) -> Vec<u32> {
+    let mut placed: Vec<u32> = pools.iter().map(|pool| pool.bounds.least).collect();
+    let mut workloads: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (i, pool) in pools.iter().enumerate() {
+        workloads.entry((pool.cluster, pool.span)).or_default().push(i);
     }
+    for members in workloads.into_values() {
+        let total = pools[members[0]].total;
+        // Those that nobody asks for come last, and are not picked.
+        let sorted =
+            members.iter().filter(|i| counts(i)).chain(members.iter().filter(|i| !counts(i)));
+        let sorted: Vec<usize> = sorted.copied().collect();
+        let sum = |rest: &[usize], of: fn(&Pool<'_>) -> u32| {
+            rest.iter().fold(0_u32, |sum, &i| sum.saturating_add(of(&pools[i])))
+        };
+        let mut before = 0_u32;
+        for (n, &i) in sorted.iter().enumerate().filter(|(_, i)| counts(i)) {
+            let rest = &sorted[n + 1..];
+            let needed =
+                total.least.saturating_sub(before).saturating_sub(sum(rest, |p| p.bounds.most));
+            let open =
+                total.most.saturating_sub(before).saturating_sub(sum(rest, |p| p.bounds.least));
+            let bounds = pools[i].bounds;
+            let least = bounds.least.max(needed).min(bounds.most);
+            placed[i] = chance.pick(least, bounds.most.min(open).max(least));
+            before = before.saturating_add(placed[i]);
+        }
+    }
+    placed
 }
 
 impl Range {
+    /// Adds a part of another range.
+    fn add(&mut self, other: &Self, part: f64) {
+        let sum = |to: &mut Interval, more: &Interval| {
+            to.least += more.least * part;
+            to.most += more.most * part;
+        };
+        let none = Interval { least: 0.0, most: 0.0 };
+        for (landing, share) in &other.arrivals {
+            sum(self.arrivals.entry(landing.clone()).or_insert(none), share);
+        }
+        for (failure, share) in &other.failures {
+            sum(self.failures.entry(*failure).or_insert(none), share);
+        }
+        if let Some(share) = &other.lost_at_last {
+            sum(self.lost_at_last.get_or_insert(none), share);
+        }
+        if let Some(share) = &other.elsewhere {
+            sum(self.elsewhere.get_or_insert(none), share);
+        }
+        self.is_sampled |= other.is_sampled;
+    }
+
     /// Of what is possible.
     fn of(flows: &[Flow]) -> Self {
         let interval = |share: &dyn Fn(&Flow) -> f64| {
@@ -162,6 +314,7 @@ impl Range {
             failures: failures.collect(),
             lost_at_last: Some(lost_at_last).filter(|_| is_lost),
             elsewhere: Some(elsewhere).filter(|e| e.most > 0.0),
+            is_sampled: false,
         }
     }
 }

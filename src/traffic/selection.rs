@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::assignment::{Group, Member, Target};
+use super::chance::Chance;
 use crate::mesh::Locality;
 
 /// A level takes all of its requests down to 100/140 of its hosts. Istio never changes it.
@@ -348,10 +349,12 @@ impl Within<'_, '_> {
 }
 
 /// The hosts that outlier detection throws out and keeps out, where all hosts of some members always
-/// fail: one after the other, as long as not more than `max_percent` of all hosts are out.
+/// fail: one after the other, as long as not more than `max_percent` of all hosts are out. Which ones that
+/// are where not all can be, chance decides; without it the first are.
 pub fn eject(
     groups: &[Group<'_>],
     max_percent: u32,
+    chance: Option<&Chance>,
     fails: impl Fn(usize, usize) -> bool,
 ) -> Ejected {
     let mut seen = BTreeSet::new();
@@ -369,6 +372,12 @@ pub fn eject(
         }
     }
     let mut left = u32::try_from(ejectable(all, max_percent)).unwrap_or(u32::MAX);
+    if let Some(chance) = chance {
+        let counts: Vec<u32> = failing.iter().map(|(_, count)| *count).collect();
+        let out = chance.draw(&counts, left);
+        let drawn = failing.into_iter().zip(out).map(|((at, _), out)| (at, out));
+        return drawn.filter(|(_, out)| *out > 0).collect();
+    }
     let mut ejected = Ejected::new();
     for (at, count) in failing {
         let out = count.min(left);

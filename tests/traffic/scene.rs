@@ -145,7 +145,7 @@ impl Scene {
         let (groups, choice) = self.assignment();
         let fails = |g: usize, _: usize| failing == Some(groups[g].locality.to_string().as_str());
         let ejected = match (failing, self.policy.outliers) {
-            (Some(_), Some(max)) => selection::eject(&groups, max, fails),
+            (Some(_), Some(max)) => selection::eject(&groups, max, None, fails),
             _ => Ejected::new(),
         };
         let selection = selection::select(&groups, &ejected, choice);

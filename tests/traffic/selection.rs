@@ -13,8 +13,8 @@ use crate::hosts::{Hosts, hosts};
 fn shares(text: &str, choice: Choice<'_>, max_ejected: Option<u32>) -> BTreeMap<String, f64> {
     let all = hosts(text);
     let groups: Vec<Group<'_>> = all.iter().map(Hosts::group).collect();
-    let ejected =
-        max_ejected.map_or_else(Ejected::new, |max| eject(&groups, max, |g, m| all[g].failing[m]));
+    let ejected = max_ejected
+        .map_or_else(Ejected::new, |max| eject(&groups, max, None, |g, m| all[g].failing[m]));
     let selection = select(&groups, &ejected, choice);
     let mut found: BTreeMap<String, f64> = BTreeMap::new();
     let total: f64 = selection.shares.iter().map(|s| s.share).sum::<f64>() + selection.unanswered;

@@ -44,13 +44,18 @@ impl Loss {
     }
 }
 
+/// Shares by cluster and zone.
+pub type Arrivals = BTreeMap<(usize, Option<usize>), f64>;
+
 /// Where requests arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
     /// By cluster and zone.
-    pub arrivals: BTreeMap<(usize, Option<usize>), f64>,
+    pub arrivals: Arrivals,
     pub failures: BTreeMap<Failure, f64>,
     pub elsewhere: f64,
+    /// The parts that go to each subset, if any, by its name; told where nothing is lost.
+    pub legs: Vec<(Option<String>, Arrivals)>,
 }
 
 impl Answer {
@@ -174,7 +179,13 @@ impl<'m> Engine<'m> {
     pub fn answers(&self) -> BTreeMap<Asked, Answer> {
         self.each(|asked, client, at, way, lost| {
             let case = Case { lost, phase: asked.phase, ..Case::now(&|_| true) };
-            self.numbered(&self.traffic.flow(client, at, way, case))
+            let mut answer = self.numbered(&self.traffic.flow(client, at, way, case));
+            for (leg, share) in way.destinations().filter(|_| asked.lost == Loss::Nothing) {
+                let there = self.numbered(&self.traffic.flow_to(client, at, leg, case)).arrivals;
+                let there = there.into_iter().map(|(place, part)| (place, share * part));
+                answer.legs.push((leg.subset.map(|s| s.as_str().to_owned()), there.collect()));
+            }
+            answer
         })
     }
 
@@ -208,6 +219,7 @@ impl<'m> Engine<'m> {
             arrivals: arrivals.collect(),
             failures: flow.failures.clone(),
             elsewhere: flow.elsewhere,
+            legs: Vec::new(),
         }
     }
 }

@@ -137,10 +137,11 @@ pub fn exact() -> impl Strategy<Value = World> {
     })
 }
 
-/// Small meshes in which the scheduler has a choice.
+/// Small meshes in which the scheduler has a choice: of few ways, or of more than can be tried.
 pub fn loose() -> impl Strategy<Value = World> {
-    (clusters(2, 3), any::<bool>()).prop_flat_map(|(clusters, networks)| {
-        let host = host(clusters.clone(), 3, 3, true);
+    let replicas = select(vec![3, 9]);
+    (clusters(2, 3), any::<bool>(), replicas).prop_flat_map(|(clusters, networks, replicas)| {
+        let host = host(clusters.clone(), 3, replicas, true);
         host.prop_map(move |host| World { clusters: clusters.clone(), networks, hosts: vec![host] })
     })
 }

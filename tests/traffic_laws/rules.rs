@@ -79,7 +79,15 @@ fn is_routed(host: &Host, run: &Run) -> bool {
     }
 }
 
-/// The borders that requests cross although an endpoint on this side could have them.
+/// Whether a subset has a run; without subset all have it.
+fn is_in(subset: Option<&str>, run: &Run) -> bool {
+    let by_version = || format!("v{}", run.version);
+    let by_cluster = || format!("in-{}", run.cluster);
+    subset.is_none_or(|subset| subset == by_version() || subset == by_cluster())
+}
+
+/// The borders that requests cross although an endpoint on this side, of what they are sent to, could
+/// have them.
 fn leak(host: &Host, asked: Asked, answer: &Answer) -> Vec<&'static str> {
     let policy = oracle::policy(host, host.route != Route::Plain);
     let outliers = policy.outliers.is_some();
@@ -93,25 +101,29 @@ fn leak(host: &Host, asked: Asked, answer: &Answer) -> Vec<&'static str> {
         Preference::SameZone => true,
         Preference::Off | Preference::Distribute(_) => false,
     };
-    let own = |zone: Option<usize>| zone == Some(asked.zone);
     let region = |zone: usize| REGION_OF[zone] == REGION_OF[asked.zone];
-    let has = |at: &dyn Fn(usize, usize) -> bool| targets(host).any(|(c, z)| at(c, z));
-    let mut borders = Vec::new();
-    let out_of_region = if has(&|_, z| region(z)) {
-        answer.arriving(|_, zone| zone.is_some_and(|z| !region(z)))
-    } else {
-        0.0
+    let crossing = |near: &dyn Fn(usize, usize) -> bool,
+                    far: &dyn Fn(usize, Option<usize>) -> bool| {
+        let has = |subset: Option<&str>| {
+            let mut here = host.runs.iter().filter(|run| run.replicas > 0 && is_in(subset, run));
+            here.any(|run| matches!(run.at, Where::Zone(zone) if near(run.cluster, zone)))
+        };
+        let kept = answer.legs.iter().filter(|(subset, _)| has(subset.as_deref()));
+        let all = kept.flat_map(|(_, arrivals)| arrivals);
+        let beyond = all.filter(|((cluster, zone), _)| far(*cluster, *zone));
+        beyond.map(|(_, share)| share).sum::<f64>()
     };
+    let mut borders = Vec::new();
+    let out_of_region = crossing(&|_, z| region(z), &|_, z| z.is_some_and(|z| !region(z)));
     if unranked && out_of_region > LEAST {
         borders.push(REGION);
     }
-    let out_of_zone = answer.arriving(|_, zone| !own(zone));
-    if unranked && has(&|_, z| z == asked.zone) && out_of_zone > LEAST && out_of_region <= LEAST {
+    let out_of_zone = crossing(&|_, z| z == asked.zone, &|_, z| z != Some(asked.zone));
+    if unranked && out_of_zone > LEAST && out_of_region <= LEAST {
         borders.push(ZONE);
     }
-    let out_of_cluster = answer.arriving(|cluster, _| cluster != asked.cluster);
-    let near = has(&|c, z| c == asked.cluster && z == asked.zone);
-    if ranked && near && out_of_cluster > LEAST {
+    let at_home = |cluster, zone| cluster == asked.cluster && zone == asked.zone;
+    if ranked && crossing(&at_home, &|cluster, _| cluster != asked.cluster) > LEAST {
         borders.push(ACROSS);
     }
     borders

@@ -14,7 +14,7 @@ use crate::traffic::clients::{Departure, Visit, same_zone};
 use crate::traffic::counts::percent;
 use crate::traffic::delivery::Delivery;
 use crate::traffic::destination::Destination;
-use crate::traffic::flow::Failure;
+use crate::traffic::flow::{Failure, Landing};
 use crate::traffic::journey::Case;
 use crate::traffic::loss::{Lost, Phase};
 use crate::traffic::setting::Setting;
@@ -108,7 +108,8 @@ fn leak<'t, 'm>(
     all.max_by(|a, b| a.share.total_cmp(&b.share))
 }
 
-/// The share that crosses a border although there is certainly an endpoint on this side of it.
+/// The share that crosses a border although what it is sent to certainly has an endpoint on this side. To
+/// a subset that is elsewhere alone requests go because the route says so: that is no leak.
 fn crossing<'m>(
     traffic: &Traffic<'m>,
     visit: &Visit<'m>,
@@ -116,25 +117,33 @@ fn crossing<'m>(
     border: Border,
 ) -> f64 {
     let (at, cluster) = (&departure.at, visit.client.cluster);
-    let near = &departure.nearest;
-    let region = |zone: &Locality| zone.region == at.region;
-    match border {
-        Border::Zone if visit.has_endpoint(|pool| same_zone(&pool.zone, at)) => {
-            near.arriving(|l| l.zone.as_ref().is_none_or(|zone| !same_zone(zone, at)))
-        }
-        Border::Region if visit.has_endpoint(|pool| region(&pool.zone)) => {
-            near.arriving(|l| l.zone.as_ref().is_some_and(|zone| !region(zone)))
-        }
+    let is_near = |pool: &Pool<'_>| match border {
+        Border::Zone => same_zone(&pool.zone, at),
+        Border::Region => pool.zone.region == at.region,
         // In the own cluster's zone there is an endpoint, and a part goes to another cluster.
-        Border::Cluster
-            if visit.has_endpoint(|p| p.cluster == cluster && same_zone(&p.zone, at)) =>
-        {
-            let own = |pool: &Pool<'_>| pool.cluster == cluster;
-            let flow = traffic.flow(&visit.client, at, &visit.way, Case::now(&own));
-            flow.arriving(|l| l.cluster != cluster)
-        }
-        _ => 0.0,
+        Border::Cluster => pool.cluster == cluster && same_zone(&pool.zone, at),
+    };
+    let is_beyond = |landing: &Landing| match (border, &landing.zone) {
+        (Border::Zone, zone) => zone.as_ref().is_none_or(|zone| !same_zone(zone, at)),
+        (Border::Region, zone) => zone.as_ref().is_some_and(|zone| zone.region != at.region),
+        (Border::Cluster, _) => landing.cluster != cluster,
+    };
+    let mut kept = visit.way.destinations().filter(|(d, _)| d.has_endpoint(is_near)).peekable();
+    if kept.peek().is_none() {
+        return 0.0;
     }
+    if border != Border::Cluster && visit.way.destinations().nth(1).is_none() {
+        return departure.nearest.arriving(is_beyond);
+    }
+    let favoured = |pool: &Pool<'_>| match border {
+        Border::Cluster => pool.cluster == cluster,
+        Border::Zone | Border::Region => same_zone(&pool.zone, at),
+    };
+    let case = Case::now(&favoured);
+    let leaving = kept.map(|(destination, share)| {
+        share * traffic.flow_to(&visit.client, at, destination, case).arriving(is_beyond)
+    });
+    leaving.sum()
 }
 
 /// Whether nothing ranks or weighs endpoints by place, and nobody said that it should be so.

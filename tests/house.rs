@@ -230,6 +230,23 @@ fn every_room_of_rules_is_introduced() {
     }
 }
 
+/// The lists of rooms name every room that has a rule, and no other.
+#[test]
+fn lists_of_rooms_are_whole() {
+    let rooms: BTreeSet<String> = mesh_lint::rules::all()
+        .map(|rule| rule.name.split('/').next().unwrap().to_owned())
+        .collect();
+    for (file, before, after) in [("rules/README.md", "* `", "`:"), ("README.md", "| `", "` | ")] {
+        let text = read(root().join(file));
+        let (_, of_rooms) = text.split_once("rooms").unwrap();
+        let named =
+            of_rooms.lines().filter_map(|line| line.strip_prefix(before)?.split_once(after));
+        let named = named.map(|(room, _)| room.to_owned()).filter(|room| !room.contains(' '));
+        let named: BTreeSet<String> = named.collect();
+        assert_eq!(named, rooms, "{file}");
+    }
+}
+
 #[test]
 fn the_project_speaks_of_itself_alone() {
     // Put together here, so that this file does not contain them.

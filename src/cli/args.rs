@@ -191,7 +191,7 @@ pub struct Traffic {
     /// The method of the request.
     #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,
-    /// What is lost: a zone, a region or a cluster; repeatable, each by itself.
+    /// What is lost: a zone, a region or a cluster; repeatable, each by itself, and in a matrix all together.
     #[arg(long, value_name = "ZONE|REGION|CLUSTER")]
     pub lose: Vec<String>,
     /// Zones against zones for one host, or what stays, leaves and fails for all hosts.
@@ -202,10 +202,10 @@ pub struct Traffic {
     #[arg(long, value_name = "FILE")]
     pub requests: Option<PathBuf>,
     /// What a gigabyte costs that leaves its zone.
-    #[arg(long, value_name = "PRICE", requires = "requests")]
+    #[arg(long, value_name = "PRICE", requires = "requests", value_parser = price)]
     pub price: Option<f64>,
     /// The version of all control planes, `1.30`; what manifests tell where not given.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = istio_version)]
     pub istio_version: Option<String>,
     /// How it is written.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
@@ -294,6 +294,22 @@ pub enum NetworksArg {
     One,
     /// Through gateways.
     Several,
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price: f64 = text.parse().map_err(|_| "a price is a number".to_owned())?;
+    if price.is_finite() && price >= 0.0 {
+        Ok(price)
+    } else {
+        Err("a price is 0 or more".to_owned())
+    }
+}
+
+fn istio_version(text: &str) -> Result<String, String> {
+    match crate::api::version(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("a version is a major and a minor, such as `1.30`".to_owned()),
+    }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

@@ -103,7 +103,9 @@ impl<'m> Shown<'_, 'm> {
             }
             let counted: Vec<String> =
                 states.iter().map(|(word, count)| format!("{count} {word}")).collect();
-            writeln!(out, "\n{} ways: {}", self.edges.len(), counted.join(", "))?;
+            let many = self.edges.len();
+            let ways = if many == 1 { "way" } else { "ways" };
+            writeln!(out, "\n{many} {ways}: {}", counted.join(", "))?;
         }
         for (from, to) in self.grouped_without() {
             let from = several(from.iter().map(|id| self.mesh.cluster_name(*id)));

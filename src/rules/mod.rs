@@ -1,6 +1,5 @@
 //! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
 
-mod ambient;
 mod authz;
 mod capacity;
 mod clusters;
@@ -208,7 +207,6 @@ use rule;
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
     let rooms = [
-        ambient::RULES,
         authz::RULES,
         capacity::RULES,
         clusters::RULES,

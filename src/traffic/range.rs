@@ -179,8 +179,7 @@ impl<'m> Traffic<'m> {
     }
 
     /// The share of a way's requests from a locality that fails, at least and at most, and of what is sent
-    /// to what is lost the part that fails even after it was tried again. It looks at the extremes alone:
-    /// all that can be is in what is lost, or out of it.
+    /// to what is lost the part that fails even after it was tried again.
     pub fn failing(
         &self,
         client: &Client<'m>,
@@ -189,27 +188,11 @@ impl<'m> Traffic<'m> {
         lost: &[Lost],
         phase: Phase,
     ) -> (Interval, Interval) {
-        let gone = |pool: &Pool<'_>| lost.iter().any(|l| l.covers(pool.cluster, &pool.zone));
-        let mut ways = vec![way.clone()];
-        let pools = || way.destinations().flat_map(|(destination, _)| destination.pools());
-        if phase == Phase::Unnoticed && !pools().all(|pool| pool.bounds.is_exact()) {
-            ways.extend([0, 100].map(|percent| way.ejecting(percent)));
-        }
-        let flows: Vec<Flow> = ways
-            .iter()
-            .flat_map(|way| {
-                let flow = |favoured: &dyn Fn(&Pool<'_>) -> bool| {
-                    self.flow(client, at, way, Case { lost, phase, ..Case::now(favoured) })
-                };
-                [flow(&gone), flow(&|pool: &Pool<'_>| !gone(pool))]
-            })
-            .collect();
-        let interval = |share: &dyn Fn(&Flow) -> f64| Interval {
-            // Sums of nothing are negative zeros.
-            least: flows.iter().map(share).fold(1.0, f64::min) + 0.0,
-            most: flows.iter().map(share).fold(0.0, f64::max),
-        };
-        (interval(&Flow::failing), interval(&|flow: &Flow| flow.lost_at_last))
+        let range = self.range(client, at, way, lost, phase);
+        let sum =
+            |of: fn(&Interval) -> f64| range.failures.values().map(of).fold(0.0, |a, b| a + b);
+        let fails = Interval { least: sum(|i| i.least).min(1.0), most: sum(|i| i.most).min(1.0) };
+        (fails, range.lost_at_last.unwrap_or(Interval { least: 0.0, most: 0.0 }))
     }
 }
 

@@ -75,6 +75,9 @@ impl Line<'_> {
 }
 
 pub(super) fn print(asked: &Asked<'_, '_>, out: &mut dyn Write) -> Result<(), Failed> {
+    if asked.args.format == TrafficFormat::Mermaid {
+        return Err(Failed("a matrix has no drawing: `--format human` or `json`".to_owned()));
+    }
     let wanted = wanted(asked)?;
     let mut lines = Vec::new();
     for (host, port, requests) in wanted {
@@ -82,6 +85,10 @@ pub(super) fn print(asked: &Asked<'_, '_>, out: &mut dyn Write) -> Result<(), Fa
     }
     if asked.args.format == TrafficFormat::Json {
         return print_json(asked, &lines, out);
+    }
+    let lost: Vec<String> = asked.losses()?.iter().map(|lost| lost.name(asked.mesh())).collect();
+    if !lost.is_empty() {
+        writeln!(out, "after the loss of {}, once it is noticed\n", lost.join(" and "))?;
     }
     if asked.args.to.is_some() && asked.args.requests.is_none() {
         zones(asked, &lines, out)
@@ -113,14 +120,16 @@ fn lines_of<'m>(
     port: u32,
     requests: Option<&Requests>,
 ) -> Result<Vec<Line<'m>>, Failed> {
+    let lost = asked.losses()?;
     let mut lines = Vec::new();
-    for (cluster, localities) in asked.senders()? {
+    for (cluster, mut localities) in asked.senders()? {
+        localities.retain(|at| !lost.iter().any(|lost| lost.covers(cluster, at)));
         let client = asked.client(cluster, host)?;
         let journey = asked.traffic.journey(client, host.name, port, &asked.request());
         // Without a request the way that is taken where no condition holds.
         let Some(way) = journey.ways.last() else { continue };
         for at in localities {
-            let range = asked.traffic.range(&client, &at, way, &[], Phase::Noticed);
+            let range = asked.traffic.range(&client, &at, way, &lost, Phase::Noticed);
             let known =
                 Way::is_known(way, asked.traffic) && !journey.order_decides() && !at.is_empty();
             lines.push(Line { host, port, cluster, at, range, known, gigabytes: None });
@@ -313,7 +322,9 @@ fn print_json(
     lines: &[Line<'_>],
     out: &mut dyn Write,
 ) -> Result<(), Failed> {
-    let interval = |i: Interval| json!({"least": i.least, "most": i.most});
+    let lost: Vec<String> = asked.losses()?.iter().map(|lost| lost.name(asked.mesh())).collect();
+    // Without a negative zero.
+    let interval = |i: Interval| json!({"least": i.least + 0.0, "most": i.most + 0.0});
     let rows: Vec<Value> = lines
         .iter()
         .map(|line| {
@@ -328,6 +339,6 @@ fn print_json(
             })
         })
         .collect();
-    let text = serde_json::to_string_pretty(&json!({"version": 1, "rows": rows}));
+    let text = serde_json::to_string_pretty(&json!({"version": 1, "lost": lost, "rows": rows}));
     Ok(writeln!(out, "{}", text.map_err(|e| Failed(e.to_string()))?)?)
 }

@@ -1,5 +1,0 @@
-//! Ambient: ztunnel, waypoints, and what they pass over.
-
-use super::Rule;
-
-pub(super) const RULES: &[Rule] = &[];

@@ -119,6 +119,44 @@ fn everything_that_is_no_manifest_is_counted_under_its_reason() {
 }
 
 #[test]
+fn braces_within_quotes_make_a_file_a_template_only_where_helm_alone_can_fill_them_in() {
+    let service = |name: &str, rest: &str| {
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n{rest}")
+    };
+    let secret = "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: west}\n\
+                  spec:\n  target:\n    template:\n      data:\n        west: \"{{ .kubeconfig }}\"\n";
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: cart}\n\
+                   spec: {values: {host: '{{ .Release.Name }}.shop'}}\n";
+    let chart = service("'{{ .Values.name }}'", "spec: {type: ClusterIP}\n");
+    let files = [
+        ("west/secret.yaml", service("cart", secret)),
+        ("west/release.yaml", release.to_owned()),
+        (
+            "west/alert.yaml",
+            service("pay", "# as {{ .Values.x }}\nspec: {ports: [{name: '{{ $x }}'}]}\n"),
+        ),
+        ("west/chart.yaml", chart.clone()),
+        ("west/plain.yaml", service("a-{{ .x }}-b", "")),
+        ("west/mixed.yaml", service("'{{ .x }}'", "spec:\n  {{- toYaml .x | nindent 2 }}\n")),
+        (
+            "west/if.yaml",
+            service("cart", "{{- if eq \"a\" .x }}\nspec: {type: ClusterIP}\n{{ end }}\n"),
+        ),
+        ("west/templates/all.yaml", service("'{{ .name }}'", "")),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_bytes()));
+    let folder = folder(&files);
+    let reading = of(folder.path());
+    let report = lint::lint(&reading.sources, &Config::default());
+    let templates: Vec<_> = report.skipped.iter().filter(|s| s.reason == "template").collect();
+    let is_template = |name: &str| templates.iter().any(|s| s.file.ends_with(name));
+    for name in ["chart.yaml", "plain.yaml", "mixed.yaml", "if.yaml", "all.yaml"] {
+        assert!(is_template(name), "{name}");
+    }
+    assert_eq!(templates.len(), 5, "{:#?}", report.skipped);
+}
+
+#[test]
 fn lists_are_opened_and_a_broken_document_loses_only_itself() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  \
                 - {apiVersion: v1, kind: Service, metadata: {name: a}}\n\

@@ -1,11 +1,9 @@
 //! What one file holds: resources, Helm values, broken documents, comments.
 
-use std::sync::{Arc, LazyLock};
-
-use regex::Regex;
+use std::sync::Arc;
 
 use super::control_plane::Values;
-use super::{Object, Unread, objects, secret};
+use super::{Object, Unread, objects, secret, template};
 use crate::source::{FileId, Sources, Span};
 use crate::yaml::{self, Document, DuplicateKey, SyntaxError};
 
@@ -32,18 +30,6 @@ pub struct Manifests {
     pub skipped: Option<&'static str>,
 }
 
-/// A value that begins with a template's braces, or an action of Go's templates anywhere.
-static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
-    let action = r"\{\{-?\s*(?:\.|\$|/\*|if\b|else\b|end\b|range\b|with\b|include\b|template\b|define\b|toYaml\b)";
-    Regex::new(&format!(r"(?m)^\s*(?:- +)?(?:[^\s#:]+:\s+)?\{{\{{|{action}"))
-        .expect("a fixed pattern")
-});
-
-/// A line that opens a block scalar.
-static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^ *(?:- +)?[^\s#:{]+: +[|>][-+1-9]*(?: +#.*)?$").expect("a fixed pattern")
-});
-
 /// Reads one file. Templates, empty files and foreign ones are told apart from broken ones.
 pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
     let source = sources.file(file);
@@ -62,11 +48,11 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
         read.hidden = secret::hidden_in_pem(source);
         return read;
     }
-    if is_template(&source.name, &source.text) {
+    let stream = yaml::parse(&source.text, source.base);
+    if template::is_template(source, &stream) {
         read.skipped = Some("template");
         return read;
     }
-    let stream = yaml::parse(&source.text, source.base);
     read.hidden = secret::hidden(source, &stream);
     let mut reasons = Vec::new();
     for document in stream.documents {
@@ -101,31 +87,6 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
 pub fn is_pem(name: &str) -> bool {
     let ending = name.rsplit('.').next().unwrap_or_default();
     ending.eq_ignore_ascii_case("pem") || ending.eq_ignore_ascii_case("crt")
-}
-
-fn is_template(name: &str, text: &str) -> bool {
-    if !text.contains("{{") || text.contains("kind: ApplicationSet") {
-        return false;
-    }
-    name.contains("/templates/")
-        || name.starts_with("templates/")
-        || TEMPLATE.is_match(&without_blocks(text))
-}
-
-/// A text without what its block scalars hold: a ConfigMap may hold a template, and is none.
-fn without_blocks(text: &str) -> String {
-    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let mut kept = String::with_capacity(text.len());
-    let mut block = None;
-    for line in text.lines() {
-        if line.trim().is_empty() || block.is_some_and(|outer| indent(line) > outer) {
-            continue;
-        }
-        block = BLOCK.is_match(line).then(|| indent(line));
-        kept.push_str(line);
-        kept.push('\n');
-    }
-    kept
 }
 
 fn looks_like_kubernetes(text: &str) -> bool {

@@ -14,6 +14,7 @@ mod placeholder;
 pub mod policy;
 mod secret;
 pub mod security;
+mod template;
 pub mod workloads;
 
 use std::cell::OnceCell;

@@ -145,9 +145,9 @@ impl<'m> Traffic<'m> {
         let key = (cluster, gateway, of.host.name, of.port, subset, of.order);
         let known = self.behind.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
-            let made = Arc::new(make());
+            let new = Arc::new(make());
             let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(behind.entry(key).or_insert(made))
+            Arc::clone(behind.entry(key).or_insert(new))
         })
     }
 }

@@ -161,7 +161,7 @@ impl Leg<'_> {
     fn ejected(&self) -> Ejected {
         let fails = |g, m| self.failing.contains(&(g, m));
         match self.max_ejection_percent {
-            Some(max) => selection::eject(&self.groups, max, fails),
+            Some(max) => selection::eject(&self.groups, max, None, fails),
             None => Ejected::new(),
         }
     }

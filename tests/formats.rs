@@ -423,6 +423,10 @@ const HIDING: &[(&str, &str)] = &[
         last: '{\"data\":{\"a\":\"HUNTER2\"}}'\n",
     ),
     (
+        "the user of a URL",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: m, name: m, url: 'http://u:HUNTER2@x/'}\n",
+    ),
+    (
         "a patch",
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches:\n- patch: |\n    \
         apiVersion: v1\n    kind: Secret\n    data: {a: HUNTER2}\n  patch: x\n",

@@ -28,6 +28,10 @@ static PARTING: LazyLock<Regex> = LazyLock::new(|| {
 static KIND: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"(?m)^[\s{,"'-]*kind["']?\s*:"#).expect("a fixed pattern"));
 
+/// The name and password of a user in a URL.
+static USER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"://[^/\s:@]*:[^/\s@]+@").expect("a fixed pattern"));
+
 /// Ends of keys whose values are credentials, in lower case and without hyphens and the like.
 const CREDENTIALS: &[&str] = &[
     "password",
@@ -121,10 +125,9 @@ impl Look {
                 // What an alias stands for is met where it is written.
                 _ if value.is_alias() => {}
                 Shape::Scalar => {
-                    if value
-                        .text()
-                        .is_some_and(|text| text.contains([':', '=', '\n']) && tells(&text))
-                    {
+                    if value.text().is_some_and(|text| {
+                        text.contains([':', '=', '\n']) && (tells(&text) || USER.is_match(&text))
+                    }) {
                         look.hidden.push(value.span());
                     }
                 }

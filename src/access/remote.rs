@@ -316,8 +316,6 @@ impl<'m> Remote<'m> {
             || annotation.is_some()
             || told == Label::Right
             || matches!(label, Label::Right | Label::Wrong(_));
-        let keys = made.encrypted_data.iter().map(|(key, _)| key);
-        let keys = keys.chain(made.data.iter().filter_map(|entry| entry.secret_key.as_ref()));
         is_meant.then(|| Self {
             holder: made.cluster,
             namespace: &made.namespace,
@@ -327,7 +325,7 @@ impl<'m> Remote<'m> {
             maker,
             label,
             annotation,
-            entries: keys.map(|key| Entry { key, held: None }).collect(),
+            entries: made.keys().map(|key| Entry { key, held: None }).collect(),
         })
     }
 

@@ -270,10 +270,30 @@ pub struct OpaqueTarget {
 
 /// `template` of a Secret that is made.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct OpaqueTemplate {
     /// Its labels and annotations.
     pub metadata: OpaqueMetadata,
+    /// External Secrets: its values by key, made of what is fetched.
+    pub data: Entries<Text>,
+    /// External Secrets: objects whose entries are templates too.
+    pub template_from: Vec<super::networking::Anything>,
+    /// External Secrets: `Replace` where absent, or `Merge`, which keeps what is fetched too.
+    pub merge_policy: Option<Text>,
+}
+
+impl OpaqueSecret {
+    /// The keys of the Secret, as far as they are told. A template of External Secrets replaces the keys
+    /// of what is fetched, unless it is merged with them or tells none.
+    pub fn keys(&self) -> impl Iterator<Item = &Text> {
+        let template = &self.target.template;
+        let is_plain = template.data.is_empty() && template.template_from.is_empty();
+        let keeps = is_plain || template.merge_policy.as_ref().is_some_and(|p| p.value == "Merge");
+        let fetched = self.data.iter().filter_map(|entry| entry.secret_key.as_ref());
+        let sealed = self.encrypted_data.iter().map(|(key, _)| key);
+        let made = template.data.iter().map(|(key, _)| key);
+        sealed.chain(made).chain(fetched.filter(move |_| keeps))
+    }
 }
 
 /// `metadata` of a Secret that is made.

@@ -93,10 +93,8 @@ impl Mesh {
             let templates = [&s.template.metadata, &s.target.template.metadata];
             let remote =
                 is_remote(&s.meta.labels) || templates.iter().any(|t| is_remote(&t.labels));
-            let keys = s.encrypted_data.iter().map(|(key, _)| key);
-            let keys = keys.chain(s.data.iter().filter_map(|entry| entry.secret_key.as_ref()));
             let told = templates.into_iter().filter_map(|t| t.annotations.get(CLUSTER_ANNOTATION));
-            keys.chain(told).filter(move |_| remote)
+            s.keys().chain(told).filter(move |_| remote)
         });
         plain.chain(made).map(|name| name.as_str())
     }

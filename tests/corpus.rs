@@ -150,6 +150,18 @@ const SAID: &[(&str, &str, &str)] = &[
         "mtls/server-not-verified",
         "samples/multicluster/expose-istiod-https.yaml",
     ),
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // The demo's key for signing tokens, in base64.
+        "trust/private-key-in-git",
+        "bank-of-anthos/manifests/jwt-secret.yaml",
+    ),
+    (
+        "istio-samples-upstream",
+        // The sample server's TLS key, in base64.
+        "trust/private-key-in-git",
+        "samples/jwt-server/jwt-server.yaml",
+    ),
 ];
 
 fn shared(folder: &str) -> Option<PathBuf> {

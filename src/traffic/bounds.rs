@@ -103,8 +103,9 @@ impl<'p, 'm> Ground<'p, 'm> {
             // The more hosts fail, the likelier a retry finds another one of them.
             let tried = |share, hosts| Tried::of(share, hosts, retries).failing;
             let (fewest, most) = self.failing_hosts();
-            let last = Interval { least: tried(lost.least, fewest), most: tried(lost.most, most) };
-            range.lost_at_last = Some(last);
+            let bounds =
+                Interval { least: tried(lost.least, fewest), most: tried(lost.most, most) };
+            range.lost_at_last = Some(bounds);
         }
         range
     }

@@ -10,6 +10,7 @@ use super::counts::Interval;
 use super::endpoint::Health;
 use super::flow::{Failure, Landing, Offer, Terms};
 use super::range::Range;
+use super::retries::Tried;
 use super::supply::{Pool, Supply};
 use crate::mesh::{Locality, LocalityPattern};
 
@@ -99,10 +100,25 @@ impl<'p, 'm> Ground<'p, 'm> {
         if self.seats.iter().any(|seat| seat.fails) {
             let lost = self.share(&loads, |seat| seat.fails);
             range.failures.insert(Failure::Lost, lost);
-            let tried = Interval { least: if lost.least < 1.0 { 0.0 } else { 1.0 }, ..lost };
-            range.lost_at_last = Some(if retries > 0 { tried } else { lost });
+            // The more hosts fail, the likelier a retry finds another one of them.
+            let tried = |share, hosts| Tried::of(share, hosts, retries).failing;
+            let (fewest, most) = self.failing_hosts();
+            let bounds =
+                Interval { least: tried(lost.least, fewest), most: tried(lost.most, most) };
+            range.lost_at_last = Some(bounds);
         }
         range
+    }
+
+    /// How many hosts fail and are not ejected, at least and at most.
+    fn failing_hosts(&self) -> (u32, u32) {
+        let failing = |seat: &Seat<'p, 'm>| seat.fails && seat.out != Out::Always;
+        let certain = |seat: &Seat<'p, 'm>| seat.fails && seat.out == Out::Never;
+        let sum = |seats: Vec<&Seat<'p, 'm>>, of: fn(&Pool<'_>) -> u32| {
+            seats.iter().fold(0_u32, |sum, seat| sum.saturating_add(of(seat.pool)))
+        };
+        let least = sum(self.seats.iter().filter(|s| certain(s)).collect(), |p| p.bounds.least);
+        (least, sum(self.seats.iter().filter(|s| failing(s)).collect(), |p| p.bounds.most))
     }
 
     /// What becomes of all loads together, for some of the seats.

@@ -54,6 +54,8 @@ pub struct Answer {
     pub arrivals: Arrivals,
     pub failures: BTreeMap<Failure, f64>,
     pub elsewhere: f64,
+    /// What fails even after it was tried again.
+    pub lost_at_last: f64,
     /// The parts that go to each subset, if any, by its name; told where nothing is lost.
     pub legs: Vec<(Option<String>, Arrivals)>,
 }
@@ -219,6 +221,7 @@ impl<'m> Engine<'m> {
             arrivals: arrivals.collect(),
             failures: flow.failures.clone(),
             elsewhere: flow.elsewhere,
+            lost_at_last: flow.lost_at_last,
             legs: Vec::new(),
         }
     }

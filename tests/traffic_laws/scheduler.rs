@@ -76,6 +76,10 @@ fn outside(engine: &Engine<'_>, range: &Range, answer: &Answer, slack: f64) -> O
             return Some(format!("{share} fail by {why}, not {bounds:?}"));
         }
     }
+    let at_last = range.lost_at_last.unwrap_or(NONE);
+    if beyond(at_last, answer.lost_at_last) {
+        return Some(format!("{} fail at last, not {at_last:?}", answer.lost_at_last));
+    }
     let fails = |(why, bounds): &(&_, &Interval)| beyond(**bounds, answer.failing(**why));
     range.failures.iter().find(fails).map(|(why, bounds)| format!("{why} not in {bounds:?}"))
 }

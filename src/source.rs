@@ -8,7 +8,7 @@
 mod walk;
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
 pub use walk::{Failure, Reading, STDIN, Skipped, display_name, read};
@@ -129,6 +129,19 @@ impl SourceFile {
             std::iter::once(0).chain(breaks.map(|(at, _)| at as u32 + 1)).collect()
         })
     }
+
+    /// The line, from 0, in which a byte of the text stands.
+    pub fn line_at(&self, at: usize) -> usize {
+        self.lines().partition_point(|&start| start as usize <= at) - 1
+    }
+
+    /// The bytes of a line, from 0, without its break.
+    pub fn line(&self, number: usize) -> Option<Range<usize>> {
+        let start = *self.lines().get(number)? as usize;
+        let end = self.lines().get(number + 1).map_or(self.text.len(), |next| *next as usize);
+        let line = self.text[start..end].trim_end_matches(['\n', '\r']);
+        Some(start..start + line.len())
+    }
 }
 
 /// A place for people: line and column from 1, the column in characters, the offset in bytes.
@@ -204,7 +217,7 @@ impl Sources {
     pub fn place(&self, offset: u32) -> Option<Place> {
         let (_, file) = self.file_at(offset)?;
         let local = offset - file.base;
-        let line = file.lines().partition_point(|&start| start <= local) - 1;
+        let line = file.line_at(local as usize);
         let start = file.lines()[line] as usize;
         let before = file.text.get(start..local as usize)?;
         let before = if line == 0 { before.trim_start_matches('\u{feff}') } else { before };

@@ -14,13 +14,15 @@ const LINE: usize = 240;
 const BEFORE: usize = 60;
 /// Labels of one file that are further apart, in lines, are shown apart, the primary one first.
 const APART: usize = 4;
-/// Lines around a label that are made ready to be shown.
+/// Lines around a label that are made ready to be shown; one more than miette shows.
 const AROUND: usize = 2;
 
-/// A text of which some lines will be shown; the others are left empty, so that lines keep their numbers.
+/// The lines of a file that will be shown, and those around them.
 pub(super) struct Excerpt {
     pub(super) base: usize,
     pub(super) name: String,
+    /// How many lines of the file stand before.
+    pub(super) before: usize,
     pub(super) text: String,
 }
 
@@ -43,11 +45,13 @@ pub(super) fn excerpts(
             |j: &usize| spans[*j].is_none() && files[*j].is_some_and(|(other, _)| other == *id);
         let here = near(i, &(i..labels.len()).filter(of_file).collect::<Vec<_>>(), labels, sources);
         let places: Vec<Range<usize>> = here.iter().map(|j| within(&labels[*j], file)).collect();
-        let (text, moved) = excerpt(file, &places, hidden);
+        let lines: Vec<usize> = places.iter().map(|place| file.line_at(place.start)).collect();
+        let before = lines.iter().min().map_or(0, |first| first.saturating_sub(AROUND));
+        let (text, moved) = excerpt(file, before, &places, &lines, hidden);
         for (j, place) in here.into_iter().zip(moved) {
             spans[j] = Some(SourceSpan::from((base + place.start, place.len())));
         }
-        texts.push(Excerpt { base, name: one_line(&file.name), text });
+        texts.push(Excerpt { base, name: one_line(&file.name), before, text });
     }
     (texts, spans)
 }
@@ -71,58 +75,39 @@ fn within(label: &Label, file: &SourceFile) -> Range<usize> {
     local(label.span.start)..local(label.span.end)
 }
 
+/// The lines from one on, as far as labels that begin on some of them want, and where the labels lie.
 fn excerpt(
     file: &SourceFile,
+    before: usize,
     places: &[Range<usize>],
+    begin_on: &[usize],
     hidden: &[Span],
 ) -> (String, Vec<Range<usize>>) {
-    let text = &*file.text;
-    let lines: Vec<Range<usize>> = lines(text);
-    let line_of = |at: usize| lines.partition_point(|l| l.start <= at).saturating_sub(1);
     let mut shown = String::new();
     let mut moved: Vec<Range<usize>> = vec![0..0; places.len()];
-    let wanted: Vec<usize> = places.iter().map(|p| line_of(p.start)).collect();
-    for (number, line) in lines.iter().enumerate() {
-        let near = wanted.iter().any(|w| w.abs_diff(number) <= AROUND);
-        if near {
-            let on_line =
-                || places.iter().zip(&wanted).filter(|(_, w)| **w == number).map(|(p, _)| p.start);
-            let focus = on_line().min().map_or(0, |at| at - line.start);
-            let content = same_length(&withhold::line(file, line.clone(), hidden));
-            let cut = window(&content, focus);
-            let start = shown.len() + if cut.start > 0 { "…".len() } else { 0 };
-            for (i, place) in places.iter().enumerate().filter(|(i, _)| wanted[*i] == number) {
-                let clamp = |at: usize| {
-                    (at.min(line.end) - line.start).clamp(cut.start, cut.end) - cut.start
-                };
-                moved[i] = start + clamp(place.start)..start + clamp(place.end);
-            }
-            if cut.start > 0 {
-                shown.push('…');
-            }
-            shown.push_str(&content[cut.clone()]);
-            if cut.end < content.len() {
-                shown.push('…');
-            }
+    let last = begin_on.iter().max().map_or(0, |last| last + AROUND);
+    let lines = (before..=last).map_while(|number| Some((number, file.line(number)?)));
+    for (number, line) in lines {
+        let here = || (0..places.len()).filter(|i| begin_on[*i] == number);
+        let focus = here().map(|i| places[i].start).min().map_or(0, |at| at - line.start);
+        let content = same_length(&withhold::line(file, line.clone(), hidden));
+        let cut = window(&content, focus);
+        let start = shown.len() + if cut.start > 0 { "…".len() } else { 0 };
+        let clamp =
+            |at: usize| (at.min(line.end) - line.start).clamp(cut.start, cut.end) - cut.start;
+        for i in here() {
+            moved[i] = start + clamp(places[i].start)..start + clamp(places[i].end);
+        }
+        if cut.start > 0 {
+            shown.push('…');
+        }
+        shown.push_str(&content[cut.clone()]);
+        if cut.end < content.len() {
+            shown.push('…');
         }
         shown.push('\n');
     }
     (shown, moved)
-}
-
-/// The lines of a text, without their breaks.
-fn lines(text: &str) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let of = |line: &str| {
-        let begin = start;
-        start += line.len();
-        begin..begin + line.trim_end_matches(['\n', '\r']).len()
-    };
-    let mut found: Vec<_> = text.split_inclusive('\n').map(of).collect();
-    if text.is_empty() || text.ends_with('\n') {
-        found.push(text.len()..text.len());
-    }
-    found
 }
 
 /// The part of a line that is shown: all of it, or what lies around a place.

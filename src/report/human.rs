@@ -171,7 +171,7 @@ impl SourceCode for Snippets {
         let local = SourceSpan::from((span.offset() - excerpt.base, span.len()));
         let inner = excerpt.text.read_span(&local, before, after)?;
         let window = SourceSpan::from((inner.span().offset() + excerpt.base, inner.span().len()));
-        let (line, column) = (inner.line(), inner.column());
+        let (line, column) = (excerpt.before + inner.line(), inner.column());
         // miette's own count begins at the first line of the text, and would join far places into one.
         let lines = inner.data().split(|b| *b == b'\n').count().saturating_sub(1);
         let name = excerpt.name.clone();

@@ -18,7 +18,7 @@ use crate::finding::{Finding, Findings, Label, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
-use crate::rules::{Evidence, Naming, Rule};
+use crate::rules::{After, Evidence, Naming, Rule};
 use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 use resources::Resources;
@@ -226,7 +226,7 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     let rules: Vec<Rule> =
         crate::rules::all().filter(|rule| is_selected(rule, model, config)).collect();
     let (last, rules): (Vec<Rule>, Vec<Rule>) =
-        rules.into_iter().partition(|rule| rule.check.asks_suppressions());
+        rules.into_iter().partition(|rule| rule.after == After::Suppressions);
     let mut evidence = Evidence::of(&model.mesh);
     // What fails here fails again in each rule that asks for it, and is told there.
     let _ = catch_unwind(AssertUnwindSafe(|| evidence.prepare(&rules)));
@@ -258,7 +258,7 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
 
 fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -> Vec<Reported> {
     let mut found = Findings::default();
-    let outcome = catch_unwind(AssertUnwindSafe(|| rule.check.check(evidence, &mut found)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| (rule.check)(evidence, &mut found)));
     let mut said = found.into_vec();
     if outcome.is_err() {
         let mut failed = Findings::default();

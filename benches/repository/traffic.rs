@@ -71,7 +71,7 @@ fn measure(services: usize, clusters: usize, networks: bool) -> Result<Cost, Box
     let reading = source::read(std::slice::from_ref(&repository.root))?;
     let sources = &reading.sources;
     let all = Config::default();
-    let asking = rules::all().filter(|rule| rule.check.asks_traffic());
+    let asking = rules::all().filter(|rule| rule.after == rules::After::Traffic);
     let ignore = asking.map(|rule| Text::new(rule.name.to_owned(), Span::default())).collect();
     let fewer = Config { ignore, ..Config::default() };
     let model = lint::build(sources, &all);

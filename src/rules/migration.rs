@@ -14,7 +14,7 @@ use crate::migration::is_stateful;
 use crate::trust::{Signer, Trust};
 
 pub(super) const RULES: &[Rule] = &[
-    rule!("migration/join-before-common-ca", access: join_before_common_ca),
+    rule!("migration/join-before-common-ca", access, trust: join_before_common_ca),
     rule!("migration/serviceentry-merge-conflict", serviceentry_merge_conflict),
     rule!("migration/statefulset-same-name-merge", statefulset_same_name_merge),
 ];
@@ -22,9 +22,8 @@ pub(super) const RULES: &[Rule] = &[
 /// How many further places of one cause a finding shows.
 const SHOWN: usize = 6;
 
-fn join_before_common_ca(access: &Access<'_>, found: &mut Findings) {
+fn join_before_common_ca(access: &Access<'_>, trust: &Trust<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    let trust = Trust::of(mesh);
     for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
         let own = |id: ClusterId| trust.signer(id) == Signer::SelfSigned;
         let is_joined = |a: ClusterId, b: ClusterId| access.leads_to(a, b);

@@ -1,4 +1,4 @@
-//! The checks, one file per subject, plus `Rule`, `Check`, `rule!` and the list of rooms.
+//! The checks, one file per subject, plus `Rule`, `rule!` and the list of rooms.
 
 mod authz;
 mod capacity;
@@ -74,7 +74,7 @@ impl<'m> Evidence<'m> {
     /// Works out, on all cores, what some of the rules will ask for. Were it left to the first that
     /// asks, a core that helps there could take up another rule that waits for the same.
     pub fn prepare<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>) {
-        if rules.into_iter().any(|rule| rule.check.asks_traffic()) {
+        if rules.into_iter().any(|rule| rule.after == After::Traffic) {
             self.traffic().visits();
         }
     }
@@ -92,79 +92,15 @@ impl<'m> Evidence<'m> {
     }
 }
 
-/// What a rule does: reads the evidence and says what is wrong with the mesh.
-pub trait Check: Sync {
-    /// Puts what is wrong with the mesh into `found`.
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings);
-
-    /// Whether it asks where requests go.
-    fn asks_traffic(&self) -> bool {
-        false
-    }
-
-    /// Whether it asks what suppressions did to what the other rules say.
-    fn asks_suppressions(&self) -> bool {
-        false
-    }
-}
-
-impl<F: Fn(&Mesh, &mut Findings) + Sync> Check for F {
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
-        self(evidence.mesh, found);
-    }
-}
-
-/// A check that asks where requests go.
-struct OfTraffic<F>(F);
-
-impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfTraffic<F> {
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
-        (self.0)(evidence.traffic(), found);
-    }
-
-    fn asks_traffic(&self) -> bool {
-        true
-    }
-}
-
-/// A check that asks what suppressions did.
-struct OfSuppressions<F>(F);
-
-impl<F: Fn(&[Judged<'_>], &mut Findings) + Sync> Check for OfSuppressions<F> {
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
-        (self.0)(&evidence.suppressions, found);
-    }
-
-    fn asks_suppressions(&self) -> bool {
-        true
-    }
-}
-
-/// A check that asks which policies are in effect and where pods can be, not where requests go.
-struct OfPolicies<F>(F);
-
-impl<F: Fn(&Traffic<'_>, &mut Findings) + Sync> Check for OfPolicies<F> {
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
-        (self.0)(evidence.traffic(), found);
-    }
-}
-
-/// A check that asks about certificates.
-struct OfTrust<F>(F);
-
-impl<F: Fn(&Trust<'_>, &mut Findings) + Sync> Check for OfTrust<F> {
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
-        (self.0)(evidence.trust(), found);
-    }
-}
-
-/// A check that asks who may read whose API server.
-struct OfAccess<F>(F);
-
-impl<F: Fn(&Access<'_>, &mut Findings) + Sync> Check for OfAccess<F> {
-    fn check(&self, evidence: &Evidence<'_>, found: &mut Findings) {
-        (self.0)(evidence.access(), found);
-    }
+/// What has to be done before a rule is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: what it asks for is worked out when the first asks.
+    Nothing,
+    /// Where all requests go is worked out, by all cores together.
+    Traffic,
+    /// All other rules have spoken, and it is known which suppressions silence them.
+    Suppressions,
 }
 
 /// A rule: its name, its page and its check.
@@ -174,31 +110,42 @@ pub struct Rule {
     pub name: &'static str,
     /// The text of the page.
     pub page: &'static str,
-    /// What it does.
-    pub check: &'static dyn Check,
+    /// What has to be done before.
+    pub after: After,
+    /// Reads the evidence and says what is wrong with the mesh.
+    pub check: fn(&Evidence<'_>, &mut Findings),
 }
 
 macro_rules! rule {
     ($name:literal, traffic: $check:expr) => {
-        rule!($name, $crate::rules::OfTraffic($check))
-    };
-    ($name:literal, suppressions: $check:expr) => {
-        rule!($name, $crate::rules::OfSuppressions($check))
+        rule!($name, Traffic, |evidence, found| $check(evidence.traffic(), found))
     };
     ($name:literal, policies: $check:expr) => {
-        rule!($name, $crate::rules::OfPolicies($check))
+        rule!($name, Nothing, |evidence, found| $check(evidence.traffic(), found))
     };
     ($name:literal, trust: $check:expr) => {
-        rule!($name, $crate::rules::OfTrust($check))
+        rule!($name, Nothing, |evidence, found| $check(evidence.trust(), found))
     };
     ($name:literal, access: $check:expr) => {
-        rule!($name, $crate::rules::OfAccess($check))
+        rule!($name, Nothing, |evidence, found| $check(evidence.access(), found))
+    };
+    ($name:literal, access, trust: $check:expr) => {
+        rule!($name, Nothing, |evidence, found| {
+            $check(evidence.access(), evidence.trust(), found);
+        })
+    };
+    ($name:literal, suppressions: $check:expr) => {
+        rule!($name, Suppressions, |evidence, found| $check(&evidence.suppressions, found))
     };
     ($name:literal, $check:expr) => {
+        rule!($name, Nothing, |evidence, found| $check(evidence.mesh, found))
+    };
+    ($name:literal, $after:ident, $check:expr) => {
         $crate::rules::Rule {
             name: $name,
             page: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/rules/", $name, ".md")),
-            check: &$check,
+            after: $crate::rules::After::$after,
+            check: $check,
         }
     };
 }

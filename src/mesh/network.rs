@@ -179,9 +179,7 @@ impl Mesh {
         service: &'m In<Service>,
     ) -> impl Iterator<Item = PodShape<'m>> {
         let selector = service.selector.as_ref().filter(|selector| !selector.is_empty());
-        let near = self
-            .pod_shapes()
-            .filter(|pods| pods.cluster == service.cluster && pods.namespace == service.namespace);
+        let near = self.pod_shapes_in(service.cluster, &service.namespace);
         near.filter(move |pods| selector.is_some_and(|selector| pods.is_selected_by(selector)))
     }
 

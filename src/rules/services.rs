@@ -225,15 +225,25 @@ fn calls(mesh: &Mesh) -> impl Iterator<Item = Call<'_>> {
     })
 }
 
-/// The clusters where a call's name is looked up in DNS, as far as the input shows.
-fn looked_up_in<'m>(mesh: &'m Mesh, call: &Call<'m>) -> Vec<&'m Cluster> {
+/// The clusters that lack what a call's name needs and where it is looked up in DNS, as far as the input
+/// shows.
+fn looked_up_in<'m>(
+    mesh: &'m Mesh,
+    call: &Call<'m>,
+    lacks: impl Fn(&Cluster) -> bool,
+) -> Vec<&'m Cluster> {
+    let mut clusters = mesh.client_clusters(call.service.cluster);
+    // Seldom any does, and to ask all clients of all calls takes long.
+    clusters.retain(|c| lacks(c));
+    if clusters.is_empty() {
+        return clusters;
+    }
     let clients: Vec<Client<'_>> = mesh.clients_of(call.service).collect();
     let answered = |c: &Cluster| {
         // Who writes a ServiceEntry for a name of the cluster means the proxies to answer for it.
         c.facts.mesh_config.is_empty() && call.host.entries().next().is_some()
             || clients.iter().any(|client| client.cluster == c.id && mesh.answers_dns(client))
     };
-    let mut clusters = mesh.client_clusters(call.service.cluster);
     clusters.retain(|c| {
         let calls = |client: &Client<'_>| {
             client.cluster == c.id && mesh.workloads_in(c.id, client.namespace).next().is_some()
@@ -248,10 +258,8 @@ fn service_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
     for call in calls(mesh) {
         let host = call.host;
         let name = host.name.split('.').next().unwrap_or_default();
-        for cluster in looked_up_in(mesh, &call) {
-            if !mesh.service(cluster.id, call.namespace, name).is_absent() {
-                continue;
-            }
+        let lacks = |c: &Cluster| mesh.service(c.id, call.namespace, name).is_absent();
+        for cluster in looked_up_in(mesh, &call, lacks) {
             let Some(there) = host.services_of_mesh(cluster.id).next() else { continue };
             if !told.insert((cluster.id, host.name)) {
                 continue;
@@ -280,13 +288,13 @@ fn namespace_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for call in calls(mesh) {
         let namespace = call.namespace;
-        for cluster in looked_up_in(mesh, &call) {
-            // What is applied to a namespace has one.
-            let lives = mesh.lives_in(cluster.id, namespace);
-            let absent = !lives && mesh.namespace(cluster.id, namespace).is_absent();
+        // What is applied to a namespace has one.
+        let lacks = |c: &Cluster| {
+            mesh.namespace(c.id, namespace).is_absent() && !mesh.lives_in(c.id, namespace)
+        };
+        for cluster in looked_up_in(mesh, &call, lacks) {
             let there = call.host.services_of_mesh(cluster.id).next();
-            let Some(there) = there.filter(|_| absent && told.insert((cluster.id, namespace)))
-            else {
+            let Some(there) = there.filter(|_| told.insert((cluster.id, namespace))) else {
                 continue;
             };
             found

@@ -115,23 +115,25 @@ fn is_port_number(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u32>().is_ok_and(|it| it <= 65535)
 }
 
+/// Protocols that Istio knows by name, in lower case.
+pub const PROTOCOLS: &[&str] = &[
+    "tcp",
+    "udp",
+    "grpc",
+    "grpc-web",
+    "http",
+    "http_proxy",
+    "http2",
+    "https",
+    "tls",
+    "mongo",
+    "redis",
+    "mysql",
+];
+
 /// Protocols as Istio compares them: in whatever case.
 pub(super) fn is_protocol(name: &str) -> bool {
-    let known = [
-        "tcp",
-        "udp",
-        "grpc",
-        "grpc-web",
-        "http",
-        "http_proxy",
-        "http2",
-        "https",
-        "tls",
-        "mongo",
-        "redis",
-        "mysql",
-    ];
-    known.iter().any(|it| it.eq_ignore_ascii_case(name))
+    PROTOCOLS.iter().any(|it| it.eq_ignore_ascii_case(name))
 }
 
 /// Each part of the path stands between slashes. With a template in it, the others are literal.

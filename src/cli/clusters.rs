@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::args::Clusters;
+use super::show;
 use super::{CLEAN, Failed, NOTHING, input};
 use crate::clusters::{Cluster, Fact, Kinds, Role};
 use crate::lint::{self, Model};
-use crate::report::harmless;
 use crate::source::{Sources, Span};
 
 /// Prints what is known of each cluster.
@@ -25,13 +25,9 @@ pub(super) fn run(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
     let model = lint::build(&read.sources, &read.config);
     let shown = Shown { model: &model, sources: &read.sources };
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&shown.json()).map_err(|e| Failed(e.to_string()))?;
-        writeln!(out, "{text}")?;
+        show::json(&shown.json(), out)?;
     } else {
-        let mut table = Vec::new();
-        shown.table(args.files, &mut table)?;
-        out.write_all(harmless(&String::from_utf8_lossy(&table)).as_bytes())?;
+        show::text(|table| shown.table(args.files, table), out)?;
     }
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })
 }

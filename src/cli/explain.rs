@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::show;
 use super::{CLEAN, Failed};
 use crate::page::Page;
 use crate::rules::{self, Rule};
@@ -63,8 +64,7 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
         }
     }
     if json {
-        let text = serde_json::to_string_pretty(&listed).map_err(|e| Failed(e.to_string()))?;
-        writeln!(out, "{text}")?;
+        show::json(&listed.into(), out)?;
     }
     Ok(CLEAN)
 }
@@ -96,8 +96,7 @@ pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<
                 })
             })
             .collect();
-        let text = serde_json::to_string_pretty(&listed).map_err(|e| Failed(e.to_string()))?;
-        writeln!(out, "{text}")?;
+        show::json(&listed.into(), out)?;
         return Ok(CLEAN);
     }
     for (code, name, page) in rows {

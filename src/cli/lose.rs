@@ -7,6 +7,7 @@ mod table;
 
 use std::io::Write;
 
+use super::show;
 use super::{CLEAN, Failed, NOTHING};
 use crate::access::Access;
 use crate::clusters::ClusterId;
@@ -14,7 +15,6 @@ use crate::config::Config;
 use crate::lint;
 use crate::mesh::{Lookup, Mesh, list};
 use crate::outage::Outage;
-use crate::report::harmless;
 use crate::source::{Sources, Span};
 use crate::traffic::Traffic;
 
@@ -36,12 +36,9 @@ pub(super) fn run(
     let outage = Outage::of(&access, &Traffic::of(mesh), lost);
     let shown = Shown { mesh, sources, outage: &outage };
     if as_json {
-        let text = serde_json::to_string_pretty(&json::of(&shown));
-        writeln!(out, "{}", text.map_err(|e| Failed(e.to_string()))?)?;
+        show::json(&json::of(&shown), out)?;
     } else {
-        let mut text = Vec::new();
-        human::print(&shown, &mut text)?;
-        out.write_all(harmless(&String::from_utf8_lossy(&text)).as_bytes())?;
+        show::text(|text| human::print(&shown, text), out)?;
     }
     Ok(CLEAN)
 }

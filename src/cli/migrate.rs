@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::args::{Migrate, NetworksArg, ShapeArg};
+use super::show;
 use super::{CLEAN, Failed, NOTHING, input, time};
 use crate::access::Access;
 use crate::lint;
 use crate::migration::{Networks, Plan, Shape, State, Step, Wish, plans};
-use crate::report::harmless;
 use crate::source::{Sources, Span};
 
 /// How many places of a step are shown.
@@ -37,17 +37,18 @@ pub(super) fn run(args: &Migrate, out: &mut dyn Write) -> Result<u8, Failed> {
     let plans = plans(&access, wish);
     if args.json {
         let all: Vec<Value> = plans.iter().map(|plan| to_json(plan, &read.sources)).collect();
-        let text = serde_json::to_string_pretty(&json!({"version": 1, "meshes": all}));
-        writeln!(out, "{}", text.map_err(|e| Failed(e.to_string()))?)?;
+        show::json(&json!({"version": 1, "meshes": all}), out)?;
     } else {
-        let mut text = Vec::new();
-        for (number, plan) in plans.iter().enumerate() {
-            if number > 0 {
-                writeln!(text)?;
+        let all = |text: &mut Vec<u8>| {
+            for (number, plan) in plans.iter().enumerate() {
+                if number > 0 {
+                    writeln!(text)?;
+                }
+                human(plan, &read.sources, text)?;
             }
-            human(plan, &read.sources, &mut text)?;
-        }
-        out.write_all(harmless(&String::from_utf8_lossy(&text)).as_bytes())?;
+            Ok(())
+        };
+        show::text(all, out)?;
     }
     Ok(CLEAN)
 }

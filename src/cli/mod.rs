@@ -11,6 +11,7 @@ mod migrate;
 mod output;
 mod progress;
 mod reach;
+mod show;
 mod time;
 mod traffic;
 mod trust;

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use super::show;
 use super::{CLEAN, Failed, NOTHING};
 use crate::access::{Access, Auth, Edge, State, edges};
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::config::Config;
 use crate::lint;
 use crate::mesh::Mesh;
-use crate::report::harmless;
 use crate::source::Sources;
 use crate::trust::Time;
 
@@ -33,13 +33,9 @@ pub(super) fn run(
     let edges = edges(&access);
     let shown = Shown { mesh: &model.mesh, sources, without: without(&access), edges };
     if as_json {
-        let text =
-            serde_json::to_string_pretty(&shown.json()).map_err(|e| Failed(e.to_string()))?;
-        writeln!(out, "{text}")?;
+        show::json(&shown.json(), out)?;
     } else {
-        let mut table = Vec::new();
-        shown.table(&mut table)?;
-        out.write_all(harmless(&String::from_utf8_lossy(&table)).as_bytes())?;
+        show::text(|table| shown.table(table), out)?;
     }
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })
 }

@@ -7,9 +7,9 @@ mod view;
 use std::io::Write;
 
 use super::args::{Trust as Asked, TrustFormat};
+use super::show;
 use super::{CLEAN, Failed, NOTHING, input, time};
 use crate::lint;
-use crate::report::harmless;
 use crate::trust::Trust;
 
 /// Prints who accepts whom in each mesh.
@@ -20,20 +20,18 @@ pub(super) fn run(args: &Asked, out: &mut dyn Write) -> Result<u8, Failed> {
     let trust = Trust::of(&model.mesh);
     let views = view::views(&trust);
     match args.format {
-        TrustFormat::Json => {
-            let value = json::of(&trust, &views, &read.sources);
-            let text = serde_json::to_string_pretty(&value).map_err(|e| Failed(e.to_string()))?;
-            writeln!(out, "{text}")?;
-        }
+        TrustFormat::Json => show::json(&json::of(&trust, &views, &read.sources), out)?,
         TrustFormat::Human => {
-            let mut text = Vec::new();
-            for (number, view) in views.iter().enumerate() {
-                if number > 0 {
-                    writeln!(text)?;
+            let all = |text: &mut Vec<u8>| {
+                for (number, view) in views.iter().enumerate() {
+                    if number > 0 {
+                        writeln!(text)?;
+                    }
+                    human::print(&trust, view, &read.sources, text)?;
                 }
-                human::print(&trust, view, &read.sources, &mut text)?;
-            }
-            out.write_all(harmless(&String::from_utf8_lossy(&text)).as_bytes())?;
+                Ok(())
+            };
+            show::text(all, out)?;
         }
     }
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })

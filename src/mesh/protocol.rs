@@ -1,22 +1,7 @@
 //! What a port speaks, as Istio reads it from a Service. Source: `pkg/config/kube/conversion.go`.
 
+use crate::api::PROTOCOLS;
 use crate::kinds::core::ServicePort;
-
-/// Protocols that Istio knows by name.
-const KNOWN: &[&str] = &[
-    "tcp",
-    "udp",
-    "grpc",
-    "grpc-web",
-    "http",
-    "http_proxy",
-    "http2",
-    "https",
-    "tls",
-    "mongo",
-    "redis",
-    "mysql",
-];
 
 /// The protocol that a port of a Service is told to speak, by its `appProtocol` or else its name; `None`
 /// where istiod has to find out from the first bytes.
@@ -45,7 +30,7 @@ pub fn protocol_called(word: &str) -> Option<&'static str> {
         return Some("grpc-web");
     }
     let first = word.split('-').next().unwrap_or_default();
-    KNOWN.iter().copied().find(|known| *known == first)
+    PROTOCOLS.iter().copied().find(|known| *known == first)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::Failed;
 use super::super::args::TrafficFormat;
+use super::super::show;
 use super::{Asked, path, requests, zone_name};
 use crate::clusters::ClusterId;
 use crate::mesh::{Host, Locality};
@@ -339,6 +340,5 @@ fn print_json(
             })
         })
         .collect();
-    let text = serde_json::to_string_pretty(&json!({"version": 1, "lost": lost, "rows": rows}));
-    Ok(writeln!(out, "{}", text.map_err(|e| Failed(e.to_string()))?)?)
+    show::json(&json!({"version": 1, "lost": lost, "rows": rows}), out)
 }

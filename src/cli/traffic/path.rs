@@ -6,6 +6,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::super::Failed;
+use super::super::show;
 use super::answer::{Answer, Column, Otherwise};
 use super::{Asked, zone_name};
 use crate::traffic::counts::{Interval, percent};
@@ -267,8 +268,7 @@ pub(super) fn json(
 ) -> Result<(), Failed> {
     let all: Vec<Value> = answers.iter().map(|a| to_json(asked, a)).collect();
     let whole = json!({"version": 1, "host": host, "port": port, "from": all});
-    let text = serde_json::to_string_pretty(&whole).map_err(|e| Failed(e.to_string()))?;
-    Ok(writeln!(out, "{text}")?)
+    show::json(&whole, out)
 }
 
 fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {

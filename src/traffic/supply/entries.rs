@@ -11,7 +11,7 @@ use crate::clusters::ClusterId;
 use crate::kinds::core::{Conditions, Service};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{ServiceEntry, WorkloadEntry};
-use crate::mesh::{In, Locality, Mesh, value};
+use crate::mesh::{In, Locality, Mesh, selects, value};
 use crate::placement::{Bounds, Placements};
 use crate::source::{Span, Spanned, Text};
 use crate::traffic::endpoint::Health;
@@ -45,10 +45,6 @@ pub(super) fn entries<'m>(
         span: e.named_at(),
     };
     found.map(entry).collect()
-}
-
-fn selects(selector: &Entries<Text>, labels: &Entries<Text>) -> bool {
-    selector.iter().all(|(key, want)| value(labels.get(key)) == Some(want.as_str()))
 }
 
 impl<'m> Supply<'m> {

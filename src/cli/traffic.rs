@@ -126,17 +126,14 @@ impl<'m> Asked<'_, 'm> {
             let namespace =
                 host.namespace().or_else(|| host.entries().map(|e| &*e.namespace).next());
             let namespace = namespace.unwrap_or("default");
-            return Ok(Client { cluster, namespace, labels: None, locality: None });
+            return Ok(Client::of(cluster, namespace));
         };
         let (namespace, workload) = match told.split_once('/') {
             Some((namespace, workload)) => (namespace, Some(workload)),
             None => (told.as_str(), None),
         };
-        let of_cluster = |c: &Client<'_>| c.cluster == cluster && c.namespace == namespace;
-        let plane = mesh.config_cluster(cluster).found().unwrap_or(cluster);
-        let known = mesh.clients(plane).find(of_cluster);
         let name = mesh.cluster_name(cluster);
-        let Some(client) = known else {
+        let Some(client) = mesh.client_in(cluster, namespace) else {
             return Err(Failed(format!("no workload of namespace `{namespace}` is in `{name}`")));
         };
         let Some(workload) = workload else { return Ok(client) };

@@ -129,10 +129,15 @@ impl Meta {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
+    /// The text that it is, and what is laid over it.
+    pub fn text(&self) -> (Span, &[Span]) {
+        (self.span, &self.layers)
+    }
+
     /// Whether both are one text with the same laid over it, so that what is said of the one holds for
     /// the other.
     pub fn is_same_text(&self, other: &Self) -> bool {
-        self.span == other.span && self.layers == other.layers
+        self.text() == other.text()
     }
 
     /// Whether something is written in a field that could not be read: `spec.replicas: ${REPLICAS}`.

@@ -132,6 +132,10 @@ impl Mesh {
         self.pods_in = by_namespace(&self.objects.pods);
         self.services_in = by_namespace(&self.objects.services);
         self.budgets_in = by_namespace(&self.objects.disruption_budgets);
+        for (i, namespace) in self.objects.namespaces.iter().enumerate() {
+            let key = (namespace.cluster, namespace.name().to_owned());
+            self.namespaces_called.entry(key).or_default().push(i);
+        }
         for (i, s) in self.objects.services.iter().enumerate() {
             let key = (s.cluster, s.namespace.clone(), s.name().to_owned());
             self.service_index.entry(key).or_default().push(i);

@@ -22,6 +22,13 @@ pub struct Client<'m> {
     pub locality: Option<&'m Locality>,
 }
 
+impl<'m> Client<'m> {
+    /// Any workload of a namespace.
+    pub fn of(cluster: ClusterId, namespace: &'m str) -> Self {
+        Self { cluster, namespace, labels: None, locality: None }
+    }
+}
+
 /// What is known of a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LabelValue<'m> {

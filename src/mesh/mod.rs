@@ -125,6 +125,8 @@ pub struct Mesh {
     pods_in: ByNamespace,
     services_in: ByNamespace,
     budgets_in: ByNamespace,
+    /// Positions of the namespace objects by cluster and name.
+    namespaces_called: ByNamespace,
     service_index: BTreeMap<Key, Vec<usize>>,
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
@@ -350,10 +352,11 @@ impl Mesh {
 
     /// The namespace object of that name in a cluster.
     pub fn namespace(&self, cluster: ClusterId, name: &str) -> Lookup<&In<core::Namespace>> {
-        let of = |ns: &&In<core::Namespace>| ns.cluster == cluster;
-        if let Some(found) = self.namespaces.iter().filter(of).find(|ns| ns.name() == name) {
+        let called = of_namespace(&self.namespaces, &self.namespaces_called, cluster, name);
+        if let Some(found) = called.into_iter().next() {
             return Lookup::Found(found);
         }
+        let of = |ns: &&In<core::Namespace>| ns.cluster == cluster;
         // A Service in it, or what is brought to it, shows that it is there.
         if self.seen.contains(&(cluster, "Service", name.to_owned()))
             || !self.has_seen(cluster, "Namespace", "")

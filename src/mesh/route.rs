@@ -179,12 +179,7 @@ impl Mesh {
         &'m self,
         service: &'m In<VirtualService>,
     ) -> impl Iterator<Item = Client<'m>> {
-        let own = Client {
-            cluster: service.cluster,
-            namespace: &service.namespace,
-            labels: None,
-            locality: None,
-        };
+        let own = Client::of(service.cluster, &service.namespace);
         let sees = |c: &Client<'_>| exported(&service.export_to, &service.namespace, c.namespace);
         let others = service.is_for_mesh().then(|| self.clients(service.cluster).filter(sees));
         let others = others.into_iter().flatten();

@@ -214,16 +214,20 @@ impl Mesh {
     /// workloads.
     pub fn clients(&self, control_plane: ClusterId) -> impl Iterator<Item = Client<'_>> {
         let readers = self.readers.get(&control_plane).into_iter().flatten();
-        readers.flat_map(|&cluster| {
-            let all = self.workloads_in.range((cluster, String::new())..);
-            let here = all.take_while(move |((c, _), _)| *c == cluster);
-            here.map(move |((_, namespace), _)| Client {
-                cluster,
-                namespace,
-                labels: None,
-                locality: None,
-            })
-        })
+        readers.flat_map(|&cluster| self.clients_in(cluster))
+    }
+
+    /// The client groups of a cluster, ordered by namespace.
+    pub fn clients_in(&self, cluster: ClusterId) -> impl Iterator<Item = Client<'_>> {
+        let all = self.workloads_in.range((cluster, String::new())..);
+        let here = all.take_while(move |((c, _), _)| *c == cluster);
+        here.map(move |((_, namespace), _)| Client::of(cluster, namespace))
+    }
+
+    /// The client group of a namespace, if it has workloads.
+    pub fn client_in(&self, cluster: ClusterId, namespace: &str) -> Option<Client<'_>> {
+        let known = self.workloads_in.get_key_value(&(cluster, namespace.to_owned()));
+        known.map(|((_, namespace), _)| Client::of(cluster, namespace))
     }
 
     pub(super) fn find_readers(&self) -> BTreeMap<ClusterId, Vec<ClusterId>> {

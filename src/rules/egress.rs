@@ -42,12 +42,7 @@ fn has_address(mesh: &Mesh, entry: &In<ServiceEntry>) -> bool {
 /// Whether some proxy that may use a ServiceEntry is known to answer DNS, so that istiod allocates an
 /// address.
 fn is_answered(mesh: &Mesh, entry: &In<ServiceEntry>) -> bool {
-    let own = Client {
-        cluster: entry.cluster,
-        namespace: &entry.namespace,
-        labels: None,
-        locality: None,
-    };
+    let own = Client::of(entry.cluster, &entry.namespace);
     mesh.clients(entry.cluster).chain([own]).any(|client| mesh.answers_dns(&client))
 }
 

@@ -88,16 +88,9 @@ impl<'m> Traffic<'m> {
             apart.extend(rule.export_to.iter().map(|to| to.as_str()));
         }
         apart.extend(host.namespace());
-        let (mut own, mut other) = (Vec::new(), None);
-        for client in mesh.clients(plane).filter(|client| client.cluster == cluster) {
-            if apart.contains(client.namespace) {
-                own.push(client);
-            } else {
-                other = other.or(Some(client));
-            }
-        }
-        own.extend(other);
-        own
+        let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
+        let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));
+        own.chain(other).collect()
     }
 
     /// Every way on which clients of the mesh call a host, computed once. Hosts whose endpoints are not

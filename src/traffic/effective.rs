@@ -246,12 +246,7 @@ fn covered<'m>(mesh: &'m Mesh, rule: &AppliedRule<'m>, pattern: &str) -> Vec<Hos
         let namespace = host.namespace().or(entry.map(|e| e.namespace.as_str()));
         let clients = namespace.into_iter().chain([part.namespace.as_str()]);
         clients.into_iter().any(|namespace_of_client| {
-            let client = Client {
-                cluster: part.cluster,
-                namespace: namespace_of_client,
-                labels: None,
-                locality: None,
-            };
+            let client = Client::of(part.cluster, namespace_of_client);
             let choice = mesh.choose_rule(&client, host.name, namespace, part.cluster);
             choice.possible().any(|other| std::ptr::eq(other.parts[0], part))
         })

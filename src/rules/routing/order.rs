@@ -126,13 +126,9 @@ fn is_read_whole(meta: &Meta) -> bool {
 
 /// VirtualServices whose text is what is applied, each text once.
 fn texts(mesh: &Mesh) -> Vec<&In<VirtualService>> {
-    let mut told: Vec<&In<VirtualService>> = Vec::new();
-    for service in mesh.virtual_services.iter().filter(|s| is_read_whole(&s.meta)) {
-        if !told.iter().any(|other| other.is_same_text(service)) {
-            told.push(service);
-        }
-    }
-    told
+    let mut told = BTreeSet::new();
+    let services = mesh.virtual_services.iter().filter(|s| is_read_whole(&s.meta));
+    services.filter(|s| told.insert(s.meta.text())).collect()
 }
 
 pub(super) fn unreachable_rule(mesh: &Mesh, found: &mut Findings) {

@@ -290,25 +290,37 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
         .collect()
 }
 
-/// Drops what the API's own check says of a text of which another rule says more, and no milder.
+/// Drops what another rule says better: of the API's own checks what is told of the same text, and no
+/// milder; of differences between clusters those whose effect is told.
 fn drop_told_better(findings: &mut Vec<Reported>) {
-    const OF_THE_API: &str = "fields/invalid";
-    let room = |rule: &str| rule.split('/').next().is_some_and(|room| room == "fields");
-    let mut more: Vec<(Span, Severity)> = findings
-        .iter()
-        .filter(|f| f.severity >= Severity::Warning && !room(f.rule))
+    let is_of_the_api = |rule: &str| rule.starts_with("fields/");
+    let better = labels_of(findings, |f| f.severity >= Severity::Warning && !is_of_the_api(f.rule));
+    let undefined = labels_of(findings, |f| f.rule == "subsets/undefined-subset");
+    findings.retain(|found| {
+        let mut labels = found.finding.labels.iter().map(|label| label.span);
+        match found.rule {
+            "fields/invalid" => !labels.any(|span| tells(&better, span, found.severity)),
+            "clusters/config-drift" => !labels.all(|span| tells(&undefined, span, found.severity)),
+            _ => true,
+        }
+    });
+}
+
+/// Where some of the findings have labels, in order, and how bad what is said there is.
+fn labels_of(findings: &[Reported], counts: impl Fn(&Reported) -> bool) -> Vec<(Span, Severity)> {
+    let counting = findings.iter().filter(|f| counts(f));
+    let mut labels: Vec<_> = counting
         .flat_map(|f| f.finding.labels.iter().map(|label| (label.span, f.severity)))
         .collect();
-    more.sort_unstable();
-    let told = |span: Span, severity: Severity| {
-        let within = &more[more.partition_point(|(other, _)| other.start < span.start)..];
-        let mut within = within.iter().take_while(|(other, _)| other.start <= span.end);
-        within.any(|(other, told)| span.contains(*other) && *told >= severity)
-    };
-    findings.retain(|found| {
-        let told = |span| told(span, found.severity);
-        found.rule != OF_THE_API || !found.finding.labels.iter().any(|label| told(label.span))
-    });
+    labels.sort_unstable();
+    labels
+}
+
+/// Whether one of the labels lies in a text and says nothing milder.
+fn tells(labels: &[(Span, Severity)], span: Span, severity: Severity) -> bool {
+    let within = &labels[labels.partition_point(|(other, _)| other.start < span.start)..];
+    let mut within = within.iter().take_while(|(other, _)| other.start <= span.end);
+    within.any(|(other, told)| span.contains(*other) && *told >= severity)
 }
 
 /// By place, then by rule; what is said twice is said once.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::suppress::{self, Suppression};
 use crate::finding::{Finding, Findings, Label, Severity};
 use crate::kinds::file::{self, Manifests};
+use crate::kinds::is_placeholder;
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
 use crate::rules::{After, Evidence, Naming, Rule};
@@ -275,7 +276,10 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
     let aliases: Vec<String> = page.aliases().map(str::to_owned).collect();
     said.into_iter()
         .map(|finding| {
-            let finding = model.without_hidden(finding, sources);
+            let mut finding = model.without_hidden(finding, sources);
+            // What a delivery fills in is not mended where it is filled in.
+            let is_written = |span: Span| !is_placeholder(sources.slice(span));
+            finding.fixes.retain(|fix| fix.edits.iter().all(|(span, _)| is_written(*span)));
             let severity = model
                 .settings
                 .severity(rule)

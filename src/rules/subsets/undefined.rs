@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{clusters_of, plural};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Finding, Findings, Fix, Severity};
+use crate::kinds::is_placeholder;
 use crate::mesh::{
     AppliedRule, Choice, Client, Host, Lookup, Mesh, Route, Share, Subset, list, short, subsets_of,
 };
@@ -99,9 +100,7 @@ type Reason = Vec<(Span, Vec<Span>)>;
 fn lacking(mesh: &Mesh) -> Vec<Lacking<'_>> {
     let mut all: BTreeMap<(String, String, Reason), Lacking<'_>> = BTreeMap::new();
     for route in mesh.routes().into_iter().chain(mesh.mirrors()) {
-        let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else {
-            continue;
-        };
+        let Some(name) = named(&route) else { continue };
         let Some(without) = clients_without(mesh, &route, name) else { continue };
         let parts = without.rule.iter().flat_map(|rule| &rule.parts).map(|part| &part.meta);
         let mut reason: Reason = parts.map(|meta| (meta.span, meta.layers.clone())).collect();
@@ -262,6 +261,11 @@ impl<'m> Lacking<'m> {
     }
 }
 
+/// The subset that a route names, where nothing is still to be filled in.
+fn named<'m>(route: &Route<'m>) -> Option<&'m Text> {
+    route.subset().filter(|name| !is_placeholder(name))
+}
+
 /// The clients whose rule does not define the subset that a route names; none where that is not sure.
 fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option<Without<'m>> {
     let control_plane = route.service.cluster;
@@ -270,7 +274,9 @@ fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option
     let elsewhere = all.iter().any(|s| s.name == name);
     let mut without = Without::default();
     let mut look_at = |client: &Client<'m>, choice: Choice<'m>, workload: Option<&'m str>| {
-        let defined = choice.rule.as_ref().is_some_and(|rule| rule.subset(name).is_some());
+        // One that is still to get its name may be it.
+        let may_be = |s: &Subset<'_>| s.name == name || is_placeholder(s.name);
+        let defined = choice.rule.as_ref().is_some_and(|rule| rule.subsets().iter().any(may_be));
         // Without any rule in sight, the rule may stand outside the input.
         let complete = || mesh.would_show_rules(*client, host_namespace, route);
         let unsure = choice.rule.is_none() && !complete() || choice.order_decides && elsewhere;
@@ -366,11 +372,12 @@ fn unknown_to_gateways(mesh: &Mesh) -> Vec<Unknown<'_>> {
     let mut all: BTreeMap<_, Unknown<'_>> = BTreeMap::new();
     let mut without = BTreeMap::new();
     for route in mesh.routes() {
-        let (Some(name), Some(host)) = (route.subset(), mesh.host(&route.host)) else { continue };
+        let (Some(name), Some(host)) = (named(&route), mesh.host(&route.host)) else { continue };
         let here = mesh.cluster(route.service.cluster);
         let key = (here.mesh, host.name, name.as_str());
         let lacking = without.entry(key).or_insert_with(|| {
-            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(|s| s.name == name);
+            let may_be = |s: &Subset<'_>| s.name == name || is_placeholder(s.name);
+            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(may_be);
             let all = mesh.clusters_with_backends(host, here.id).into_iter();
             let planes = all.filter_map(|id| Some((id, mesh.config_cluster(id).found()?)));
             planes.filter(|(_, plane)| !knows(*plane)).collect::<Vec<_>>()

@@ -1,11 +1,16 @@
 //! What a rule says: `Finding`, `Label`, `Fix`, `Severity`, `Findings`.
 
+mod token;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::source::Span;
+
+pub use token::{WITHHELD, find_token, without_tokens};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -131,6 +136,17 @@ impl Finding {
     pub fn fix(&mut self, fix: impl IntoIterator<Item = Fix>) -> &mut Self {
         self.fixes.extend(fix);
         self
+    }
+
+    /// Takes what looks like a token out of all its words: names that are none may hold one.
+    pub fn withhold_tokens(&mut self) {
+        let labels = self.labels.iter_mut().map(|label| &mut label.text);
+        let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
+        for text in labels.chain(titles).chain(&mut self.help).chain([&mut self.message]) {
+            if let Cow::Owned(shown) = without_tokens(text) {
+                *text = shown;
+            }
+        }
     }
 
     /// Makes it milder, because of a fact which the message has to name.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::suppress::{self, Suppression};
 use crate::finding::{Finding, Findings, Label, Severity};
 use crate::kinds::file::{self, Manifests};
+use crate::kinds::is_placeholder;
 use crate::mesh::{Input, Mesh};
 use crate::page::Page;
 use crate::rules::{After, Evidence, Naming, Rule};
@@ -42,6 +43,8 @@ pub struct Report {
     pub files: usize,
     /// How many resources they hold.
     pub resources: usize,
+    /// Rules that failed in themselves, so that nobody knows what they would have said.
+    pub failed: Vec<&'static str>,
     /// What must not be shown of the texts, in order: values of Secrets, keys, passwords.
     pub hidden: Vec<Span>,
 }
@@ -230,16 +233,20 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
     let mut evidence = Evidence::of(&model.mesh);
     // What fails here fails again in each rule that asks for it, and is told there.
     let _ = catch_unwind(AssertUnwindSafe(|| evidence.prepare(&rules)));
-    let said: Vec<Vec<Reported>> =
+    let said: Vec<Said> =
         rules.par_iter().map(|rule| run(rule, &evidence, model, sources)).collect();
-    let mut findings: Vec<Reported> = said.into_iter().flatten().collect();
+    let mut failed: Vec<&'static str> = said.iter().filter_map(|said| said.failed).collect();
+    let mut findings: Vec<Reported> = said.into_iter().flat_map(|said| said.findings).collect();
     sort(&mut findings);
     drop_told_better(&mut findings);
     let silence = Silence::of(&model.suppressions);
     let ran = rules.iter().map(|rule| rule.name).collect();
     evidence.suppressions =
         silence.judge(&findings, &ran, |s| model.has_all_of(s, sources, config));
-    findings.extend(last.iter().flat_map(|rule| run(rule, &evidence, model, sources)));
+    for said in last.iter().map(|rule| run(rule, &evidence, model, sources)) {
+        failed.extend(said.failed);
+        findings.extend(said.findings);
+    }
     sort(&mut findings);
     let all = findings.len();
     findings.retain(|found| !silence.covers(found));
@@ -252,15 +259,24 @@ pub fn check(model: &Model, sources: &Sources, config: &Config) -> Report {
         skipped: model.skipped.clone(),
         files: model.files,
         resources: model.resources.count(),
+        failed,
         hidden: model.hidden.clone(),
     }
 }
 
-fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -> Vec<Reported> {
+/// What one rule said.
+struct Said {
+    findings: Vec<Reported>,
+    /// Its name, where it failed in itself.
+    failed: Option<&'static str>,
+}
+
+fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -> Said {
     let mut found = Findings::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| (rule.check)(evidence, &mut found)));
     let mut said = found.into_vec();
-    if outcome.is_err() {
+    let failed = outcome.is_err().then_some(rule.name);
+    if failed.is_some() {
         let mut failed = Findings::default();
         failed
             .say(format!("the rule `{}` failed in itself", rule.name), Span::default(), "")
@@ -269,13 +285,18 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
         said.extend(failed.into_vec());
     }
     if said.is_empty() {
-        return Vec::new();
+        return Said { findings: Vec::new(), failed };
     }
     let page = Page::parse(rule.page).expect("a test holds every page to the format");
     let aliases: Vec<String> = page.aliases().map(str::to_owned).collect();
-    said.into_iter()
+    let findings = said
+        .into_iter()
         .map(|finding| {
-            let finding = model.without_hidden(finding, sources);
+            let mut finding = model.without_hidden(finding, sources);
+            finding.withhold_tokens();
+            // What a delivery fills in is not mended where it is filled in.
+            let is_written = |span: Span| !is_placeholder(sources.slice(span));
+            finding.fixes.retain(|fix| fix.edits.iter().all(|(span, _)| is_written(*span)));
             let severity = model
                 .settings
                 .severity(rule)
@@ -287,28 +308,41 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
             let aliases = aliases.clone();
             Reported { rule: rule.name, aliases, severity, finding, fingerprint, cluster, resource }
         })
-        .collect()
+        .collect();
+    Said { findings, failed }
 }
 
-/// Drops what the API's own check says of a text of which another rule says more, and no milder.
+/// Drops what another rule says better: of the API's own checks what is told of the same text, and no
+/// milder; of differences between clusters those whose effect is told.
 fn drop_told_better(findings: &mut Vec<Reported>) {
-    const OF_THE_API: &str = "fields/invalid";
-    let room = |rule: &str| rule.split('/').next().is_some_and(|room| room == "fields");
-    let mut more: Vec<(Span, Severity)> = findings
-        .iter()
-        .filter(|f| f.severity >= Severity::Warning && !room(f.rule))
+    let is_of_the_api = |rule: &str| rule.starts_with("fields/");
+    let better = labels_of(findings, |f| f.severity >= Severity::Warning && !is_of_the_api(f.rule));
+    let undefined = labels_of(findings, |f| f.rule == "subsets/undefined-subset");
+    findings.retain(|found| {
+        let mut labels = found.finding.labels.iter().map(|label| label.span);
+        match found.rule {
+            "fields/invalid" => !labels.any(|span| tells(&better, span, found.severity)),
+            "clusters/config-drift" => !labels.all(|span| tells(&undefined, span, found.severity)),
+            _ => true,
+        }
+    });
+}
+
+/// Where some of the findings have labels, in order, and how bad what is said there is.
+fn labels_of(findings: &[Reported], counts: impl Fn(&Reported) -> bool) -> Vec<(Span, Severity)> {
+    let counting = findings.iter().filter(|f| counts(f));
+    let mut labels: Vec<_> = counting
         .flat_map(|f| f.finding.labels.iter().map(|label| (label.span, f.severity)))
         .collect();
-    more.sort_unstable();
-    let told = |span: Span, severity: Severity| {
-        let within = &more[more.partition_point(|(other, _)| other.start < span.start)..];
-        let mut within = within.iter().take_while(|(other, _)| other.start <= span.end);
-        within.any(|(other, told)| span.contains(*other) && *told >= severity)
-    };
-    findings.retain(|found| {
-        let told = |span| told(span, found.severity);
-        found.rule != OF_THE_API || !found.finding.labels.iter().any(|label| told(label.span))
-    });
+    labels.sort_unstable();
+    labels
+}
+
+/// Whether one of the labels lies in a text and says nothing milder.
+fn tells(labels: &[(Span, Severity)], span: Span, severity: Severity) -> bool {
+    let within = &labels[labels.partition_point(|(other, _)| other.start < span.start)..];
+    let mut within = within.iter().take_while(|(other, _)| other.start <= span.end);
+    within.any(|(other, told)| span.contains(*other) && *told >= severity)
 }
 
 /// By place, then by rule; what is said twice is said once.
@@ -337,4 +371,25 @@ fn is_selected(rule: &Rule, model: &Model, config: &Config) -> bool {
     (by_words || by_default)
         && !config.ignore.iter().any(|word| rule.is_called(word))
         && !model.settings.is_off(rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_fails_in_itself_is_told_and_hides_no_other() {
+        let mut sources = Sources::default();
+        sources
+            .add("a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n")
+            .expect("small");
+        let model = build(&sources, &Config::default());
+        let evidence = Evidence::of(&model.mesh);
+        let sound = crate::rules::all().next().expect("there are rules");
+        let broken = Rule { check: |_, _| panic!("a fault"), ..sound };
+        let said = run(&broken, &evidence, &model, &sources);
+        assert_eq!(said.failed, Some(sound.name));
+        assert_eq!(said.findings.len(), 1);
+        assert_eq!(run(&sound, &evidence, &model, &sources).failed, None);
+    }
 }

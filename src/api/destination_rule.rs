@@ -227,7 +227,8 @@ fn shares(distribute: Value<'_>, faults: &mut Faults<'_>) {
     for (_, value) in distribute.map("to") {
         let is_share = |weight: &i64| (1..=100).contains(weight);
         let weight = known_number(value);
-        if weight.is_some_and(|weight| !is_share(&weight)) {
+        // What 32 bits do not hold is told already.
+        if weight.is_some_and(|weight| !is_share(&weight) && u32::try_from(weight).is_ok()) {
             let help = "write 1 to 100, or leave it out";
             faults.invalid(value, "is not a share from 1 to 100", help);
         }

@@ -17,6 +17,8 @@ pub enum Cause {
     Missing,
     /// A value, or several together, that Istio refuses.
     Invalid,
+    /// A number that its type does not hold: refused, and not in the views either.
+    Misfit,
     /// Something that Istio takes and then passes over.
     Ignored,
     /// A list without an item, which Istio reads as no list at all: a condition that does not hold anyone.

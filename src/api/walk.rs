@@ -349,11 +349,8 @@ impl Walk<'_, '_> {
             width.is_none_or(|(least, most)| number >= least as f64 && number <= most as f64);
         if !fits {
             let (least, most) = width.unwrap_or_default();
-            self.faults.invalid(
-                value,
-                "does not fit",
-                format!("it has to be from {least} to {most}"),
-            );
+            let help = format!("it has to be from {least} to {most}");
+            self.faults.say(Cause::Misfit, value, "does not fit", help);
         } else if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(number)) {
             let what = match (bounds.least, bounds.most) {
                 (Some(least), None) => format!("is below {least}"),

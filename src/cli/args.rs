@@ -51,9 +51,9 @@ pub enum Verb {
         /// Only rules that match (name or a part of it, room, alias, regular expression).
         #[arg(value_name = "WORD")]
         only: Vec<String>,
-        /// One JSON array instead of a table.
-        #[arg(long)]
-        json: bool,
+        /// How they are written.
+        #[command(flatten)]
+        writing: Writing,
         /// The codes of `istioctl analyze`, each with the rules that say the same.
         #[arg(long)]
         istio: bool,
@@ -63,6 +63,24 @@ pub enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Writing {
+    /// How it is written.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: TableFormat,
+    /// The former word for `--format json`.
+    #[arg(long, hide = true)]
+    pub json: bool,
+}
+
+impl Writing {
+    /// Whether it is for programs.
+    pub fn is_json(self) -> bool {
+        self.json || self.format == TableFormat::Json
+    }
 }
 
 /// What is read, and how it is divided into clusters.
@@ -128,9 +146,9 @@ pub struct Clusters {
     /// What is read.
     #[command(flatten)]
     pub reading: Reading,
-    /// One JSON object instead of tables.
-    #[arg(long)]
-    pub json: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub writing: Writing,
     /// List the files of each cluster too.
     #[arg(long)]
     pub files: bool,
@@ -244,13 +262,13 @@ pub struct Trust {
     #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
     pub now: Option<i64>,
     /// How it is written.
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub format: TrustFormat,
+    #[command(flatten)]
+    pub writing: Writing,
 }
 
-/// How trust is written.
+/// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TrustFormat {
+pub enum TableFormat {
     /// Tables for people.
     Human,
     /// For programs.
@@ -273,9 +291,9 @@ pub struct Migrate {
     /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
     #[arg(long, value_name = "DATE", value_parser = super::time::parse)]
     pub now: Option<i64>,
-    /// One JSON object instead of a list.
-    #[arg(long)]
-    pub json: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub writing: Writing,
 }
 
 /// Who runs control planes.

@@ -50,8 +50,14 @@ pub(super) fn run(args: &Check, out: &mut dyn Write) -> Result<u8, Failed> {
     Ok(code(&report, &read.config, !read.failures.is_empty()))
 }
 
+/// Whether the report itself says that there was nothing to analyse.
+pub(super) fn says_nothing(args: &Check) -> bool {
+    matches!(args.format, Format::Human | Format::Concise | Format::Markdown)
+}
+
+/// What could not be read, and a rule that failed in itself, leave open what there is to find.
 fn code(report: &Report, config: &Config, failed: bool) -> u8 {
-    if failed {
+    if failed || !report.failed.is_empty() {
         FAILED
     } else if report.findings.iter().any(|f| f.severity >= config.fail_on()) {
         FINDINGS
@@ -109,4 +115,17 @@ fn terminal_width(terminal: bool) -> Option<usize> {
         return None;
     }
     terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).clamp(40, 140))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_fails_in_itself_is_no_success() {
+        let report = Report { resources: 1, failed: vec!["a/rule"], ..Report::default() };
+        assert_eq!(code(&report, &Config::default(), false), FAILED);
+        let report = Report { resources: 1, ..Report::default() };
+        assert_eq!(code(&report, &Config::default(), false), CLEAN);
+    }
 }

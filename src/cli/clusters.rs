@@ -17,14 +17,14 @@ pub(super) fn run(args: &Clusters, out: &mut dyn Write) -> Result<u8, Failed> {
     let mut read = input::read(&args.reading)?;
     read.config.now = args.now.unwrap_or_else(super::time::now);
     if let Some(name) = &args.lose {
-        return super::lose::run(name, &read.sources, &read.config, args.json, out);
+        return super::lose::run(name, &read.sources, &read.config, args.writing.is_json(), out);
     }
     if args.reach {
-        return super::reach::run(&read.sources, &read.config, args.json, out);
+        return super::reach::run(&read.sources, &read.config, args.writing.is_json(), out);
     }
     let model = lint::build(&read.sources, &read.config);
     let shown = Shown { model: &model, sources: &read.sources };
-    if args.json {
+    if args.writing.is_json() {
         show::json(&shown.json(), out)?;
     } else {
         show::text(|table| shown.table(args.files, table), out)?;

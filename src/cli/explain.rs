@@ -39,15 +39,11 @@ pub(super) fn page(word: &str, out: &mut dyn Write) -> Result<u8, Failed> {
 
 /// Lists the rules, or those that some words mean.
 pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u8, Failed> {
-    let wanted = |rule: &Rule| {
-        only.is_empty()
-            || only.iter().any(|word| rule.is_called(word) || rule.name.contains(word.as_str()))
-    };
-    let rules: Vec<Rule> = rules::all().filter(wanted).collect();
-    if rules.is_empty() {
-        let wrong: Vec<String> = only.iter().filter_map(|word| rules::complaint(word)).collect();
-        return Err(Failed(wrong.join("\n")));
-    }
+    let means = |rule: &Rule, word: &str| rule.is_called(word) || rule.name.contains(word);
+    all_known(only, |word| rules::all().any(|rule| means(&rule, word)))?;
+    let wanted = |rule: &Rule| only.is_empty() || only.iter().any(|word| means(rule, word));
+    let mut rules: Vec<Rule> = rules::all().filter(wanted).collect();
+    rules.sort_by_key(|rule| rule.name);
     let width = rules.iter().map(|r| r.name.len()).max().unwrap_or_default();
     let mut listed = Vec::new();
     for rule in rules {
@@ -60,7 +56,8 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
                 "optIn": page.opt_in,
             }));
         } else {
-            writeln!(out, "{:width$}  {:7}  {}", rule.name, page.severity, page.title)?;
+            let mark = if page.opt_in { " (only where it is asked for)" } else { "" };
+            writeln!(out, "{:width$}  {:7}  {}{mark}", rule.name, page.severity, page.title)?;
         }
     }
     if json {
@@ -71,6 +68,8 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
 
 /// Lists istioctl's codes with the rules that say the same.
 pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<u8, Failed> {
+    let is_code = |word: &str| rules::all().any(|r| r.istio_codes().iter().any(|c| c == word));
+    all_known(only, |word| is_code(word) || rules::all().any(|rule| rule.is_called(word)))?;
     let mut rows: Vec<(String, &'static str, Page<'_>)> = Vec::new();
     for rule in rules::all() {
         let page = Page::parse(rule.page).map_err(Failed)?;
@@ -81,9 +80,7 @@ pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<
         rows.extend(codes.into_iter().map(|code| (code, rule.name, page.clone())));
     }
     if rows.is_empty() {
-        let wrong: Vec<String> = only.iter().filter_map(|word| rules::complaint(word)).collect();
-        let none = "no rule of these says what istioctl says".to_owned();
-        return Err(Failed(if wrong.is_empty() { none } else { wrong.join("\n") }));
+        return Err(Failed("no rule of these says what istioctl says".to_owned()));
     }
     rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let width = rows.iter().map(|(_, name, _)| name.len()).max().unwrap_or_default();
@@ -103,4 +100,13 @@ pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<
         writeln!(out, "{code}  {name:width$}  {:7}  {}", page.severity, page.title)?;
     }
     Ok(CLEAN)
+}
+
+/// Fails with what is wrong with words that name nothing.
+fn all_known(words: &[String], is_known: impl Fn(&str) -> bool) -> Result<(), Failed> {
+    let unknown = words.iter().filter(|word| !is_known(word));
+    let wrong: Vec<String> = unknown
+        .map(|word| rules::complaint(word).unwrap_or_else(|| format!("no rule is called `{word}`")))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Failed(wrong.join("\n"))) }
 }

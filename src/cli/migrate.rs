@@ -35,7 +35,7 @@ pub(super) fn run(args: &Migrate, out: &mut dyn Write) -> Result<u8, Failed> {
         }),
     };
     let plans = plans(&access, wish);
-    if args.json {
+    if args.writing.is_json() {
         let all: Vec<Value> = plans.iter().map(|plan| to_json(plan, &read.sources)).collect();
         show::json(&json!({"version": 1, "meshes": all}), out)?;
     } else {

@@ -76,6 +76,11 @@ pub fn run() -> ExitCode {
         let _ = writeln!(io::stderr(), "mesh-lint: internal error at {place}: please report it");
     }));
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let says_so = match &arguments.verb {
+        Some(Verb::Check(check)) => check::says_nothing(check),
+        None => check::says_nothing(&arguments.check),
+        _ => false,
+    };
     let outcome = match arguments.verb {
         Some(Verb::Check(check)) => check::run(&check, &mut out),
         None => {
@@ -87,8 +92,12 @@ pub fn run() -> ExitCode {
         Some(Verb::Trust(args)) => trust::run(&args, &mut out),
         Some(Verb::Migrate(args)) => migrate::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
-        Some(Verb::Rules { only, json, istio: true }) => explain::codes(&only, json, &mut out),
-        Some(Verb::Rules { only, json, istio: false }) => explain::list(&only, json, &mut out),
+        Some(Verb::Rules { only, writing, istio: true }) => {
+            explain::codes(&only, writing.is_json(), &mut out)
+        }
+        Some(Verb::Rules { only, writing, istio: false }) => {
+            explain::list(&only, writing.is_json(), &mut out)
+        }
         Some(Verb::Completions { shell }) => {
             // Into memory first: the generator panics where its output is closed.
             let mut text = Vec::new();
@@ -98,7 +107,12 @@ pub fn run() -> ExitCode {
     };
     let outcome = outcome.and_then(|code| out.flush().map(|()| code).map_err(Failed::from));
     match outcome {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => {
+            if code == NOTHING && !says_so {
+                let _ = writeln!(io::stderr(), "mesh-lint: nothing to analyse was found");
+            }
+            ExitCode::from(code)
+        }
         Err(Failed(message)) if message.is_empty() => ExitCode::from(CLEAN),
         Err(Failed(message)) => {
             // Nobody is left to tell when standard error is closed too.

@@ -6,7 +6,7 @@ mod view;
 
 use std::io::Write;
 
-use super::args::{Trust as Asked, TrustFormat};
+use super::args::Trust as Asked;
 use super::show;
 use super::{CLEAN, Failed, NOTHING, input, time};
 use crate::lint;
@@ -19,20 +19,19 @@ pub(super) fn run(args: &Asked, out: &mut dyn Write) -> Result<u8, Failed> {
     let model = lint::build(&read.sources, &read.config);
     let trust = Trust::of(&model.mesh);
     let views = view::views(&trust);
-    match args.format {
-        TrustFormat::Json => show::json(&json::of(&trust, &views, &read.sources), out)?,
-        TrustFormat::Human => {
-            let all = |text: &mut Vec<u8>| {
-                for (number, view) in views.iter().enumerate() {
-                    if number > 0 {
-                        writeln!(text)?;
-                    }
-                    human::print(&trust, view, &read.sources, text)?;
+    if args.writing.is_json() {
+        show::json(&json::of(&trust, &views, &read.sources), out)?;
+    } else {
+        let all = |text: &mut Vec<u8>| {
+            for (number, view) in views.iter().enumerate() {
+                if number > 0 {
+                    writeln!(text)?;
                 }
-                Ok(())
-            };
-            show::text(all, out)?;
-        }
+                human::print(&trust, view, &read.sources, text)?;
+            }
+            Ok(())
+        };
+        show::text(all, out)?;
     }
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })
 }

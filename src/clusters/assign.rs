@@ -14,9 +14,10 @@ use super::claims::{Claims, Strength, add_delivered};
 use super::delivery::{self, Delivery};
 use super::facts::{Facts, Origin};
 use super::installs::Installed;
-use super::kustomize::{Graph, is_kustomization};
+use super::kustomize::{Graph, Made, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
+use super::substitution::Substitutions;
 use super::supply::{Supply, is_unread, of_member, of_unread, told};
 use super::tree::{Tree, ancestors, folder_of};
 use super::units::{Finder, Place};
@@ -171,7 +172,10 @@ impl Assembly<'_, '_> {
             });
         }
         let passed = self.passed_over();
-        let namespaces = Namespaces::of(deliveries, targets, &ids);
+        let given = Given {
+            namespaces: Namespaces::of(deliveries, targets, &ids),
+            substitutions: Substitutions::of(deliveries, targets, &ids),
+        };
         let mut owned: Vec<Vec<usize>> = vec![Vec::new(); seeds.len()];
         for (file, owner) in self.owners.iter().enumerate() {
             for seed in owner.iter().flat_map(|(seeds, _)| seeds) {
@@ -179,7 +183,7 @@ impl Assembly<'_, '_> {
             }
         }
         for (at, files) in owned.into_iter().enumerate() {
-            self.fill(&mut fleet, ClusterId::at(at), files, &passed, &namespaces);
+            self.fill(&mut fleet, ClusterId::at(at), files, &passed, &given);
         }
         fleet.members.sort_by_key(|m| (m.object.meta.span, m.cluster));
         self.note_files(&mut fleet, &ids, &passed);
@@ -209,7 +213,7 @@ impl Assembly<'_, '_> {
         id: ClusterId,
         files: Vec<usize>,
         passed: &BTreeMap<usize, &'static str>,
-        namespaces: &Namespaces<'_>,
+        given: &Given<'_>,
     ) {
         let mut own: BTreeSet<usize> = files.into_iter().collect();
         let mut built = BTreeSet::new();
@@ -223,9 +227,11 @@ impl Assembly<'_, '_> {
                 fleet.supplies.extend(supply.within(&beside).into_iter().map(|s| (id, s)));
             }
             let folder = folder_of(self.tree.name(self.graph.nodes[root].file));
-            let given = namespaces.get(id, folder);
-            for made in made {
-                fleet.members.push(self.member(id, made.object, given));
+            let (namespace, fill) =
+                (given.namespaces.get(id, folder), given.substitutions.get(id, folder));
+            for mut made in made {
+                fill.into_iter().for_each(|fill| fill.apply(self.tree, &mut made));
+                fleet.members.push(self.member(id, made.object, namespace));
             }
         }
         own.extend(&built);
@@ -234,9 +240,13 @@ impl Assembly<'_, '_> {
             let apart = passed.contains_key(&file) || built.contains(&file);
             if !apart || is_kustomization(self.tree.name(file)) {
                 let folder = folder_of(self.tree.name(file));
-                let given = ancestors(folder).find_map(|folder| namespaces.get(id, folder));
+                let namespace =
+                    ancestors(folder).find_map(|folder| given.namespaces.get(id, folder));
+                let fill = given.substitutions.get(id, folder);
                 for object in &self.tree.files[file].objects {
-                    fleet.members.push(self.member(id, Arc::clone(object), given));
+                    let mut made = Made::of(file, object);
+                    fill.into_iter().for_each(|fill| fill.apply(self.tree, &mut made));
+                    fleet.members.push(self.member(id, made.object, namespace));
                 }
             }
             if !is_patch || built.contains(&file) {
@@ -402,6 +412,12 @@ fn namespace(object: &Object) -> Option<String> {
     let meta = &object.meta;
     let is_one = matches!(object.view, View::Namespace(_));
     if is_one { Some(meta.name.value.clone()) } else { told(meta.namespace.as_ref()) }
+}
+
+/// What deliveries give to what they bring.
+struct Given<'d> {
+    namespaces: Namespaces<'d>,
+    substitutions: Substitutions<'d>,
 }
 
 /// Namespaces that Flux and Argo CD give to what they bring from a folder to a cluster.

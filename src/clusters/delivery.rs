@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::facts::{Facts, Origin};
 use super::signs::values_of;
+use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
 use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::control_plane::Values;
@@ -43,6 +44,8 @@ pub(super) struct Delivery {
     pub recursive: bool,
     /// Whether what is brought differs from what the folder makes.
     pub is_patched: bool,
+    /// What is filled into it after the build.
+    pub substitution: Option<Substitution>,
     /// Values files that are used.
     pub files: Vec<usize>,
     /// What values tell of the cluster.
@@ -77,6 +80,7 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                         namespace: None,
                         recursive: false,
                         is_patched: false,
+                        substitution: None,
                         files: Vec::new(),
                         facts,
                         unseen: Some(unseen),
@@ -124,6 +128,7 @@ fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> 
         files: Vec::new(),
         facts: Facts::default(),
         is_patched: !spec.patches.is_empty(),
+        substitution: Substitution::of(&spec.post_build),
         unseen: is_lost.then(|| supply(meta, target, Kinds::Any)),
         is_lost,
     }
@@ -189,6 +194,7 @@ impl Rendered<'_, '_> {
             is_patched: sources
                 .iter()
                 .any(|s| !s.kustomize.patches.is_empty() || !s.kustomize.replicas.is_empty()),
+            substitution: None,
             folder,
             files,
             facts,
@@ -311,6 +317,7 @@ fn application_set(
             namespace: None,
             recursive: false,
             is_patched: false,
+            substitution: None,
             files: Vec::new(),
             facts: Facts::default(),
             unseen: Some(unseen),

@@ -84,6 +84,14 @@ pub(super) struct Made<'i> {
     labels: Vec<Labels<'i>>,
 }
 
+impl<'i> Made<'i> {
+    /// A resource as its file has it.
+    pub fn of(file: usize, object: &'i Arc<Object>) -> Self {
+        let (document, labels) = (None, Vec::new());
+        Self { file, object: Arc::clone(object), origin: object, document, labels }
+    }
+}
+
 impl<'i> Graph<'i> {
     pub fn of(tree: &Tree<'i>) -> Self {
         let resources = tree.files.iter().map(|f| f.objects.len()).sum();
@@ -296,13 +304,7 @@ impl<'i> Graph<'i> {
         let mut made = if node.is_component { std::mem::take(all) } else { Vec::new() };
         for &file in &node.files {
             let objects = tree.files[file].objects.iter();
-            made.extend(objects.map(|object| Made {
-                file,
-                object: Arc::clone(object),
-                origin: object,
-                document: None,
-                labels: Vec::new(),
-            }));
+            made.extend(objects.map(|object| Made::of(file, object)));
         }
         for &node in node.nodes.iter().chain(&node.components) {
             self.add(tree, node, &mut made, above, allowance);

@@ -10,6 +10,7 @@ mod meshes;
 mod origin;
 mod roster;
 mod signs;
+mod substitution;
 mod supply;
 mod tree;
 mod units;

@@ -156,6 +156,18 @@ pub struct FluxKustomization {
     pub patches: Vec<Anything>,
     /// The repository in which the folder is.
     pub source_ref: NamedRef,
+    /// What it fills in after the build.
+    pub post_build: PostBuild,
+}
+
+/// `spec.postBuild` of a Flux Kustomization.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PostBuild {
+    /// Values by the name of their variable: `${cluster}`.
+    pub substitute: Entries<Text>,
+    /// `ConfigMaps` and Secrets with further ones.
+    pub substitute_from: Vec<Anything>,
 }
 
 /// A kubeconfig in a Secret.

@@ -53,7 +53,8 @@ pub struct Meta {
     pub file: Option<FileId>,
     /// Paths of fields whose value could not be read: not absent, but unknown.
     pub unread: Vec<String>,
-    /// What kustomizations laid over the text, in turn: patches and labels, each where it stands.
+    /// What deliveries laid over the text, in turn: patches, labels and values that Flux fills in, each
+    /// where it stands.
     pub layers: Vec<Span>,
     /// Whether a kustomization fills in fields with values that are not followed.
     pub is_filled_in: bool,

@@ -254,8 +254,10 @@ struct Item<'t> {
 
 impl<'t> Item<'t> {
     fn new(index: usize, value: Value<'t>, meaning: String) -> Self {
-        let name = value.get("name").and_then(Value::text).map(std::borrow::Cow::into_owned);
-        let at = value.entries().next().map_or(value.span(), |(key, _)| key.span());
+        let told = value.get("name").filter(|name| name.shape() == Shape::Scalar);
+        let name = told.and_then(Value::text).map(std::borrow::Cow::into_owned);
+        let first = value.entries().next().map_or(value.span(), |(key, _)| key.span());
+        let at = told.map_or(first, Value::span);
         Self { index, value, name, meaning, at }
     }
 

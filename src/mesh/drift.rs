@@ -95,7 +95,7 @@ impl IstioObject {
 /// How two primaries differ in one object.
 #[derive(Debug)]
 pub enum Drift<'m> {
-    /// Both have it, and they differ: the first difference, and how many more there are.
+    /// Both have it, and they differ.
     Differs {
         /// The object in the one.
         one: &'m IstioObject,
@@ -103,8 +103,8 @@ pub enum Drift<'m> {
         other: &'m IstioObject,
         /// What is different first.
         first: Difference<'m>,
-        /// How many further differences.
-        more: usize,
+        /// Further differences.
+        more: Vec<Difference<'m>>,
     },
     /// Only some have it.
     Missing {
@@ -208,12 +208,11 @@ impl Mesh {
             }
             let mut differences = self.differences(first, other);
             if !differences.is_empty() {
-                let more = differences.len() - 1;
                 return Some(Drift::Differs {
                     one: first,
                     other,
-                    first: differences.swap_remove(0),
-                    more,
+                    first: differences.remove(0),
+                    more: differences,
                 });
             }
         }

@@ -1,7 +1,8 @@
 //! Subsets of hosts, and what they select.
 
-use super::{Host, In, Mesh, value};
+use super::{Host, In, Mesh};
 use crate::clusters::ClusterId;
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::{self, DestinationRule};
 use crate::kinds::workloads::Workload;
 use crate::source::Text;
@@ -50,17 +51,19 @@ impl<'m> Subset<'m> {
     }
 
     /// Whether a workload's pods can be in it. Labels that Istio adds by node (region, zone, subzone,
-    /// node) are taken to fit, since they are no matter of the workload.
+    /// node) are taken to fit, since they are no matter of the workload, and so are those that are still to
+    /// be filled in.
     pub fn may_select(self, mesh: &Mesh, workload: &In<Workload>) -> bool {
         let pod = &workload.template.metadata.labels;
         self.subset.labels.iter().all(|(key, want)| match key.as_str() {
             CLUSTER_LABEL => mesh.may_be_called(mesh.cluster(workload.cluster), want),
             NETWORK_LABEL => {
                 let network = mesh.cluster(workload.cluster).network();
-                network.is_none_or(|network| network.as_str() == want.as_str())
+                let open = |network: &Text| is_placeholder(want) || is_placeholder(network);
+                network.is_none_or(|network| network == want || open(network))
             }
-            key if is_place(key) => true,
-            key => value(pod.get(key)) == Some(want.as_str()),
+            key if is_place(key) || is_placeholder(key) || is_placeholder(want) => true,
+            key => pod.get(key).is_some_and(|has| has == want || is_placeholder(has)),
         })
     }
 

@@ -41,7 +41,7 @@ pub(super) fn write(
                 "rules": rules,
             }},
             "columnKind": "unicodeCodePoints",
-            "invocations": [{"executionSuccessful": true}],
+            "invocations": [{"executionSuccessful": report.failed.is_empty()}],
             "results": results,
         }],
     });

@@ -1,18 +1,9 @@
 //! What no report may show: values of Secrets, keys, tokens and certificates.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use regex::Regex;
-
+use crate::finding::{WITHHELD, find_token};
 use crate::source::{SourceFile, Span};
-
-/// Put in the place of what is withheld.
-const WITHHELD: &str = "(value withheld)";
-
-/// Long runs of base64: keys, tokens, certificates.
-static BODY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("[A-Za-z0-9+/=_.-]{60,}").expect("a fixed pattern"));
 
 /// A line of a file as it may be shown: no byte moves, so that carets stay in place, but the line may
 /// get longer.
@@ -33,18 +24,13 @@ pub(super) fn line(file: &SourceFile, line: Range<usize>, hidden: &[Span]) -> St
     if shown.len() < text.len() {
         shown.push_str(&text[shown.len()..]);
     }
-    match BODY.find(&shown) {
-        Some(body) if !looks_like_a_name(body.as_str()) => {
-            let (head, tail) = shown.split_at(body.start());
+    match find_token(&shown) {
+        Some(token) => {
+            let (head, tail) = shown.split_at(token.start);
             format!("{head}{}", masked(tail, true))
         }
-        _ => shown,
+        None => shown,
     }
-}
-
-/// Host names, images and paths can be long too; they are words between dots, slashes and hyphens.
-fn looks_like_a_name(text: &str) -> bool {
-    text.split(['.', '/', '-', '_', '=']).all(|word| word.len() < 30)
 }
 
 /// A stretch of a line without its content; what only sets apart keys and items stays. At the end of a

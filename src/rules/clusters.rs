@@ -81,6 +81,9 @@ fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// How many further differences of one object are shown.
+const LABELLED: usize = 3;
+
 fn config_drift(mesh: &Mesh, found: &mut Findings) {
     for drift in mesh.drifts() {
         match drift {
@@ -105,20 +108,23 @@ fn config_drift(mesh: &Mesh, found: &mut Findings) {
                 let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
                 let nothing = || "nothing".to_owned();
                 let [left, right] = first.sides.map(|side| side.shown().unwrap_or_else(nothing));
-                let more = match more {
+                let further = more.iter().take(LABELLED).flat_map(|d| d.sides.map(|side| side.at));
+                let count = match more.len() {
                     0 => String::new(),
                     1 => " (and in one more field)".to_owned(),
                     n => format!(" (and in {n} more fields)"),
                 };
                 let path = if first.path.is_empty() { "spec" } else { first.path.as_str() };
-                found
-                    .say(
-                        format!("{kind} `{name}` differs between `{a}` and `{b}` in `{path}`{more}"),
-                        first.sides[1].at,
-                        format!("{right} in `{b}`"),
-                    )
-                    .also(first.sides[0].at, format!("{left} in `{a}`"))
-                    .help("what a request meets depends on where it comes from: keep one base for all primaries");
+                let finding = found.say(
+                    format!("{kind} `{name}` differs between `{a}` and `{b}` in `{path}`{count}"),
+                    first.sides[1].at,
+                    format!("{right} in `{b}`"),
+                );
+                finding.also(first.sides[0].at, format!("{left} in `{a}`"));
+                for at in further {
+                    finding.also(at, "differs too");
+                }
+                finding.help("what a request meets depends on where it comes from: keep one base for all primaries");
             }
         }
     }

@@ -38,6 +38,7 @@ fn ignored(mesh: &Mesh, found: &mut Findings) {
 
 fn invalid(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::Invalid, found);
+    say(mesh, Cause::Misfit, found);
 }
 
 fn missing(mesh: &Mesh, found: &mut Findings) {

@@ -1,6 +1,7 @@
 //! Subsets: what a DestinationRule cuts a host into, and where routes send it.
 
 mod routed;
+mod undefined;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("subsets/cluster-without-subset", cluster_without_subset),
     rule!(
         "subsets/destination-subset-missing-across-clusters",
-        routed::destination_subset_missing_across_clusters
+        undefined::destination_subset_missing_across_clusters
     ),
     rule!("subsets/duplicate-subset", duplicate_subset),
     rule!("subsets/empty-subset", empty_subset),
@@ -32,7 +33,7 @@ pub(super) const RULES: &[Rule] = &[
         routed::per_cluster_subset_without_failover
     ),
     rule!("subsets/routed-to-other-cluster", routed::routed_to_other_cluster),
-    rule!("subsets/undefined-subset", routed::undefined_subset),
+    rule!("subsets/undefined-subset", undefined::undefined_subset),
     rule!("subsets/unknown-cluster-in-source-labels", routed::unknown_cluster_in_source_labels),
     rule!("subsets/unknown-cluster-in-subset", unknown_cluster_in_subset),
     rule!("subsets/version-subset-in-one-cluster", version_subset_in_one_cluster),

@@ -15,6 +15,7 @@ use super::step::Step;
 use super::supply::{Pool, Supply, Unknown};
 use crate::clusters::{self, ClusterId};
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::OutlierDetection;
 use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Order, Subset, value};
 use crate::source::{Span, Text};
@@ -68,6 +69,8 @@ pub struct Destination<'m> {
     pub selected: Vec<usize>,
     /// Whether the rule that applies has no such subset, so that Envoy has no such cluster.
     pub lacks_subset: bool,
+    /// What a pipeline is still to fill in before anybody knows the subset, or what it selects.
+    pub open: Option<&'m Text>,
 }
 
 impl<'m> Destination<'m> {
@@ -91,7 +94,6 @@ impl<'m> Destination<'m> {
         let policy = Policy::of(applied, name, port);
         let of_cluster = Policy::of_cluster(mesh, plane, applied, name, port);
         let setting = Setting::of(mesh, plane, &policy, service);
-        let chosen = subset.and_then(|name| applied?.subset(name));
         let mut terms = terms(&policy, &of_cluster, setting);
         terms.take_health(mesh, plane, &policy, service);
         let inherit = !mesh.is_before(plane, SUBSETS_INHERIT_MTLS_SINCE);
@@ -99,8 +101,8 @@ impl<'m> Destination<'m> {
         terms.filter.cluster_local = mesh.is_cluster_local(host.name, plane);
         let delivery = Delivery::of(&policy, service, entry);
         let port_name = service.and_then(|s| port_name(s, port));
-        let selected = selected(&supply, chosen, service, port_name, port);
-        let lacks_subset = subset.is_some() && chosen.is_none();
+        let choice = Choice::of(applied, subset);
+        let (selected, supply) = selected(supply, choice.subset, service, port_name, port);
         Self {
             host,
             port,
@@ -115,7 +117,8 @@ impl<'m> Destination<'m> {
             delivery,
             supply,
             selected,
-            lacks_subset,
+            lacks_subset: choice.is_lacking,
+            open: choice.open,
         }
     }
 
@@ -190,6 +193,10 @@ impl<'m> Destination<'m> {
         }
         if let Some(told) = self.routes_by_zone(mesh) {
             doubts.push(Step::new("Envoy evens out zones by itself", told.span));
+        }
+        if let Some(text) = self.open {
+            let text_of = format!("a pipeline is still to fill in `{text}`");
+            doubts.push(Step::new(text_of, text.span));
         }
         if let Setting::Unknown(text) = self.setting {
             doubts.push(Step::new("a pipeline is still to fill in what decides", text.span));
@@ -309,19 +316,43 @@ fn port_name(service: &In<Service>, port: u32) -> Option<&str> {
     found.map(|port| value(port.name.as_ref()).unwrap_or_default())
 }
 
+/// The subset that a route names, as far as it is known.
+struct Choice<'m> {
+    subset: Option<Subset<'m>>,
+    /// Whether the rule that applies has certainly no such subset.
+    is_lacking: bool,
+    /// What is still to be filled in: a name, or what the subset selects.
+    open: Option<&'m Text>,
+}
+
+impl<'m> Choice<'m> {
+    fn of(rule: Option<&AppliedRule<'m>>, name: Option<&'m Text>) -> Self {
+        let subset = name.and_then(|name| rule?.subset(name));
+        let is_open = |text: &&'m Text| is_placeholder(text);
+        let names = || rule.into_iter().flat_map(AppliedRule::subsets).map(|s| s.name);
+        let open = match (name, subset) {
+            (None, _) => None,
+            (Some(name), None) => [name].into_iter().chain(names()).find(is_open),
+            (_, Some(subset)) => {
+                let labels = subset.subset.labels.iter();
+                labels.flat_map(|(key, want)| [key, want]).find(is_open)
+            }
+        };
+        let is_lacking = name.is_some() && subset.is_none() && open.is_none();
+        Self { subset, is_lacking, open }
+    }
+}
+
 /// What a subset and a port select: endpoints of other clusters are matched by the port's name, as
-/// their own Service has it. Source: `endpoint_builder.go`, `BuildClusterLoadAssignment`.
-fn selected(
-    supply: &Supply<'_>,
+/// their own Service has it. Of what a pipeline may yet make the subset select, there may be none.
+/// Source: `endpoint_builder.go`, `BuildClusterLoadAssignment`.
+fn selected<'m>(
+    mut supply: Arc<Supply<'m>>,
     subset: Option<Subset<'_>>,
     service: Option<&In<Service>>,
     name: Option<&str>,
     port: u32,
-) -> Vec<usize> {
-    let in_subset = |pool: &Pool<'_>| {
-        let labels = subset.into_iter().flat_map(|s| &s.subset.labels);
-        labels.into_iter().all(|(key, want)| pool.identity.label(key) == want.as_str())
-    };
+) -> (Vec<usize>, Arc<Supply<'m>>) {
     let serves = |pool: &Pool<'_>| match (pool.service, name) {
         (Some(own), Some(name)) if !service.is_some_and(|s| std::ptr::eq(s, own)) => {
             let named = |p: &crate::kinds::core::ServicePort| {
@@ -333,8 +364,39 @@ fn selected(
         (Some(own), None) => port_name(own, port).is_some(),
         _ => true,
     };
-    let all = supply.pools.iter().enumerate();
-    all.filter(|(_, pool)| in_subset(pool) && serves(pool)).map(|(i, _)| i).collect()
+    let (mut selected, mut open) = (Vec::new(), Vec::new());
+    for (i, pool) in supply.pools.iter().enumerate().filter(|(_, pool)| serves(pool)) {
+        match is_in(pool, subset) {
+            Some(false) => {}
+            Some(true) => selected.push(i),
+            None => {
+                selected.push(i);
+                open.push(i);
+            }
+        }
+    }
+    if !open.is_empty() {
+        let pools = &mut Arc::make_mut(&mut supply).pools;
+        for i in open {
+            pools[i].bounds.least = 0;
+            pools[i].total.least = 0;
+        }
+    }
+    (selected, supply)
+}
+
+/// Whether a subset selects endpoints; `None` where a label is still to be filled in.
+fn is_in(pool: &Pool<'_>, subset: Option<Subset<'_>>) -> Option<bool> {
+    let mut sure = true;
+    for (key, want) in subset.into_iter().flat_map(|s| &s.subset.labels) {
+        let has = pool.identity.label(key);
+        if [key.as_str(), want, has].into_iter().any(is_placeholder) {
+            sure = false;
+        } else if has != want.as_str() {
+            return Some(false);
+        }
+    }
+    sure.then_some(true)
 }
 
 impl Destination<'_> {

@@ -8,6 +8,7 @@ mod mismatch;
 mod parse;
 mod scalar;
 mod strategic;
+mod substitute;
 mod subtree;
 mod tape;
 mod tree;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::source::Span;
 
 pub use scalar::Scalar;
+pub use substitute::substituted;
 pub use subtree::Subtree;
 pub use tape::Style;
 pub use typed::{Entries, IntOrString};

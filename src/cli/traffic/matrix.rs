@@ -53,6 +53,10 @@ impl Line<'_> {
         }
     }
 
+    fn shown(&self, share: Interval) -> String {
+        path::share(&self.range, share)
+    }
+
     fn stays(&self) -> Interval {
         self.arriving(|l| l.zone.as_ref().is_some_and(|zone| same_zone(zone, &self.at)))
     }
@@ -84,12 +88,19 @@ pub(super) fn print(asked: &Asked<'_, '_>, out: &mut dyn Write) -> Result<(), Fa
     for (host, port, requests) in wanted {
         lines.extend(lines_of(asked, host, port, requests.as_ref())?);
     }
+    let gone = lost_clients(asked)?;
     if asked.args.format == TrafficFormat::Json {
-        return print_json(asked, &lines, out);
+        return print_json(asked, &lines, &gone, out);
     }
     let lost: Vec<String> = asked.losses()?.iter().map(|lost| lost.name(asked.mesh())).collect();
     if !lost.is_empty() {
-        writeln!(out, "after the loss of {}, once it is noticed\n", lost.join(" and "))?;
+        writeln!(out, "after the loss of {}, once it is noticed", lost.join(" and "))?;
+        if !gone.is_empty() {
+            let names = gone.iter().map(|(cluster, at)| format!("{cluster} {}", zone_name(at)));
+            let names: Vec<String> = names.collect();
+            writeln!(out, "left out, since these clients are lost too: {}", names.join(", "))?;
+        }
+        writeln!(out)?;
     }
     if asked.args.to.is_some() && asked.args.requests.is_none() {
         zones(asked, &lines, out)
@@ -113,6 +124,15 @@ fn wanted<'m>(asked: &Asked<'_, 'm>) -> Result<Vec<(Host<'m>, u32, Option<Reques
     }
     let all = asked.mesh().hosts();
     Ok(all.flat_map(|host| host.ports().into_iter().map(move |port| (host, port, None))).collect())
+}
+
+/// Clients that are asked about and lost themselves, by the name of their cluster.
+fn lost_clients<'m>(asked: &Asked<'_, 'm>) -> Result<Vec<(&'m str, Locality)>, Failed> {
+    let lost = asked.losses()?;
+    let all =
+        asked.senders()?.into_iter().flat_map(|(id, all)| all.into_iter().map(move |at| (id, at)));
+    let gone = all.filter(|(id, at)| lost.iter().any(|lost| lost.covers(*id, at)));
+    Ok(gone.map(|(id, at)| (asked.mesh().cluster_name(id), at)).collect())
 }
 
 fn lines_of<'m>(
@@ -184,9 +204,9 @@ fn zones(asked: &Asked<'_, '_>, lines: &[Line<'_>], out: &mut dyn Write) -> Resu
                 line.range
                     .arrivals
                     .get(*landing)
-                    .map_or_else(|| "-".to_owned(), ToString::to_string)
+                    .map_or_else(|| "-".to_owned(), |share| line.shown(*share))
             }));
-            row.extend([line.stays(), line.leaves_zone(), line.fails()].map(|i| i.to_string()));
+            row.extend([line.stays(), line.leaves_zone(), line.fails()].map(|i| line.shown(i)));
             row
         })
         .collect();
@@ -219,7 +239,7 @@ fn summary(asked: &Asked<'_, '_>, lines: &[Line<'_>], out: &mut dyn Write) -> Re
             line.leaves_cluster(),
             line.fails(),
         ];
-        let mut cells: Vec<String> = shares.iter().map(ToString::to_string).collect();
+        let mut cells: Vec<String> = shares.iter().map(|share| line.shown(*share)).collect();
         if let Some(all) = line.gigabytes {
             cells.push(amount(all * shares[1].least, all * shares[1].most));
         }
@@ -315,12 +335,16 @@ fn doubts(lines: &[Line<'_>], out: &mut dyn Write) -> Result<(), Failed> {
         let told = "?: not all that decides is in the input; --to HOST tells what is missing";
         writeln!(out, "\n{told}")?;
     }
+    if lines.iter().any(|line| line.range.is_sampled) {
+        writeln!(out, "\n{}", path::SAMPLED)?;
+    }
     Ok(())
 }
 
 fn print_json(
     asked: &Asked<'_, '_>,
     lines: &[Line<'_>],
+    gone: &[(&str, Locality)],
     out: &mut dyn Write,
 ) -> Result<(), Failed> {
     let lost: Vec<String> = asked.losses()?.iter().map(|lost| lost.name(asked.mesh())).collect();
@@ -331,6 +355,7 @@ fn print_json(
         .map(|line| {
             json!({
                 "host": line.host.name, "port": line.port, "known": line.known,
+                "sampled": line.range.is_sampled,
                 "cluster": asked.mesh().cluster_name(line.cluster), "locality": line.at.to_string(),
                 "shares": path::shares(asked, &line.range),
                 "stays": interval(line.stays()), "leavesZone": interval(line.leaves_zone()),
@@ -340,5 +365,8 @@ fn print_json(
             })
         })
         .collect();
-    show::json(&json!({"version": 1, "lost": lost, "rows": rows}), out)
+    let gone =
+        gone.iter().map(|(cluster, at)| json!({"cluster": cluster, "locality": at.to_string()}));
+    let gone: Vec<Value> = gone.collect();
+    show::json(&json!({"version": 1, "lost": lost, "lostClients": gone, "rows": rows}), out)
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::super::Failed;
 use super::super::graph::escaped;
 use super::answer::Answer;
-use super::{Asked, zone_name};
+use super::{Asked, path, zone_name};
 
 pub(super) fn print(
     asked: &Asked<'_, '_>,
@@ -38,7 +38,7 @@ pub(super) fn print(
         {
             let next = ends.len();
             let to = *ends.entry(end).or_insert(next);
-            edges.push((from, share, to));
+            edges.push((from, path::share(range, share), to));
         }
     }
     for (name, i) in &ends {

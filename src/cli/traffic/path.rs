@@ -199,7 +199,7 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
         rows.push(Row::Elsewhere);
     }
     let cell = |row: &Row<'_>, column: &Column| match &column.range {
-        Some(range) => row.of(range).to_string(),
+        Some(range) => share(range, row.of(range)),
         None => "-".to_owned(),
     };
     let heads: Vec<String> = columns
@@ -239,7 +239,22 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
         }
         writeln!(out, "{}", line.trim_end())?;
     }
+    if columns.iter().any(|column| column.range.is_none()) {
+        writeln!(out, "  -: the client is lost too")?;
+    }
+    if ranges().any(|range| range.is_sampled) {
+        writeln!(out, "  {SAMPLED}")?;
+    }
     Ok(())
+}
+
+/// What the mark of a sample means.
+pub(super) const SAMPLED: &str =
+    "~: seen among the cases that were tried, of too many; it may be somewhat less or more";
+
+/// A share for people; one that is a sample and not a bound has a mark.
+pub(super) fn share(range: &Range, share: Interval) -> String {
+    if range.is_sampled { format!("~{share}") } else { share.to_string() }
 }
 
 /// `█████░░░`: dark what is sure, light what may be.
@@ -299,7 +314,10 @@ fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
                 Phase::Unnoticed => "unnoticed",
                 Phase::Noticed => "noticed",
             });
-            json!({"lost": lost, "phase": phase, "shares": column.range.as_ref().map(|r| shares(asked, r))})
+            let range = column.range.as_ref();
+            json!({"lost": lost, "phase": phase, "clientLost": range.is_none(),
+                "sampled": range.is_some_and(|r| r.is_sampled),
+                "shares": range.map(|r| shares(asked, r))})
         });
         let when: Vec<Step> = way.choice.when.iter().map(|c| c.step.clone()).collect();
         json!({"when": steps(&when), "parts": parts.collect::<Vec<_>>(), "flows": flows.collect::<Vec<_>>()})

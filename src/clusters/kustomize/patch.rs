@@ -8,7 +8,7 @@ use super::{Made, Node};
 use crate::clusters::tree::{Tree, join};
 use crate::kinds::delivery::{Patch, PatchTarget};
 use crate::kinds::{Meta, View};
-use crate::source::Text;
+use crate::source::{Span, Text};
 use crate::yaml::{self, Document, Shape, Value};
 
 /// The text of a patch, read, and what it is for.
@@ -131,13 +131,7 @@ fn selects(selector: &str, meta: &Meta) -> bool {
 
 /// Changes a resource; false where the patch deletes it.
 fn change(tree: &Tree<'_>, patch: &Document, made: &mut Made<'_>) -> bool {
-    let before = match &made.document {
-        Some(document) => Arc::clone(document),
-        None => match tree.document(made.file, made.origin) {
-            Some(document) => Arc::new(document.clone()),
-            None => return true,
-        },
-    };
+    let Some(before) = made.text(tree) else { return true };
     let after = if patch.root().shape() == Shape::Sequence {
         match before.patched_by_json(patch.root()) {
             Ok(after) => after,
@@ -150,33 +144,47 @@ fn change(tree: &Tree<'_>, patch: &Document, made: &mut Made<'_>) -> bool {
     if after.root().is_null() {
         return false;
     }
-    let file = Some(tree.files[made.file].file);
-    let read = |document: &Document| crate::kinds::objects(document, file).ok()?.into_iter().next();
-    let (Some(was), Some(mut object)) = (read(&before), read(&after)) else { return true };
-    // What the kustomizations within have renamed stays renamed, unless the patch itself renames.
-    let (written, now) = (was.meta, Arc::clone(&made.object.meta));
-    object.change_meta(|meta| {
-        meta.span = now.span;
-        meta.is_filled_in = now.is_filled_in;
-        meta.layers.clone_from(&now.layers);
-        meta.layers.push(patch.root().span());
-        if meta.name == written.name {
-            meta.name.clone_from(&now.name);
-        }
-        if meta.namespace == written.namespace {
-            meta.namespace.clone_from(&now.namespace);
-        }
-    });
-    if let (View::Workload(old), View::Workload(now), View::Workload(new)) =
-        (&was.view, &made.object.view, &mut object.view)
-        && old.replicas.as_ref().map(|r| r.span) == new.replicas.as_ref().map(|r| r.span)
-    {
-        Arc::make_mut(new).spec.replicas = now.replicas;
-    }
-    for labels in &made.labels {
-        labels.put_on(&mut object);
-    }
-    made.object = Arc::new(object);
-    made.document = Some(Arc::new(after));
+    made.rewrite(tree, &before, after, patch.root().span());
     true
+}
+
+impl Made<'_> {
+    /// Its text, as patched so far.
+    pub fn text(&self, tree: &Tree<'_>) -> Option<Arc<Document>> {
+        let written = || Some(Arc::new(tree.document(self.file, self.origin)?.clone()));
+        self.document.clone().or_else(written)
+    }
+
+    /// Gives it another text, which something at `layer` made of the one before.
+    pub fn rewrite(&mut self, tree: &Tree<'_>, before: &Document, after: Document, layer: Span) {
+        let file = Some(tree.files[self.file].file);
+        let read =
+            |document: &Document| crate::kinds::objects(document, file).ok()?.into_iter().next();
+        let (Some(was), Some(mut object)) = (read(before), read(&after)) else { return };
+        // What the kustomizations within have renamed stays renamed, unless the patch itself renames.
+        let (written, now) = (was.meta, Arc::clone(&self.object.meta));
+        object.change_meta(|meta| {
+            meta.span = now.span;
+            meta.is_filled_in = now.is_filled_in;
+            meta.layers.clone_from(&now.layers);
+            meta.layers.push(layer);
+            if meta.name == written.name {
+                meta.name.clone_from(&now.name);
+            }
+            if meta.namespace == written.namespace {
+                meta.namespace.clone_from(&now.namespace);
+            }
+        });
+        if let (View::Workload(old), View::Workload(now), View::Workload(new)) =
+            (&was.view, &self.object.view, &mut object.view)
+            && old.replicas.as_ref().map(|r| r.span) == new.replicas.as_ref().map(|r| r.span)
+        {
+            Arc::make_mut(new).spec.replicas = now.replicas;
+        }
+        for labels in &self.labels {
+            labels.put_on(&mut object);
+        }
+        self.object = Arc::new(object);
+        self.document = Some(Arc::new(after));
+    }
 }

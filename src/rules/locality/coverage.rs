@@ -103,6 +103,10 @@ pub(super) fn distribute_idle_zone(traffic: &Traffic<'_>, found: &mut Findings) 
         let Some(host) = text.host(mesh).filter(|host| decides_for_all(mesh, &text, *host)) else {
             continue;
         };
+        // Of weights that are refused another rule speaks.
+        if text.entries().any(|entry| entry.wrong_weights().is_some()) {
+            continue;
+        }
         let Some(replicas) = placements.of_host(host, text.planes[0], None) else { continue };
         let Some(served) = served(mesh, &text) else { continue };
         let idle = |zone: &Locality| !served.iter().any(|to| to.overlaps(&pattern_of(zone)));

@@ -61,7 +61,7 @@ fn distribute_and_failover(mesh: &Mesh, found: &mut Findings) {
 
 fn distribute_weights(mesh: &Mesh, found: &mut Findings) {
     for text in settings(mesh).into_iter().filter(|text| text.is_legible(mesh)) {
-        let wrong: Vec<(Span, String)> = text.entries().filter_map(wrong_weights).collect();
+        let wrong: Vec<(Span, String)> = text.entries().filter_map(Entry::wrong_weights).collect();
         let Some(((span, label), others)) = wrong.split_first() else { continue };
         let finding = found.say(
             format!(
@@ -80,16 +80,6 @@ fn distribute_weights(mesh: &Mesh, found: &mut Findings) {
             text.refusal()
         ));
     }
-}
-
-/// What is wrong with the weights of an entry. Source: `ValidateLocalityLbSetting`.
-fn wrong_weights(entry: Entry<'_>) -> Option<(Span, String)> {
-    let weights = entry.entry.to.iter().map(|(_, weight)| weight);
-    if let Some(zero) = weights.clone().find(|w| w.value == 0) {
-        return Some((zero.span, "a weight of 0".to_owned()));
-    }
-    let sum: u64 = weights.map(|w| u64::from(w.value)).sum();
-    (sum != 100).then(|| (entry.from.span, format!("the weights of this entry make {sum}")))
 }
 
 fn distribute_from_shadowed(mesh: &Mesh, found: &mut Findings) {

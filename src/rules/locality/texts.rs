@@ -96,7 +96,7 @@ impl<'m> SettingText<'m> {
             problems
                 .faults
                 .iter()
-                .filter(|f| f.fault.cause == Cause::WrongType)
+                .filter(|f| matches!(f.fault.cause, Cause::WrongType | Cause::Misfit))
                 .map(|f| f.fault.span),
         );
         !is_placeholder(mesh.raw(span)) && !unread.any(|wrong| span.contains(wrong))
@@ -119,6 +119,16 @@ impl<'m> Entry<'m> {
 
     pub(super) fn clients(self) -> LocalityPattern {
         LocalityPattern::parse(self.from)
+    }
+
+    /// What is wrong with its weights, and where. Source: `ValidateLocalityLbSetting`.
+    pub(super) fn wrong_weights(self) -> Option<(Span, String)> {
+        let weights = self.entry.to.iter().map(|(_, weight)| weight);
+        if let Some(wrong) = weights.clone().find(|w| !(1..=100).contains(&w.value)) {
+            return Some((wrong.span, format!("a weight of {}", wrong.value)));
+        }
+        let sum: u64 = weights.map(|w| u64::from(w.value)).sum();
+        (sum != 100).then(|| (self.from.span, format!("the weights of this entry make {sum}")))
     }
 }
 

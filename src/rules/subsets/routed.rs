@@ -1,15 +1,12 @@
 //! Where routes send a host's subsets, and whose requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{clusters_of, known, plural};
+use super::{clusters_of, known};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::networking::{HttpMatch, HttpRoute};
-use crate::mesh::{
-    AppliedRule, CLUSTER_LABEL, Choice, Client, Lookup, Mesh, Route, Share, Subset, list, short,
-    value,
-};
+use crate::mesh::{CLUSTER_LABEL, Lookup, Mesh, Route, Subset, list, short, value};
 use crate::source::{Span, Spanned, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
@@ -223,164 +220,5 @@ pub(super) fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings
             )
             .also(subset.name.span, "the subset")
             .help("take the host out of `serviceSettings`, or route each cluster to itself");
-    }
-}
-
-pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
-    for route in mesh.routes().into_iter().chain(mesh.mirrors()) {
-        let Some(name) = route.subset().filter(|n| !crate::kinds::is_placeholder(n)) else {
-            continue;
-        };
-        let Some(without) = clients_without(mesh, &route, name) else { continue };
-        let finding = found.say(
-            format!(
-                "subset `{name}` of `{}` is not defined for clients in {}",
-                short(&route.host),
-                namespaces(&without.namespaces)
-            ),
-            name.span,
-            match route.share {
-                Share::Some => "no such subset: 503 for every request that comes here",
-                Share::None => "no such subset: 503 as soon as it gets a share",
-                Share::Copies => "no such subset: nothing is mirrored",
-            },
-        );
-        match route.share {
-            Share::Some => {}
-            Share::None => {
-                finding.message.push_str(", and gets no request yet");
-                finding.lower(Severity::Warning);
-            }
-            Share::Copies => {
-                finding.message.push_str(", so that nothing is mirrored");
-                finding.lower(Severity::Warning);
-            }
-        }
-        if let Some(rule) = &without.rule {
-            let first = rule.parts[0];
-            let text = match (rule.selector(), without.workload) {
-                (Some(_), Some(workload)) => format!(
-                    "the rule that applies to `{workload}` does not define it, and adds nothing to others"
-                ),
-                _ => "the rule that applies does not define it".to_owned(),
-            };
-            finding.also(first.host.as_ref().map_or(first.named_at(), |h| h.span), text);
-        }
-        let all = mesh.subsets_of(&route.host, route.service.cluster);
-        if let Some(elsewhere) = all.iter().find(|s| s.name == name) {
-            finding
-                .also(elsewhere.name.span, "defined here, in a rule that does not apply to them");
-        }
-        let known = without.rule.iter().flat_map(AppliedRule::subsets);
-        let nearest = match Lookup::<()>::absent(name, known.map(|s| s.name.as_str())) {
-            Lookup::Absent { nearest } => nearest,
-            _ => None,
-        };
-        finding
-            .help("define it in the DestinationRule that applies to these clients, or correct the name")
-            .fix(nearest.map(|n| Fix::unsafe_replace(format!("use `{n}`"), name.span, n)));
-    }
-}
-
-/// Clients for whom a route's subset does not exist.
-#[derive(Default)]
-struct Without<'m> {
-    namespaces: BTreeSet<&'m str>,
-    /// The rule that the first of them get, where there is one.
-    rule: Option<AppliedRule<'m>>,
-    /// Who these are, where it depends on the workload.
-    workload: Option<&'m str>,
-}
-
-/// The clients whose rule does not define the subset that a route names; none where that is not sure.
-fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option<Without<'m>> {
-    let control_plane = route.service.cluster;
-    let host_namespace = mesh.namespace_of_host(&route.host);
-    let all = mesh.subsets_of(&route.host, control_plane);
-    let elsewhere = all.iter().any(|s| s.name == name);
-    let mut without = Without::default();
-    let mut look_at = |client: &Client<'m>, choice: Choice<'m>, workload: Option<&'m str>| {
-        let defined = choice.rule.as_ref().is_some_and(|rule| rule.subset(name).is_some());
-        // Without any rule in sight, the rule may stand outside the input.
-        let complete = || mesh.would_show_rules(*client, host_namespace, route);
-        let unsure = choice.rule.is_none() && !complete() || choice.order_decides && elsewhere;
-        let assumed = choice.rule.iter().flat_map(|r| &r.parts).any(|r| mesh.is_assumed(&r.meta));
-        if defined || unsure || assumed {
-            return;
-        }
-        without.namespaces.insert(client.namespace);
-        if without.rule.is_none() {
-            (without.rule, without.workload) = (choice.rule, workload);
-        }
-    };
-    let clients = mesh.clients_of(route.service);
-    for (clients, choice) in mesh.choices(clients, &route.host, host_namespace, control_plane) {
-        if choice.by_labels.is_empty() {
-            for client in &clients {
-                look_at(client, choice.clone(), None);
-            }
-            continue;
-        }
-        // Labels decide: each workload is a client of its own.
-        for client in clients {
-            for workload in mesh.workloads_in(client.cluster, client.namespace) {
-                let labels = Some(&workload.template.metadata.labels);
-                let client = Client { labels, ..client };
-                let choice = mesh.choose_rule(&client, &route.host, host_namespace, control_plane);
-                if choice.by_labels.is_empty() {
-                    look_at(&client, choice, Some(workload.name()));
-                }
-            }
-        }
-    }
-    (!without.namespaces.is_empty()).then_some(without)
-}
-
-fn namespaces(names: &BTreeSet<&str>) -> String {
-    match names.len() {
-        0..=3 => format!("{} {}", plural(names.len(), "namespace"), list(names.iter().copied())),
-        n => format!("{n} namespaces"),
-    }
-}
-
-pub(super) fn destination_subset_missing_across_clusters(mesh: &Mesh, found: &mut Findings) {
-    let mut told = BTreeSet::new();
-    let mut without = BTreeMap::new();
-    for route in mesh.routes() {
-        let (Some(name), Some(host)) = (route.subset(), mesh.host(&route.host)) else { continue };
-        let here = mesh.cluster(route.service.cluster);
-        let lacking = without.entry((here.mesh, host.name, name.as_str())).or_insert_with(|| {
-            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(|s| s.name == name);
-            let all = mesh.clusters_with_backends(host, here.id).into_iter();
-            let planes = all.filter_map(|id| Some((id, mesh.config_cluster(id).found()?)));
-            planes.filter(|(_, plane)| !knows(*plane)).collect::<Vec<_>>()
-        });
-        if lacking.is_empty() {
-            continue;
-        }
-        let Some(defined) = mesh.subsets_of_route(&route).into_iter().next() else { continue };
-        for &(id, gateway_plane) in lacking.iter() {
-            let there = mesh.cluster(id);
-            let (Some(from), Some(to)) = (here.network(), there.network()) else { continue };
-            let seen = mesh.has_seen(gateway_plane, "DestinationRule", &defined.rule.namespace);
-            let reaches = defined.cluster_label().is_none_or(|c| there.is_called(c));
-            if from == to
-                || !seen
-                || !reaches
-                || gateway_plane == here.id
-                || !told.insert((name.span, id))
-            {
-                continue;
-            }
-            found
-                .say(
-                    format!("subset `{name}` of `{}` is unknown to the gateway of `{}`", host.short(), there.name),
-                    name.span,
-                    format!("requests from `{}` to endpoints in `{}` are reset", here.name, there.name),
-                )
-                .also(defined.name.span, format!("defined for `{}`", here.name))
-                .also(to.span, format!("another network than `{from}`: only the gateway leads there"))
-                .help(format!("apply the DestinationRule in `{}` too: its gateway builds a way in for each subset it knows", mesh.cluster_name(gateway_plane)));
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where VirtualServices send requests, and whose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CLUSTER_LABEL, Client, In, Mesh, Subset, fqdn, policy::exported};
 use crate::clusters::ClusterId;
@@ -49,6 +49,11 @@ impl In<VirtualService> {
     /// Whether sidecars use it, and not only gateways. A delegate goes with its root.
     pub fn is_for_mesh(&self) -> bool {
         self.gateways.is_empty() || self.gateways.iter().any(|g| g.as_str() == "mesh")
+    }
+
+    /// Whether it is exported to a client's namespace.
+    fn is_seen_by(&self, client: &Client<'_>) -> bool {
+        exported(&self.export_to, &self.namespace, client.namespace)
     }
 }
 
@@ -180,12 +185,45 @@ impl Mesh {
         service: &'m In<VirtualService>,
     ) -> impl Iterator<Item = Client<'m>> {
         let own = Client::of(service.cluster, &service.namespace);
-        let sees = |c: &Client<'_>| exported(&service.export_to, &service.namespace, c.namespace);
-        let others = service.is_for_mesh().then(|| self.clients(service.cluster).filter(sees));
-        let others = others.into_iter().flatten();
+        let others = service.is_for_mesh().then(|| self.clients(service.cluster));
+        let others = others.into_iter().flatten().filter(|client| service.is_seen_by(client));
         let others =
             others.filter(move |c| (c.cluster, c.namespace) != (own.cluster, own.namespace));
         [own].into_iter().chain(others)
+    }
+
+    /// Of these groups, those of the namespaces that are told apart, and for each cluster one that
+    /// stands for all others.
+    pub fn clients_apart<'m>(
+        &'m self,
+        service: &'m In<VirtualService>,
+        apart: &BTreeSet<&str>,
+    ) -> Vec<Client<'m>> {
+        let own = Client::of(service.cluster, &service.namespace);
+        let mut found = vec![own];
+        let readers = self.readers.get(&service.cluster).into_iter().flatten();
+        for &cluster in readers.filter(|_| service.is_for_mesh()) {
+            let named = apart.iter().filter_map(|namespace| self.client_in(cluster, namespace));
+            let mut others = self.clients_in(cluster).filter(|c| !apart.contains(c.namespace));
+            let other = others.find(|client| service.is_seen_by(client));
+            let seen = named.filter(|client| service.is_seen_by(client)).chain(other);
+            found.extend(seen.filter(|c| (c.cluster, c.namespace) != (own.cluster, own.namespace)));
+        }
+        found
+    }
+
+    /// The groups for which one of these stands.
+    pub fn clients_like<'m>(
+        &'m self,
+        client: &Client<'m>,
+        service: &'m In<VirtualService>,
+        apart: &BTreeSet<&str>,
+    ) -> Vec<Client<'m>> {
+        if apart.contains(client.namespace) {
+            return vec![*client];
+        }
+        let all = self.clients_in(client.cluster).filter(|c| !apart.contains(c.namespace));
+        all.filter(|client| service.is_seen_by(client)).collect()
     }
 }
 

@@ -83,10 +83,7 @@ impl<'m> Traffic<'m> {
         let mesh = self.mesh();
         let Some(plane) = mesh.config_cluster(cluster).found() else { return Vec::new() };
         let mut apart = self.router().index().namespaces_apart(plane, host.name);
-        for rule in mesh.rules_for(host.name, plane) {
-            apart.insert(&rule.namespace);
-            apart.extend(rule.export_to.iter().map(|to| to.as_str()));
-        }
+        apart.extend(mesh.namespaces_apart(host.name, plane));
         apart.extend(host.namespace());
         let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
         let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));

@@ -5,7 +5,7 @@ mod mesh_wide;
 mod order;
 mod setting;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Client, In, Mesh, Order, Subset, subsets_of};
 use crate::clusters::ClusterId;
@@ -235,34 +235,12 @@ impl Mesh {
         first.map(|merged| self.applied(merged, self.order_changes(merged), false)).collect()
     }
 
-    /// Which rule each of these clients gets for a host: clients that cannot differ are one group.
-    pub fn choices<'m>(
-        &'m self,
-        clients: impl IntoIterator<Item = Client<'m>>,
-        host: &str,
-        host_namespace: Option<&str>,
-        control_plane: ClusterId,
-    ) -> Vec<(Vec<Client<'m>>, Choice<'m>)> {
-        let rules = self.rules_for(host, control_plane);
-        let named = rules.iter().flat_map(|rule| {
+    /// The namespaces whose clients may get another rule for a host than the clients of all others.
+    pub fn namespaces_apart(&self, host: &str, control_plane: ClusterId) -> BTreeSet<&str> {
+        let rules = self.rules_for(host, control_plane).into_iter();
+        let named = rules.flat_map(|rule| {
             rule.export_to.iter().map(|to| to.as_str()).chain([rule.namespace.as_str()])
         });
-        let mut special: BTreeSet<&str> = named.collect();
-        special.insert(self.root_namespace(control_plane));
-        let mut groups: BTreeMap<_, Vec<Client<'m>>> = BTreeMap::new();
-        let mut alone = Vec::new();
-        for client in clients {
-            match (client.labels, client.locality) {
-                (Some(_), _) | (_, Some(_)) => alone.push(vec![client]),
-                (None, None) => {
-                    let namespace = special.get(client.namespace).copied();
-                    groups.entry((client.cluster, namespace)).or_default().push(client);
-                }
-            }
-        }
-        let groups = groups.into_values().chain(alone);
-        let choice =
-            |of: &[Client<'m>]| self.choose_rule(&of[0], host, host_namespace, control_plane);
-        groups.map(|of| (choice(&of), of)).map(|(choice, of)| (of, choice)).collect()
+        named.chain([self.root_namespace(control_plane)]).collect()
     }
 }

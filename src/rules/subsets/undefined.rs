@@ -268,44 +268,49 @@ fn named<'m>(route: &Route<'m>) -> Option<&'m Text> {
 
 /// The clients whose rule does not define the subset that a route names; none where that is not sure.
 fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option<Without<'m>> {
-    let control_plane = route.service.cluster;
+    let (service, plane) = (route.service, route.service.cluster);
     let host_namespace = mesh.namespace_of_host(&route.host);
-    let all = mesh.subsets_of(&route.host, control_plane);
-    let elsewhere = all.iter().any(|s| s.name == name);
-    let mut without = Without::default();
-    let mut look_at = |client: &Client<'m>, choice: Choice<'m>, workload: Option<&'m str>| {
+    let elsewhere = mesh.subsets_of(&route.host, plane).iter().any(|s| s.name == name);
+    let choose = |client: &Client<'m>| mesh.choose_rule(client, &route.host, host_namespace, plane);
+    let has_or_may = |choice: &Choice<'m>| {
         // One that is still to get its name may be it.
         let may_be = |s: &Subset<'_>| s.name == name || is_placeholder(s.name);
-        let defined = choice.rule.as_ref().is_some_and(|rule| rule.subsets().iter().any(may_be));
+        choice.order_decides && elsewhere
+            || choice.rule.as_ref().is_some_and(|rule| {
+                rule.subsets().iter().any(may_be)
+                    || rule.parts.iter().any(|part| mesh.is_assumed(&part.meta))
+            })
+    };
+    let mut without = Without::default();
+    let mut add = |client: &Client<'m>, choice: &Choice<'m>, workload: Option<&'m str>| {
         // Without any rule in sight, the rule may stand outside the input.
-        let complete = || mesh.would_show_rules(*client, host_namespace, route);
-        let unsure = choice.rule.is_none() && !complete() || choice.order_decides && elsewhere;
-        let assumed = choice.rule.iter().flat_map(|r| &r.parts).any(|r| mesh.is_assumed(&r.meta));
-        if defined || unsure || assumed {
+        if choice.rule.is_none() && !mesh.would_show_rules(*client, host_namespace, route) {
             return;
         }
         without.clusters.insert(client.cluster);
         without.namespaces.insert(client.namespace);
         if without.rule.is_none() {
-            (without.rule, without.workload) = (choice.rule, workload);
+            (without.rule, without.workload) = (choice.rule.clone(), workload);
         }
     };
-    let clients = mesh.clients_of(route.service);
-    for (clients, choice) in mesh.choices(clients, &route.host, host_namespace, control_plane) {
-        if choice.by_labels.is_empty() {
-            for client in &clients {
-                look_at(client, choice.clone(), None);
-            }
+    let mut apart = mesh.namespaces_apart(&route.host, plane);
+    apart.insert(&service.namespace);
+    for first in mesh.clients_apart(service, &apart) {
+        let choice = choose(&first);
+        if choice.by_labels.is_empty() && has_or_may(&choice) {
             continue;
         }
-        // Labels decide: each workload is a client of its own.
-        for client in clients {
+        for client in mesh.clients_like(&first, service, &apart) {
+            if choice.by_labels.is_empty() {
+                add(&client, &choice, None);
+                continue;
+            }
+            // Labels decide: each workload is a client of its own.
             for workload in mesh.workloads_in(client.cluster, client.namespace) {
                 let labels = Some(&workload.template.metadata.labels);
-                let client = Client { labels, ..client };
-                let choice = mesh.choose_rule(&client, &route.host, host_namespace, control_plane);
-                if choice.by_labels.is_empty() {
-                    look_at(&client, choice, Some(workload.name()));
+                let choice = choose(&Client { labels, ..client });
+                if choice.by_labels.is_empty() && !has_or_may(&choice) {
+                    add(&client, &choice, Some(workload.name()));
                 }
             }
         }

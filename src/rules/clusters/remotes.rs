@@ -17,7 +17,7 @@ const SHOWN: usize = 6;
 const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
 /// Whether an istiod of its own injects sidecars in a remote cluster.
-fn injects_itself(cluster: &Cluster) -> bool {
+pub(super) fn injects_itself(cluster: &Cluster) -> bool {
     told(cluster, |v| v.istiod_remote.enabled_local_injector_istiod.as_ref())
         .is_some_and(|e| e.value)
 }

@@ -291,6 +291,12 @@ fn itself(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     };
     if outage.is_primary() {
         writeln!(out, "  its istiod serves the configuration it has, and cannot start again")?;
+    } else if let Some(host) = outage.lost.hosted_in {
+        let host = shown.mesh.cluster_name(host);
+        writeln!(
+            out,
+            "  its istiod runs on in {host}, for all that it serves, with the configuration it has, and cannot start again"
+        )?;
     }
     if outage.has_foreign_ca {
         return writeln!(out, "  certificates {}", lifetime(shown));

@@ -1,0 +1,149 @@
+//! Control planes that run in another cluster than the one whose configuration they read.
+//!
+//! An external istiod runs in the cluster that hosts it, and calls itself (`CLUSTER_ID`) as the cluster
+//! whose API server it reads. What it is told, its Secrets and its CA count for that cluster: its proxies
+//! are the ones that are served and signed. The hosting cluster keeps what its own control plane is told.
+//! Sources: istio.io, "Install Istio with an External Control Plane"; `pilot/pkg/bootstrap/server.go`,
+//! `initKubeClient`; `pkg/kube/multicluster/secretcontroller.go`, `NewController`.
+
+use std::collections::BTreeSet;
+
+use super::away::Told;
+use super::facts::Facts;
+use super::roster::Seed;
+use super::{Cluster, ClusterId, Fleet, Member, Role, is_on};
+use crate::kinds::{Object, View, is_placeholder};
+
+/// The Secret by which an external istiod reads its cluster.
+const KUBECONFIG: &str = "istio-kubeconfig";
+
+/// Which members speak of control planes of other clusters, by the namespaces that host these.
+pub(super) struct Hosts(BTreeSet<(ClusterId, String)>);
+
+impl Hosts {
+    pub fn of(fleet: &Fleet) -> Self {
+        let configs = config_names(fleet);
+        let hosted = fleet.members.iter().filter_map(|member| {
+            let told = Told::of(&member.object)?;
+            let namespace = told.namespace.unwrap_or(&member.namespace);
+            let is_config =
+                |(id, name): &(ClusterId, &str)| *id != member.cluster && told.name == Some(*name);
+            let reads_away = || {
+                reads_by_kubeconfig(fleet, member.cluster, namespace)
+                    || configs.iter().any(is_config)
+            };
+            let is_away = told.is_away() || told.serves_others && reads_away();
+            is_away.then(|| (member.cluster, namespace.to_owned()))
+        });
+        Self(hosted.collect())
+    }
+
+    /// The namespace of the hosted control plane that a member is of, if it is of one.
+    pub fn namespace<'m>(&self, member: &'m Member) -> Option<&'m str> {
+        let is_here = |ns: &str| self.0.contains(&(member.cluster, ns.to_owned()));
+        let is_config = matches!(&member.object.view, View::ConfigMap(_));
+        let told = Told::of(&member.object).map(|told| told.namespace.unwrap_or(&member.namespace));
+        told.or(is_config.then_some(&*member.namespace)).filter(|ns| is_here(ns))
+    }
+}
+
+/// Names of clusters that say that a control plane elsewhere reads their configuration.
+fn config_names(fleet: &Fleet) -> Vec<(ClusterId, &str)> {
+    let values = fleet.members.iter().filter_map(|m| match &m.object.view {
+        View::IstioOperator(r) | View::SailIstio(r) => Some((m.cluster, &r.spec.values)),
+        View::HelmRelease(r) => Some((m.cluster, &r.spec.values)),
+        _ => None,
+    });
+    let configs = values.filter(|(_, v)| v.global.config_cluster.as_ref().is_some_and(|c| c.value));
+    let named = |(id, _): (ClusterId, _)| (id, fleet.clusters[id.index()].name.as_str());
+    let told = configs.clone().filter_map(|(id, values)| {
+        Some((id, values.global.multi_cluster.cluster_name.as_ref()?.as_str()))
+    });
+    configs.clone().map(named).chain(told).collect()
+}
+
+fn reads_by_kubeconfig(fleet: &Fleet, cluster: ClusterId, namespace: &str) -> bool {
+    let mut here =
+        fleet.members.iter().filter(|m| m.cluster == cluster && m.namespace == namespace);
+    here.any(|m| {
+        is_secret(&m.object)
+            && m.object.meta.name.as_str() == KUBECONFIG
+            && !leads_to_a_cluster(&m.object)
+    })
+}
+
+fn is_secret(object: &Object) -> bool {
+    matches!(object.view, View::Secret(_) | View::OpaqueSecret(_))
+}
+
+/// Whether a Secret is one by which istiod reads a further cluster.
+fn leads_to_a_cluster(object: &Object) -> bool {
+    let label = "istio/multiCluster";
+    let made = match &object.view {
+        View::OpaqueSecret(r) => {
+            let (sealed, external) = (&r.spec.template.metadata, &r.spec.target.template.metadata);
+            sealed.labels.get(label).or(external.labels.get(label)).is_some()
+        }
+        _ => false,
+    };
+    made || object.meta.label(label).is_some()
+}
+
+/// Gives what is told of hosted control planes to the clusters they are for. Where that cluster is not in
+/// the input, the hosting one stands for it.
+pub(super) fn settle(fleet: &mut Fleet, seeds: &[Seed]) {
+    for at in 0..fleet.clusters.len() {
+        for plane in std::mem::take(&mut fleet.clusters[at].facts.hosted) {
+            match config_cluster(&fleet.clusters, seeds, at, &plane) {
+                Some(of) => hand_over(fleet, at, of, plane),
+                None => fleet.clusters[at].facts.absorb(plane),
+            }
+        }
+    }
+}
+
+/// The cluster whose configuration a hosted control plane reads: the nearest of its name.
+fn config_cluster(
+    clusters: &[Cluster],
+    seeds: &[Seed],
+    host: usize,
+    plane: &Facts,
+) -> Option<usize> {
+    let name = plane.name.first().map(|fact| fact.value.as_str())?;
+    let distance = |i: &usize| {
+        let (a, b) = (&seeds[host], &seeds[*i]);
+        let is_served = matches!(clusters[*i].role(), Some(Role::ConfigOfExternal | Role::Remote));
+        (!is_served, a.collection != b.collection, a.family != b.family)
+    };
+    (0..clusters.len())
+        .filter(|&i| i != host && !is_placeholder(name))
+        .filter(|&i| clusters[i].is_called(name) || seeds[i].is_called(name))
+        .min_by_key(|i| (distance(i), *i))
+}
+
+fn hand_over(fleet: &mut Fleet, host: usize, of: usize, mut plane: Facts) {
+    let namespace = plane.system_namespace().to_owned();
+    let watches_here =
+        plane.istiod_env("LOCAL_CLUSTER_SECRET_WATCHER").is_some_and(|told| is_on(told));
+    let (here, there) = (ClusterId::at(host), ClusterId::at(of));
+    for member in &mut fleet.members {
+        if member.cluster == here
+            && member.namespace == namespace
+            && is_secret(&member.object)
+            && (watches_here || !leads_to_a_cluster(&member.object))
+        {
+            member.cluster = there;
+        }
+    }
+    let may_bring = |(id, supply): &&(ClusterId, super::Supply)| {
+        *id == here && supply.namespace.as_ref().is_none_or(|own| *own == namespace)
+    };
+    let brought: Vec<super::Supply> =
+        fleet.supplies.iter().filter(may_bring).map(|(_, supply)| supply.clone()).collect();
+    let given = |supply| super::Supply { namespace: Some(namespace.clone()), ..supply };
+    fleet.supplies.extend(brought.into_iter().map(|supply| (there, given(supply))));
+    let named = plane.name.first().map(|fact| fact.value.span);
+    plane.role = named.into_iter().map(|at| (Role::ConfigOfExternal, at)).collect();
+    fleet.clusters[of].facts.absorb(plane);
+    fleet.clusters[of].hosted_in = Some(here);
+}

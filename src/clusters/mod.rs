@@ -114,6 +114,13 @@ impl Cluster {
         self.hosted_in.filter(|_| here).unwrap_or(self.id)
     }
 
+    /// The namespace of an external control plane that serves it, in the cluster that hosts this.
+    pub fn hosted_namespace(&self) -> Option<&str> {
+        self.hosted_in?;
+        let mut told = self.facts.system_namespace.iter();
+        told.find(|fact| fact.origin == Origin::Istiod).map(|fact| fact.value.as_str())
+    }
+
     /// Its role, where it is told.
     pub fn role(&self) -> Option<Role> {
         let told = self.config.as_ref().and_then(|c| c.role.as_ref()).and_then(|r| Role::parse(r));

@@ -2,6 +2,7 @@
 
 mod config;
 mod exposure;
+mod external;
 mod identity;
 mod installs;
 mod remotes;
@@ -58,6 +59,16 @@ pub(super) const RULES: &[Rule] = &[
     rule!("clusters/exposed-istiod-revision-mismatch", exposure::exposed_istiod_revision_mismatch),
     rule!("clusters/istiod-not-exposed", exposure::istiod_not_exposed),
     rule!("clusters/remote-runs-own-istiod", exposure::remote_runs_own_istiod),
+    rule!("clusters/external-cp-address-mismatch", external::external_cp_address_mismatch),
+    rule!("clusters/external-cp-cluster-id", external::external_cp_cluster_id),
+    rule!(
+        "clusters/external-cp-kubeconfig-missing",
+        access: external::external_cp_kubeconfig_missing
+    ),
+    rule!(
+        "clusters/external-cp-secret-in-wrong-cluster",
+        access: external::external_cp_secret_in_wrong_cluster
+    ),
     rule!("clusters/injector-template-value-drift", settings::injector_template_value_drift),
     rule!("clusters/gateway-revision-mismatch", revisions::gateway_revision_mismatch),
     rule!("clusters/revision-tag-points-differently", revisions::revision_tag_points_differently),

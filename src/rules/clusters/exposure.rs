@@ -40,6 +40,7 @@ fn istiod_of<'r>(route: &'r Route<'_>) -> Option<(&'r str, &'r str)> {
 /// What opens a control plane to other clusters, as far as the input shows.
 struct Opened<'m> {
     mesh: &'m Mesh,
+    /// The cluster in which it runs.
     plane: &'m Cluster,
 }
 
@@ -105,7 +106,12 @@ fn asks_injector(remote: &Cluster) -> bool {
 pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
     let mut by_plane: BTreeMap<ClusterId, Vec<&Cluster>> = BTreeMap::new();
     for (remote, plane) in served(mesh) {
-        by_plane.entry(plane.id).or_default().push(remote);
+        by_plane.entry(plane.hosted_in.unwrap_or(plane.id)).or_default().push(remote);
+    }
+    for config in mesh.clusters() {
+        if let Some(host) = config.hosted_in {
+            by_plane.entry(host).or_default().push(config);
+        }
     }
     for (plane, remotes) in by_plane {
         let plane = mesh.cluster(plane);
@@ -142,7 +148,7 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
         finding.help(format!(
             "add a Gateway with TLS `PASSTHROUGH` servers on {XDS} and {WEBHOOK}, and a VirtualService from them \
              to `istiod.{}.svc.cluster.local`, ports {XDS} and 443",
-            plane.facts.system_namespace()
+            remotes[0].hosted_namespace().unwrap_or(plane.facts.system_namespace())
         ));
         if !plane.is_complete() {
             finding.message.push_str(", unless it is opened by hand");

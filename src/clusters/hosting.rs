@@ -89,17 +89,37 @@ fn leads_to_a_cluster(object: &Object) -> bool {
     made || object.meta.label(label).is_some()
 }
 
-/// Gives what is told of hosted control planes to the clusters they are for. Where that cluster is not in
-/// the input, the hosting one stands for it.
+/// Gives what is told of hosted control planes to the clusters they are for. One by a name that no cluster
+/// has is for the only config cluster that is left without a control plane, if there is but one. Where its
+/// cluster is not in the input, the hosting one stands for it.
 pub(super) fn settle(fleet: &mut Fleet, seeds: &[Seed]) {
+    let mut left = Vec::new();
     for at in 0..fleet.clusters.len() {
         for plane in std::mem::take(&mut fleet.clusters[at].facts.hosted) {
             match config_cluster(&fleet.clusters, seeds, at, &plane) {
                 Some(of) => hand_over(fleet, at, of, plane),
-                None => fleet.clusters[at].facts.absorb(plane),
+                None => left.push((at, plane)),
             }
         }
     }
+    let only = only_waiting(&fleet.clusters).filter(|_| left.len() == 1);
+    for (at, plane) in left {
+        match only.filter(|of| *of != at) {
+            Some(of) => hand_over(fleet, at, of, plane),
+            None => fleet.clusters[at].facts.absorb(plane),
+        }
+    }
+}
+
+/// The only cluster that says that a control plane elsewhere reads its configuration, and has none yet.
+fn only_waiting(clusters: &[Cluster]) -> Option<usize> {
+    let is_told = |c: &Cluster| {
+        let mut told = c.facts.installs.iter().map(|i| &i.values().global.config_cluster);
+        told.any(|told| told.as_ref().is_some_and(|told| told.value))
+    };
+    let mut waiting =
+        (0..clusters.len()).filter(|&i| clusters[i].hosted_in.is_none() && is_told(&clusters[i]));
+    waiting.next().filter(|_| waiting.next().is_none())
 }
 
 /// The cluster whose configuration a hosted control plane reads: the nearest of its name.

@@ -59,6 +59,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("clusters/exposed-istiod-revision-mismatch", exposure::exposed_istiod_revision_mismatch),
     rule!("clusters/istiod-not-exposed", exposure::istiod_not_exposed),
     rule!("clusters/remote-runs-own-istiod", exposure::remote_runs_own_istiod),
+    rule!("clusters/cluster-dir-name-differs", identity::cluster_dir_name_differs),
     rule!("clusters/external-cp-address-mismatch", external::external_cp_address_mismatch),
     rule!("clusters/external-cp-cluster-id", external::external_cp_cluster_id),
     rule!(

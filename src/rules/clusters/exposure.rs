@@ -92,7 +92,9 @@ fn is_of_istiod(server: &crate::kinds::networking::Server) -> bool {
 /// Where a remote cluster looks for its control plane.
 fn address(remote: &Cluster) -> Option<&Text> {
     let told = told(remote, |v| v.global.remote_pilot_address.as_ref());
-    told.filter(|address| !address.is_empty())
+    let mut configs = remote.facts.mesh_config.iter();
+    let discovery = || configs.find_map(|c| c.default_config.discovery_address.as_ref());
+    told.filter(|address| !address.is_empty()).or_else(discovery)
 }
 
 /// Whether the injector of a remote cluster is asked at its own port at the control plane's address.
@@ -100,7 +102,10 @@ fn asks_injector(remote: &Cluster) -> bool {
     let url = told(remote, |v| v.istiod_remote.injection_url.as_ref()).filter(|u| !u.is_empty());
     !injects_itself(remote)
         && !is_open(remote, "injectionURL")
-        && url.map_or(address(remote).is_some(), |url| url.contains(":15017"))
+        && match url {
+            Some(url) => url.contains(":15017"),
+            None => told(remote, |v| v.global.remote_pilot_address.as_ref()).is_some(),
+        }
 }
 
 pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {

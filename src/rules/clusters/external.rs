@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::installs::served;
 use crate::access::{Access, Label, Remote};
-use crate::clusters::{Cluster, ClusterId, Installed, Role, is_on};
+use crate::clusters::{Cluster, ClusterId, Installed, Origin, is_on};
 use crate::finding::{Findings, Severity};
-use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::CONFIG_SECRET;
+use crate::kinds::{Meta, is_placeholder};
 use crate::mesh::{HostPattern, Mesh};
 use crate::source::{Span, Text};
 
@@ -26,30 +26,6 @@ fn hosted(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
         let host = mesh.cluster(config.hosted_in?);
         Some(Hosted { config, host, namespace: config.hosted_namespace()? })
     })
-}
-
-/// An istiod that is told to read another cluster, and what it calls that.
-struct Away<'m> {
-    host: &'m Cluster,
-    name: &'m Text,
-}
-
-/// External control planes of whose names the input has no cluster.
-fn unplaced(mesh: &Mesh) -> Vec<Away<'_>> {
-    let mut found = Vec::new();
-    for host in mesh.clusters().iter().filter(|c| c.hosted_in.is_none()) {
-        for install in &host.facts.installs {
-            let assumed = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
-            if let Some(name) = reads_away(install).filter(|_| !assumed) {
-                found.push(Away { host, name });
-            }
-        }
-    }
-    found.retain(|away| {
-        let mut others = mesh.clusters().iter().filter(|c| c.id != away.host.id);
-        !is_placeholder(away.name) && !others.any(|c| c.is_called(away.name))
-    });
-    found
 }
 
 /// What an installation calls the cluster it reads, if it makes sense only for another than its own.
@@ -85,31 +61,29 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
             )
             .help(format!("install `{}` in namespace `{namespace}` too", config.name));
     }
-    let unplaced = unplaced(mesh);
-    let waits = |c: &&Cluster| {
-        let mut installs = c.facts.installs.iter();
-        let is_told = |i: &Installed| {
-            i.values().global.config_cluster.as_ref().is_some_and(|told| told.value)
+    for Hosted { config, host, .. } in hosted(mesh) {
+        let facts = &config.facts.name;
+        let written = facts.iter().find(|f| f.origin == Origin::Istiod).map(|f| &f.value);
+        let Some(name) = config.facts.installs.iter().find_map(reads_away).or(written) else {
+            continue;
         };
-        c.hosted_in.is_none() && c.role() == Some(Role::ConfigOfExternal) && installs.any(is_told)
-    };
-    let waiting: Vec<&Cluster> = mesh.clusters().iter().filter(waits).collect();
-    let ([away], [config]) = (unplaced.as_slice(), waiting.as_slice()) else { return };
-    let Some(own) = config.istio_name().filter(|name| !is_placeholder(name)) else { return };
-    if away.host.id == config.id {
-        return;
+        let mut own = facts.iter().map(|fact| &fact.value).filter(|own| *own != name);
+        let known = facts.iter().filter(|f| f.value == *name && f.value.span != name.span);
+        let Some(own) = own.next().filter(|_| !is_placeholder(name) && known.count() == 0) else {
+            continue;
+        };
+        found
+            .say(
+                format!(
+                    "istiod in `{}` calls the cluster it reads `{name}`, which calls itself `{own}`",
+                    host.name
+                ),
+                name.span,
+                format!("it does not know `{own}`: proxies of that name get no certificates"),
+            )
+            .also(own.span, format!("the name that pods of `{}` carry", config.name))
+            .help(format!("set `CLUSTER_ID` of the external istiod to `{own}`"));
     }
-    found
-        .say(
-            format!(
-                "istiod in `{}` calls the cluster it reads `{}`, which calls itself `{own}`",
-                away.host.name, away.name
-            ),
-            away.name.span,
-            format!("it does not know `{own}`: proxies of that name get no certificates"),
-        )
-        .also(own.span, format!("the name that pods of `{}` carry", config.name))
-        .help(format!("set `CLUSTER_ID` of the external istiod to `{own}`"));
 }
 
 pub(super) fn external_cp_kubeconfig_missing(access: &Access<'_>, found: &mut Findings) {
@@ -139,7 +113,10 @@ pub(super) fn external_cp_kubeconfig_missing(access: &Access<'_>, found: &mut Fi
             continue;
         }
         let mut made = mesh.opaque_secrets.iter().filter(|s| here(s.cluster, &s.namespace));
-        let is_told = it.host.is_complete() || plain.next().is_some() || made.next().is_some();
+        let is_of_host = |meta: &Meta| meta.file.is_some_and(|file| it.host.files.contains(&file));
+        let is_told = it.host.is_complete()
+            || plain.any(|s| is_of_host(&s.meta))
+            || made.any(|s| is_of_host(&s.meta));
         if ids.iter().any(makes) || !is_told {
             continue;
         }
@@ -195,11 +172,16 @@ pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &m
             remote.holder == it.host.id
                 || remote.meta.file.is_some_and(|file| it.host.files.contains(&file))
         };
+        // One for the cluster itself was meant to be its kubeconfig.
+        let is_own = |remote: &Remote<'_>| {
+            remote.entries.iter().any(|entry| it.config.is_called(entry.key.as_str()))
+        };
         let is_wrong = |remote: &&Remote<'_>| {
             [it.config.id, it.host.id].contains(&remote.holder)
                 && remote.namespace == it.namespace
                 && remote.label == Label::Right
                 && lies_in_host(remote) != watches_host
+                && !is_own(remote)
                 && !mesh.is_assumed(remote.meta)
         };
         let wrong: Vec<&Remote<'_>> = access.remotes().iter().filter(is_wrong).collect();

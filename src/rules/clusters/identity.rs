@@ -188,3 +188,66 @@ pub(super) fn cluster_name_shadowed(mesh: &Mesh, found: &mut Findings) {
         }
     }
 }
+
+/// A cluster whose folder has another name than its control plane gives it.
+struct Misnamed<'m> {
+    folder: &'m str,
+    name: &'m Text,
+    /// Whether another cluster's folder has this name.
+    is_swapped: bool,
+}
+
+/// Names without what only separates words.
+fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
+fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m>> {
+    let name = cluster.istio_name()?;
+    let folder = cluster.name.rsplit('/').next()?;
+    let is_told = matches!(cluster.origin, Origin::Folder | Origin::File);
+    // A name that two clusters have is another rule's.
+    let shares = |c: &&Cluster| c.id != cluster.id && c.istio_name() == Some(name);
+    if others.iter().any(shares) {
+        return None;
+    }
+    let of_another = |c: &&Cluster| c.id != cluster.id && c.name == name.as_str();
+    let is_swapped = others.iter().any(of_another);
+    let (own, told) = (letters(folder), letters(name));
+    // `prod-east` in `east` is the same name, with more of it.
+    let is_alike = own.contains(&told) || told.contains(&own);
+    let is_known = !is_placeholder(name) && name.as_str() != DEFAULT_NAME;
+    let differs = is_swapped || !is_alike;
+    (is_told && is_known && differs).then_some(Misnamed { folder, name, is_swapped })
+}
+
+pub(super) fn cluster_dir_name_differs(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+        let mut all: Vec<Misnamed<'_>> =
+            clusters.iter().filter_map(|c| misnamed(c, &clusters)).collect();
+        all.sort_by_key(|it| (!it.is_swapped, it.name.span));
+        let [first, more @ ..] = all.as_slice() else { continue };
+        let others = match more.len() {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        let finding = found.say(
+            format!(
+                "`{}` holds the cluster that Istio calls `{}`{others}",
+                first.folder, first.name
+            ),
+            first.name.span,
+            if first.is_swapped {
+                "the name of another folder: remote secrets and subsets mean this cluster by it"
+            } else {
+                "by this name alone remote secrets, annotations and subsets mean the cluster"
+            },
+        );
+        for it in more {
+            finding.also(it.name.span, format!("`{}` in `{}`", it.name, it.folder));
+        }
+        finding.help(
+            "name the folder as the cluster, or tell its files in `clusters` of `mesh-lint.yaml`",
+        );
+    }
+}

@@ -180,6 +180,11 @@ pub(super) fn system_namespace_differs(mesh: &Mesh, found: &mut Findings) {
 
 /// The namespace of a cluster's control plane, where the input tells it, and where.
 fn system_namespace<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<(&'m str, Span)> {
+    if let Some(namespace) = cluster.hosted_namespace() {
+        let mut told = cluster.facts.system_namespace.iter().map(|fact| &fact.value);
+        let at = told.find(|told| told.as_str() == namespace && !told.span.is_empty());
+        return Some((namespace, at.map_or(primary_at(cluster), |told| told.span)));
+    }
     if let Some(fact) = cluster.facts.system_namespace.first() {
         return Some((fact.value.as_str(), fact.value.span));
     }

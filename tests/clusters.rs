@@ -642,3 +642,24 @@ fn a_primary_that_serves_remotes_hosts_nobody() {
     assert_eq!((east.role(), east.hosted_in), (Some(Role::Primary), None));
     assert_eq!(model.mesh.config_cluster(west.id), Lookup::Found(east.id));
 }
+
+#[test]
+fn the_kubeconfig_of_an_external_istiod_tells_whose_the_secrets_beside_it_are() {
+    let kubeconfig = "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: \
+                      istio-kubeconfig, namespace: external-istiod}\nspec:\n  data:\n  - {secretKey: config, \
+                      remoteRef: {key: readers/shop}}\n";
+    let secrets = format!("{SEALED}{kubeconfig}");
+    let (work, edge) = (served_from_outside("work", true), served_from_outside("edge", false));
+    let files = [
+        ("clusters/mgmt/secrets.yaml", secrets.as_str()),
+        ("clusters/works/istio.yaml", &work),
+        ("clusters/edge/istio.yaml", &edge),
+    ];
+    let (_, model) = build(&files);
+    let [edge, mgmt, works] = model.mesh.clusters() else { panic!("three clusters") };
+    assert_eq!(works.hosted_in, Some(mgmt.id));
+    assert!(Access::of(&model.mesh).leads_to(works.id, edge.id));
+    assert_eq!(Trust::of(&model.mesh).signer(edge.id), Signer::Remote(works.id));
+    let (_, alone) = build(&[("mgmt/secrets.yaml", secrets.as_str())]);
+    assert_eq!(alone.mesh.clusters()[0].role(), None);
+}

@@ -387,10 +387,13 @@ fn learn(fleet: &mut Fleet) {
         fleet.members.iter().partition(|m| matches!(m.object.view, View::Namespace(_)));
     for member in others.into_iter().chain(namespaces) {
         let facts = &mut fleet.clusters[member.cluster.index()].facts;
-        match hosts.namespace(member) {
-            Some(namespace) => facts.hosted_in(namespace).learn(&member.object),
+        match hosts.of_member(member) {
+            Some(namespace) => facts.hosted_in(namespace.clone()).learn(&member.object),
             None => facts.learn(&member.object),
         }
+    }
+    for (cluster, namespace) in hosts.all() {
+        fleet.clusters[cluster.index()].facts.hosted_in(namespace.clone());
     }
 }
 

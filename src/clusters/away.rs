@@ -93,12 +93,11 @@ pub(super) fn installs_away(object: &Object) -> bool {
 
 impl Facts {
     /// What is told of the control plane that runs here, in a namespace, and reads another cluster.
-    pub(super) fn hosted_in(&mut self, namespace: &str) -> &mut Self {
-        let known = self.hosted.iter().position(|plane| plane.system_namespace() == namespace);
+    pub(super) fn hosted_in(&mut self, namespace: Fact) -> &mut Self {
+        let is_it = |plane: &Self| plane.system_namespace() == namespace.value.as_str();
+        let known = self.hosted.iter().position(is_it);
         let at = known.unwrap_or(self.hosted.len());
         if known.is_none() {
-            let value = Text::new(namespace.to_owned(), Span::default());
-            let namespace = Fact { value, origin: Origin::Istiod };
             self.hosted.push(Self { system_namespace: vec![namespace], ..Self::default() });
         }
         &mut self.hosted[at]
@@ -107,8 +106,10 @@ impl Facts {
     /// Learns what Helm values tell, of the cluster or of a control plane that it hosts.
     pub(super) fn learn_values_of(&mut self, values: &Values, origin: Origin) -> &mut Self {
         let facts = if Told::by(values).is_away() {
-            let told = values.global.istio_namespace.as_ref();
-            self.hosted_in(told.map_or("istio-system", |ns| ns.as_str()))
+            let told = values.global.istio_namespace.clone();
+            let value =
+                told.unwrap_or_else(|| Text::new("istio-system".to_owned(), Span::default()));
+            self.hosted_in(Fact { value, origin })
         } else {
             self
         };
@@ -118,7 +119,7 @@ impl Facts {
 
     /// Takes in what is told of a hosted control plane, one way or another.
     pub(super) fn take_hosted(&mut self, plane: Self, how: impl Fn(&mut Self, Self)) {
-        let namespace = plane.system_namespace().to_owned();
-        how(self.hosted_in(&namespace), plane);
+        let Some(namespace) = plane.system_namespace.first().cloned() else { return };
+        how(self.hosted_in(namespace), plane);
     }
 }

@@ -6,44 +6,53 @@
 //! Sources: istio.io, "Install Istio with an External Control Plane"; `pilot/pkg/bootstrap/server.go`,
 //! `initKubeClient`; `pkg/kube/multicluster/secretcontroller.go`, `NewController`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::away::Told;
-use super::facts::Facts;
+use super::facts::{Fact, Facts, Origin};
 use super::roster::Seed;
 use super::{Cluster, ClusterId, Fleet, Member, Role, is_on};
 use crate::kinds::{Object, View, is_placeholder};
+use crate::source::Text;
 
 /// The Secret by which an external istiod reads its cluster.
 const KUBECONFIG: &str = "istio-kubeconfig";
 
-/// Which members speak of control planes of other clusters, by the namespaces that host these.
-pub(super) struct Hosts(BTreeSet<(ClusterId, String)>);
+/// The namespaces that host control planes of other clusters, each with what tells so.
+pub(super) struct Hosts(BTreeMap<(ClusterId, String), Fact>);
 
 impl Hosts {
     pub fn of(fleet: &Fleet) -> Self {
         let configs = config_names(fleet);
-        let hosted = fleet.members.iter().filter_map(|member| {
+        let fact = |member: &Member, namespace: &str| {
+            let value = Text::new(namespace.to_owned(), member.object.meta.name.span);
+            let key = (member.cluster, namespace.to_owned());
+            (key, Fact { value, origin: Origin::Istiod })
+        };
+        let kubeconfigs = fleet.members.iter().filter(|m| is_kubeconfig(&m.object));
+        let by_secret = kubeconfigs.map(|member| fact(member, &member.namespace));
+        let by_install = fleet.members.iter().filter_map(|member| {
             let told = Told::of(&member.object)?;
             let namespace = told.namespace.unwrap_or(&member.namespace);
             let is_config =
                 |(id, name): &(ClusterId, &str)| *id != member.cluster && told.name == Some(*name);
-            let reads_away = || {
-                reads_by_kubeconfig(fleet, member.cluster, namespace)
-                    || configs.iter().any(is_config)
-            };
-            let is_away = told.is_away() || told.serves_others && reads_away();
-            is_away.then(|| (member.cluster, namespace.to_owned()))
+            let is_away = told.is_away() || told.serves_others && configs.iter().any(is_config);
+            is_away.then(|| fact(member, namespace))
         });
-        Self(hosted.collect())
+        Self(by_secret.chain(by_install).collect())
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = (ClusterId, &Fact)> {
+        self.0.iter().map(|((cluster, _), fact)| (*cluster, fact))
     }
 
     /// The namespace of the hosted control plane that a member is of, if it is of one.
-    pub fn namespace<'m>(&self, member: &'m Member) -> Option<&'m str> {
-        let is_here = |ns: &str| self.0.contains(&(member.cluster, ns.to_owned()));
+    pub fn of_member(&self, member: &Member) -> Option<&Fact> {
         let is_config = matches!(&member.object.view, View::ConfigMap(_));
         let told = Told::of(&member.object).map(|told| told.namespace.unwrap_or(&member.namespace));
-        told.or(is_config.then_some(&*member.namespace)).filter(|ns| is_here(ns))
+        let namespace = told.or(is_config.then_some(&*member.namespace))?;
+        self.0.get(&(member.cluster, namespace.to_owned()))
     }
 }
 
@@ -62,14 +71,9 @@ fn config_names(fleet: &Fleet) -> Vec<(ClusterId, &str)> {
     configs.clone().map(named).chain(told).collect()
 }
 
-fn reads_by_kubeconfig(fleet: &Fleet, cluster: ClusterId, namespace: &str) -> bool {
-    let mut here =
-        fleet.members.iter().filter(|m| m.cluster == cluster && m.namespace == namespace);
-    here.any(|m| {
-        is_secret(&m.object)
-            && m.object.meta.name.as_str() == KUBECONFIG
-            && !leads_to_a_cluster(&m.object)
-    })
+/// Whether an object is the Secret by which an external istiod reads its cluster.
+fn is_kubeconfig(object: &Object) -> bool {
+    is_secret(object) && object.meta.name.as_str() == KUBECONFIG && !leads_to_a_cluster(object)
 }
 
 fn is_secret(object: &Object) -> bool {
@@ -98,7 +102,9 @@ pub(super) fn settle(fleet: &mut Fleet, seeds: &[Seed]) {
         for plane in std::mem::take(&mut fleet.clusters[at].facts.hosted) {
             match config_cluster(&fleet.clusters, seeds, at, &plane) {
                 Some(of) => hand_over(fleet, at, of, plane),
-                None => left.push((at, plane)),
+                // Of a Secret alone it is not known what it leads to.
+                None if plane.is_installed() => left.push((at, plane)),
+                None => {}
             }
         }
     }
@@ -122,29 +128,39 @@ fn only_waiting(clusters: &[Cluster]) -> Option<usize> {
     waiting.next().filter(|_| waiting.next().is_none())
 }
 
-/// The cluster whose configuration a hosted control plane reads: the nearest of its name.
+/// The cluster whose configuration a hosted control plane reads: the nearest of its name, or, where that is
+/// not told, the only one that waits for a control plane in that namespace.
 fn config_cluster(
     clusters: &[Cluster],
     seeds: &[Seed],
     host: usize,
     plane: &Facts,
 ) -> Option<usize> {
-    let name = plane.name.first().map(|fact| fact.value.as_str())?;
+    let name = plane.name.first().map(|fact| fact.value.as_str()).filter(|n| !is_placeholder(n));
+    let Some(name) = name else {
+        let waits = |c: &&Cluster| {
+            c.role() == Some(Role::ConfigOfExternal)
+                && c.hosted_in.is_none()
+                && c.facts.system_namespace() == plane.system_namespace()
+        };
+        let mut waiting = clusters.iter().filter(waits).map(|c| c.id.index());
+        return waiting.next().filter(|of| *of != host && waiting.next().is_none());
+    };
     let distance = |i: &usize| {
         let (a, b) = (&seeds[host], &seeds[*i]);
         let is_served = matches!(clusters[*i].role(), Some(Role::ConfigOfExternal | Role::Remote));
         (!is_served, a.collection != b.collection, a.family != b.family)
     };
     (0..clusters.len())
-        .filter(|&i| i != host && !is_placeholder(name))
+        .filter(|&i| i != host)
         .filter(|&i| clusters[i].is_called(name) || seeds[i].is_called(name))
         .min_by_key(|i| (distance(i), *i))
 }
 
 fn hand_over(fleet: &mut Fleet, host: usize, of: usize, mut plane: Facts) {
     let namespace = plane.system_namespace().to_owned();
-    let watches_here =
-        plane.istiod_env("LOCAL_CLUSTER_SECRET_WATCHER").is_some_and(|told| is_on(told));
+    let watcher = plane.istiod_env("LOCAL_CLUSTER_SECRET_WATCHER");
+    let watches_here = watcher.map_or(!plane.is_installed(), |told| is_on(told));
     let (here, there) = (ClusterId::at(host), ClusterId::at(of));
     for member in &mut fleet.members {
         if member.cluster == here
@@ -166,4 +182,11 @@ fn hand_over(fleet: &mut Fleet, host: usize, of: usize, mut plane: Facts) {
     plane.role = named.into_iter().map(|at| (Role::ConfigOfExternal, at)).collect();
     fleet.clusters[of].facts.absorb(plane);
     fleet.clusters[of].hosted_in = Some(here);
+}
+
+impl Facts {
+    /// Whether something of the input installs a control plane.
+    fn is_installed(&self) -> bool {
+        !self.installs.is_empty() || !self.name.is_empty() || !self.istiod_env.is_empty()
+    }
 }

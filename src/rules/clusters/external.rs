@@ -164,7 +164,9 @@ pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &m
     let mesh = access.mesh();
     for it in hosted(mesh) {
         let told = it.config.facts.istiod_env(WATCHER);
-        if told.is_some_and(|told| told.is_empty() || is_placeholder(told)) {
+        // Of an istiod that is not in the input nobody knows where it looks.
+        let is_installed = !it.config.facts.istiod_env.is_empty();
+        if !is_installed || told.is_some_and(|told| told.is_empty() || is_placeholder(told)) {
             continue;
         }
         let watches_host = it.config.remote_secrets_in() == it.host.id;

@@ -29,7 +29,9 @@ pub(super) fn primary_not_external_istiod(mesh: &Mesh, found: &mut Findings) {
     }
     for (primary, remotes) in by_primary {
         let primary = mesh.cluster(primary);
-        if whole(mesh, primary).is_none() || is_open(primary, "externalIstiod") {
+        // What a config cluster is told is not what its control plane elsewhere is told.
+        let is_away = primary.role() == Some(Role::ConfigOfExternal);
+        if is_away || whole(mesh, primary).is_none() || is_open(primary, "externalIstiod") {
             continue;
         }
         let set = told(primary, |v| v.global.external_istiod.as_ref());

@@ -9,7 +9,7 @@ use crate::finding::{Findings, Fix, Safety};
 use crate::kinds::Meta;
 use crate::kinds::workloads::Selector;
 use crate::kinds::{core::Namespace, core::Service, is_placeholder};
-use crate::mesh::{In, Mesh, Named, PodShape, fqdn, is_ambient_namespace, list, takes_in};
+use crate::mesh::{In, Mesh, Named, fqdn, is_ambient_namespace, list, takes_in};
 use crate::source::{Span, Spanned, Text};
 
 /// How many further places of one cause a finding shows.
@@ -25,8 +25,13 @@ struct ShortHost<'m> {
     is_unseen: bool,
 }
 
-/// The short names of hosts in VirtualServices and DestinationRules, of objects whose namespace is told.
-fn short_hosts(mesh: &Mesh) -> Vec<ShortHost<'_>> {
+/// The short names of hosts in VirtualServices and DestinationRules that control planes of several clusters
+/// read, of objects whose namespace is told.
+fn short_hosts<'m>(
+    mesh: &'m Mesh,
+    planes: &BTreeMap<ClusterId, Vec<ClusterId>>,
+) -> Vec<ShortHost<'m>> {
+    let is_read = |cluster: ClusterId| planes.contains_key(&cluster);
     let mut found = Vec::new();
     let mut take = |text, meta, namespace, plane, named: Named<'_>| {
         let is_unseen = matches!(named, Named::Unseen);
@@ -35,13 +40,15 @@ fn short_hosts(mesh: &Mesh) -> Vec<ShortHost<'_>> {
     let is_short = |text: &Text| {
         !text.is_empty() && !text.contains(['.', '*', '/']) && !is_placeholder(text.as_str())
     };
-    for rule in mesh.destination_rules.iter().filter(|r| r.has_namespace()) {
+    let rules = mesh.destination_rules.iter().filter(|r| is_read(r.cluster));
+    for rule in rules.filter(|r| r.has_namespace()) {
         for host in rule.host.iter().filter(|host| is_short(host)) {
             let named = mesh.named_host(host, rule, None);
             take(host, &rule.meta, &rule.namespace, rule.cluster, named);
         }
     }
-    for service in mesh.virtual_services.iter().filter(|s| s.is_for_mesh() && s.has_namespace()) {
+    let services = mesh.virtual_services.iter().filter(|s| is_read(s.cluster));
+    for service in services.filter(|s| s.is_for_mesh() && s.has_namespace()) {
         for host in service.hosts.iter().filter(|host| is_short(host)) {
             let named = mesh.named_host(host, service, None);
             take(host, &service.meta, &service.namespace, service.cluster, named);
@@ -52,7 +59,7 @@ fn short_hosts(mesh: &Mesh) -> Vec<ShortHost<'_>> {
         let Some(host) = route.destination.host.as_ref().filter(|host| is_short(host)) else {
             continue;
         };
-        if service.has_namespace() {
+        if service.has_namespace() && is_read(service.cluster) {
             let named = mesh.named_host(host, service, None);
             take(host, &service.meta, &service.namespace, service.cluster, named);
         }
@@ -93,7 +100,10 @@ pub(super) fn short_host_in_multicluster_cr(mesh: &Mesh, found: &mut Findings) {
         remotes.entry(plane.id).or_default().push(remote.id);
     }
     let mut by_name: BTreeMap<(Span, String), Vec<(ShortHost<'_>, &In<Service>)>> = BTreeMap::new();
-    for host in short_hosts(mesh) {
+    if remotes.is_empty() {
+        return;
+    }
+    for host in short_hosts(mesh, &remotes) {
         let Some(served) = remotes.get(&host.plane) else { continue };
         let is_known = !host.is_unseen || may_hold_services(mesh, host.plane, host.namespace);
         if is_known || mesh.is_assumed(host.meta) {
@@ -108,42 +118,41 @@ pub(super) fn short_host_in_multicluster_cr(mesh: &Mesh, found: &mut Findings) {
     }
     for mut places in by_name.into_values() {
         places.sort_by_key(|(host, _)| host.text.span);
-        let [(host, service), more @ ..] = places.as_slice() else { continue };
-        let taken = fqdn(host.text, host.namespace);
-        let full = fqdn(host.text, &service.namespace);
-        let (kind, name) = (&host.meta.kind, &host.meta.name);
-        let cluster = mesh.cluster_name(service.cluster);
-        let finding = found.say(
-            format!(
-                "`{}` in {kind} `{name}` means `{}`, where no cluster shows a Service",
-                host.text,
-                crate::mesh::short(&taken)
-            ),
-            host.text.span,
-            format!("a short name gets the namespace of its object, `{}`", host.namespace),
-        );
-        for (other, _) in more.iter().take(SHOWN) {
-            finding.also(other.text.span, "and so does this");
-        }
-        finding.also(
-            service.named_at(),
-            format!("the only one of that name is in `{}` of `{cluster}`", service.namespace),
-        );
-        finding.help(format!(
-            "write the full name, `{full}`: one control plane holds objects for several clusters"
-        ));
-        finding.fix([Fix {
-            title: format!("use `{full}`"),
-            safety: Safety::Unsafe,
-            edits: places.iter().map(|(host, _)| (host.text.span, full.clone())).collect(),
-        }]);
+        say_short(mesh, &places, found);
     }
 }
 
-/// Whether pods are those of a gateway: what configures them can stand in any namespace.
-fn is_gateway(pods: &PodShape<'_>) -> bool {
-    let templates = pods.annotations.get("inject.istio.io/templates");
-    templates.is_some_and(|told| told.contains("gateway"))
+/// Says of one name in one object, in all places where it stands, that it means no service.
+fn say_short(mesh: &Mesh, places: &[(ShortHost<'_>, &In<Service>)], found: &mut Findings) {
+    let [(host, service), more @ ..] = places else { return };
+    let taken = fqdn(host.text, host.namespace);
+    let full = fqdn(host.text, &service.namespace);
+    let (kind, name) = (&host.meta.kind, &host.meta.name);
+    let cluster = mesh.cluster_name(service.cluster);
+    let finding = found.say(
+        format!(
+            "`{}` in {kind} `{name}` means `{}`, where no cluster shows a Service",
+            host.text,
+            crate::mesh::short(&taken)
+        ),
+        host.text.span,
+        format!("a short name gets the namespace of its object, `{}`", host.namespace),
+    );
+    for (other, _) in more.iter().take(SHOWN) {
+        finding.also(other.text.span, "and so does this");
+    }
+    finding.also(
+        service.named_at(),
+        format!("the only one of that name is in `{}` of `{cluster}`", service.namespace),
+    );
+    finding.help(format!(
+        "write the full name, `{full}`: one control plane holds objects for several clusters"
+    ));
+    finding.fix([Fix {
+        title: format!("use `{full}`"),
+        safety: Safety::Unsafe,
+        edits: places.iter().map(|(host, _)| (host.text.span, full.clone())).collect(),
+    }]);
 }
 
 /// The namespaces of a remote cluster whose pods are of the mesh, and which its control plane's cluster
@@ -157,7 +166,7 @@ fn lacking<'m>(mesh: &'m Mesh, remote: &Cluster, plane: &Cluster) -> Vec<&'m In<
     }
     let is_used = |ns: &In<Namespace>| {
         let mut pods = mesh.pod_shapes_in(remote.id, ns.name());
-        pods.any(|p| !is_gateway(&p) && mesh.is_in_mesh(&p) == Some(true))
+        pods.any(|p| !p.is_injected_as_gateway() && mesh.is_in_mesh(&p) == Some(true))
     };
     // Of one that a rule there names a service of, another rule speaks.
     let is_named = |ns: &In<Namespace>| {
@@ -273,7 +282,7 @@ pub(super) fn discovery_selectors_hide_remote(mesh: &Mesh, found: &mut Findings)
             finding.also(other.named_at(), format!("in `{there}` it is taken"));
         }
         for (namespace, why) in more.iter().take(SHOWN) {
-            finding.also(namespace.named_at(), format!("nor are those of this: {why}"));
+            finding.also(namespace.named_at(), format!("not taken either: {why}"));
         }
         finding.help("label the namespace alike in all clusters, as the selectors ask for");
     }

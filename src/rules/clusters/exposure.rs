@@ -9,7 +9,7 @@ use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
-use crate::kinds::networking::Gateway;
+use crate::kinds::networking::{Gateway, Server};
 use crate::mesh::{In, Mesh, Named, Route, list, value};
 use crate::source::{Span, Text};
 
@@ -77,7 +77,7 @@ impl<'m> Opened<'m> {
     fn sign(&self) -> Option<&'m In<Gateway>> {
         let system = self.plane.facts.system_namespace();
         let is_sign = |g: &&In<Gateway>| {
-            let hands_on = g.servers.iter().any(|s| s.is_for_other_networks());
+            let hands_on = g.servers.iter().any(Server::is_for_other_networks);
             !self.mesh.is_assumed(&g.meta)
                 && (hands_on || g.namespace == system || g.servers.iter().any(is_of_istiod))
         };
@@ -85,7 +85,7 @@ impl<'m> Opened<'m> {
     }
 }
 
-fn is_of_istiod(server: &crate::kinds::networking::Server) -> bool {
+fn is_of_istiod(server: &Server) -> bool {
     [XDS, WEBHOOK].contains(&server.port_number())
 }
 
@@ -108,7 +108,8 @@ fn asks_injector(remote: &Cluster) -> bool {
         }
 }
 
-pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
+/// Clusters that ask an istiod in another one, by that one.
+fn asking_from_afar(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<&Cluster>> {
     let mut by_plane: BTreeMap<ClusterId, Vec<&Cluster>> = BTreeMap::new();
     for (remote, plane) in served(mesh) {
         by_plane.entry(plane.hosted_in.unwrap_or(plane.id)).or_default().push(remote);
@@ -118,7 +119,11 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
             by_plane.entry(host).or_default().push(config);
         }
     }
-    for (plane, remotes) in by_plane {
+    by_plane
+}
+
+pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
+    for (plane, remotes) in asking_from_afar(mesh) {
         let plane = mesh.cluster(plane);
         let opened = Opened { mesh, plane };
         let sign = opened.sign();
@@ -227,7 +232,7 @@ fn leads_nowhere<'r>(mesh: &Mesh, route: &'r Route<'_>) -> Option<(&'r str, Vec<
 
 /// The address of another control plane in a text that installs a whole one.
 fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Text> {
-    let is_old = cluster.runs().is_some_and(|(version, _)| version < SINCE);
+    let is_past = cluster.runs().is_some_and(|(version, _)| version < SINCE);
     let installs_all = |install: &&Installed| {
         let values = install.values();
         let is = |flag: &Option<crate::source::Spanned<bool>>, told: bool| {
@@ -248,7 +253,7 @@ fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Te
     let mut whole = cluster.facts.installs.iter().filter(installs_all);
     let address = whole.find_map(|i| i.values().global.remote_pilot_address.as_ref());
     let is_told = |a: &&Text| !a.is_empty() && !is_placeholder(a);
-    address.filter(is_told).filter(|_| !is_old && !is_open(cluster, "istiodRemote"))
+    address.filter(is_told).filter(|_| !is_past && !is_open(cluster, "istiodRemote"))
 }
 
 pub(super) fn remote_runs_own_istiod(mesh: &Mesh, found: &mut Findings) {

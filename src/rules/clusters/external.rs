@@ -86,58 +86,68 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+impl Hosted<'_> {
+    /// Whether an object of a cluster and namespace is one that may be meant for it.
+    fn may_read(&self, cluster: ClusterId, namespace: &str) -> bool {
+        [self.config.id, self.host.id].contains(&cluster) && namespace == self.namespace
+    }
+
+    /// Whether a text is applied in the cluster where it runs.
+    fn is_of_host(&self, meta: &Meta) -> bool {
+        meta.file.is_some_and(|file| self.host.files.contains(&file))
+    }
+
+    /// Whether its kubeconfig would be in the input, and nothing there makes it.
+    fn lacks_kubeconfig(&self, mesh: &Mesh) -> bool {
+        let ids = [self.config.id, self.host.id];
+        let makes = |id: &ClusterId| mesh.has_opaque_secret(*id, self.namespace, CONFIG_SECRET);
+        let mut plain = mesh.secrets.iter().filter(|s| self.may_read(s.cluster, &s.namespace));
+        let made = mesh.opaque_secrets.iter();
+        let mut made = made.filter(|s| self.may_read(s.cluster, &s.namespace));
+        let is_told = self.host.is_complete()
+            || plain.any(|s| self.is_of_host(&s.meta))
+            || made.any(|s| self.is_of_host(&s.meta));
+        is_told && !ids.iter().any(makes)
+    }
+}
+
 pub(super) fn external_cp_kubeconfig_missing(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
     for it in hosted(mesh) {
-        let ids = [it.config.id, it.host.id];
-        let here = |cluster: ClusterId, namespace: &str| {
-            ids.contains(&cluster) && namespace == it.namespace
-        };
-        let mut plain = mesh.secrets.iter().filter(|s| here(s.cluster, &s.namespace));
-        let makes = |id: &ClusterId| mesh.has_opaque_secret(*id, it.namespace, CONFIG_SECRET);
-        if let Some(secret) = plain.clone().find(|s| s.name() == CONFIG_SECRET) {
+        let mut plain = mesh.secrets.iter().filter(|s| it.may_read(s.cluster, &s.namespace));
+        if let Some(secret) = plain.find(|s| s.name() == CONFIG_SECRET) {
             let mut keys = secret.data.iter().chain(&secret.string_data).map(|(key, _)| key);
             let has_none = keys.clone().all(|key| key.as_str() != "config");
             if let Some(key) = keys.next().filter(|_| has_none && !mesh.is_assumed(&secret.meta)) {
-                found
-                    .say(
-                        format!(
-                            "Secret `{CONFIG_SECRET}` of `{}` has no key `config`",
-                            it.host.name
-                        ),
-                        key.span,
-                        no_kubeconfig(&it),
-                    )
-                    .help(HELP);
+                let message =
+                    format!("Secret `{CONFIG_SECRET}` of `{}` has no key `config`", it.host.name);
+                found.say(message, key.span, no_kubeconfig(&it)).help(HELP);
             }
-            continue;
+        } else if it.lacks_kubeconfig(mesh) {
+            say_no_kubeconfig(access, &it, found);
         }
-        let mut made = mesh.opaque_secrets.iter().filter(|s| here(s.cluster, &s.namespace));
-        let is_of_host = |meta: &Meta| meta.file.is_some_and(|file| it.host.files.contains(&file));
-        let is_told = it.host.is_complete()
-            || plain.any(|s| is_of_host(&s.meta))
-            || made.any(|s| is_of_host(&s.meta));
-        if ids.iter().any(makes) || !is_told {
-            continue;
-        }
-        let Some(name) = it.config.istio_name() else { continue };
-        let finding = found.say(
-            format!("istiod in `{}` has no kubeconfig for `{name}`", it.host.name),
-            plane_at(&it).unwrap_or(name.span),
-            no_kubeconfig(&it),
-        );
-        // The other sort of Secret that `istioctl` makes.
-        let is_other = |r: &&Remote<'_>| {
-            here(r.holder, r.namespace) && r.entries.iter().any(|e| e.key.as_str() == name.as_str())
-        };
-        if let Some(other) = access.remotes().iter().find(is_other) {
-            finding.also(other.at, "made for reading a further cluster, and not for this");
-        }
-        finding.help(HELP);
-        if !it.host.is_complete() {
-            finding.message.push_str(", unless it is made by hand");
-            finding.lower(Severity::Warning);
-        }
+    }
+}
+
+fn say_no_kubeconfig(access: &Access<'_>, it: &Hosted<'_>, found: &mut Findings) {
+    let Some(name) = it.config.istio_name() else { return };
+    let finding = found.say(
+        format!("istiod in `{}` has no kubeconfig for `{name}`", it.host.name),
+        plane_at(it).unwrap_or(name.span),
+        no_kubeconfig(it),
+    );
+    // The other sort of Secret that `istioctl` makes.
+    let is_other = |r: &&Remote<'_>| {
+        it.may_read(r.holder, r.namespace)
+            && r.entries.iter().any(|e| e.key.as_str() == name.as_str())
+    };
+    if let Some(other) = access.remotes().iter().find(is_other) {
+        finding.also(other.at, "made for reading a further cluster, and not for this");
+    }
+    finding.help(HELP);
+    if !it.host.is_complete() {
+        finding.message.push_str(", unless it is made by hand");
+        finding.lower(Severity::Warning);
     }
 }
 
@@ -170,19 +180,15 @@ pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &m
             continue;
         }
         let watches_host = it.config.remote_secrets_in() == it.host.id;
-        let lies_in_host = |remote: &Remote<'_>| {
-            remote.holder == it.host.id
-                || remote.meta.file.is_some_and(|file| it.host.files.contains(&file))
-        };
         // One for the cluster itself was meant to be its kubeconfig.
         let is_own = |remote: &Remote<'_>| {
             remote.entries.iter().any(|entry| it.config.is_called(entry.key.as_str()))
         };
         let is_wrong = |remote: &&Remote<'_>| {
-            [it.config.id, it.host.id].contains(&remote.holder)
-                && remote.namespace == it.namespace
+            let lies_in_host = remote.holder == it.host.id || it.is_of_host(remote.meta);
+            it.may_read(remote.holder, remote.namespace)
                 && remote.label == Label::Right
-                && lies_in_host(remote) != watches_host
+                && lies_in_host != watches_host
                 && !is_own(remote)
                 && !mesh.is_assumed(remote.meta)
         };
@@ -235,7 +241,9 @@ fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
     let ca = values().filter_map(|v| v.global.ca_address.as_ref());
     let injector = values().filter_map(|v| v.istiod_remote.injection_url.as_ref());
     // Within the cluster, a Service leads to it, and the name that is asked for is that of the Service.
-    let outside = |a: &Address<'_>| !a.host.ends_with(".svc") && !a.host.ends_with(".local");
+    let inside = ["svc", "local"];
+    let outside =
+        |a: &Address<'_>| a.host.rsplit('.').next().is_none_or(|end| !inside.contains(&end));
     discovery.chain(ca).chain(injector).filter_map(parts).filter(outside).collect()
 }
 

@@ -4,7 +4,8 @@ use super::installs::{control_plane, is_open, whole};
 use crate::clusters::{Cluster, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Mesh, list};
+use crate::kinds::workloads::Workload;
+use crate::mesh::{In, Mesh, list};
 use crate::source::{Span, Text};
 
 /// What the charts call a cluster that nobody names.
@@ -90,7 +91,7 @@ struct Tunnel<'m> {
 }
 
 /// The ztunnels of a cluster: by their chart, or as they are written out.
-fn tunnels<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Tunnel<'m>> {
+fn tunnels<'m>(mesh: &'m Mesh, cluster: &'m Cluster, sets: &[&'m In<Workload>]) -> Vec<Tunnel<'m>> {
     let of_chart = |install: &'m Installed| {
         let meta = install.meta.as_ref().filter(|meta| !mesh.is_assumed(meta))?;
         let values = install.values();
@@ -107,10 +108,7 @@ fn tunnels<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Tunnel<'m>> {
         }
     };
     let charts = cluster.facts.installs.iter().filter(|i| i.chart_name() == Some("ztunnel"));
-    let sets = mesh
-        .workloads
-        .iter()
-        .filter(|w| w.cluster == cluster.id && w.name() == "ztunnel" && !mesh.is_assumed(&w.meta));
+    let sets = sets.iter().filter(|set| set.cluster == cluster.id);
     let written = sets.filter_map(|set| {
         let mut env = set.template.spec.containers.iter().flat_map(|c| &c.env);
         let name = env.find(|e| e.name == "CLUSTER_ID")?.value.as_ref()?;
@@ -123,12 +121,14 @@ fn tunnels<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Tunnel<'m>> {
 /// Says where ztunnel and istiod of a cluster call it differently.
 fn tunnel_name_differs(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
+    let is_tunnel = |w: &&In<Workload>| w.name() == "ztunnel" && !mesh.is_assumed(&w.meta);
+    let sets: Vec<&In<Workload>> = mesh.workloads.iter().filter(is_tunnel).collect();
     for cluster in mesh.clusters() {
         let planes = cluster.facts.installs.iter().filter(|i| i.is_control_plane());
         let mut names =
             planes.filter_map(|i| i.values().global.multi_cluster.cluster_name.as_ref());
         let Some(name) = names.find(|n| !n.is_empty() && !is_placeholder(n)) else { continue };
-        for tunnel in tunnels(mesh, cluster) {
+        for tunnel in tunnels(mesh, cluster, &sets) {
             if tunnel.name == name.as_str() || said.contains(&tunnel.at) {
                 continue;
             }

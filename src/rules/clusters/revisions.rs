@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::installs::control_plane;
 use super::versions::revisions;
 use crate::api::version;
-use crate::clusters::{Cluster, Installed};
+use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, PodShape, REVISION, list};
@@ -113,21 +113,18 @@ fn say_tag(name: &str, tags: &[&Tag<'_>], found: &mut Findings) {
     finding.help("move the tag cluster by cluster, and in all of them before the next version");
 }
 
-/// Whether pods are a gateway: their template says so.
-fn is_gateway(pods: &PodShape<'_>) -> bool {
-    let templates = pods.annotations.get("inject.istio.io/templates");
-    templates.is_some_and(|told| told.contains("gateway"))
-}
-
 /// Whether a name looks like a revision called by its version, and not like a tag made by hand.
 fn is_version(name: &str) -> bool {
     name.contains('-') && version(name).is_some()
 }
 
 /// The revisions that gateways of a cluster ask for, with what asks.
-fn asked_by_gateways<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<(&'m Text, String)> {
-    let here = mesh.pod_shapes().filter(|pods| pods.cluster == cluster.id);
-    let gateways = here.filter(|pods| is_gateway(pods) && !mesh.is_assumed(pods.meta));
+fn asked_by_gateways<'m>(
+    mesh: &'m Mesh,
+    cluster: &'m Cluster,
+    gateways: &[PodShape<'m>],
+) -> Vec<(&'m Text, String)> {
+    let gateways = gateways.iter().filter(|pods| pods.cluster == cluster.id);
     let pods = gateways.filter_map(|pods| Some((pods.labels.get(REVISION)?, pods.called())));
     let charts = cluster.facts.installs.iter().filter(|i| i.chart_name() == Some("gateway"));
     let charts = charts.filter_map(|install| {
@@ -140,10 +137,12 @@ fn asked_by_gateways<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<(&'m Text,
 
 pub(super) fn gateway_revision_mismatch(mesh: &Mesh, found: &mut Findings) {
     let mut said: BTreeSet<Span> = BTreeSet::new();
+    let is_gateway = |p: &PodShape<'_>| p.is_injected_as_gateway() && !mesh.is_assumed(p.meta);
+    let gateways: Vec<PodShape<'_>> = mesh.pod_shapes().filter(is_gateway).collect();
     for cluster in mesh.clusters() {
         let Some(revisions) = revisions(mesh, cluster) else { continue };
         let known = list(revisions.iter().map(String::as_str));
-        for (revision, gateway) in asked_by_gateways(mesh, cluster) {
+        for (revision, gateway) in asked_by_gateways(mesh, cluster, &gateways) {
             let unknown = is_version(revision) && !revisions.contains(revision.as_str());
             if !unknown || !said.insert(revision.span) {
                 continue;
@@ -172,21 +171,29 @@ struct Part {
     is_definitions: bool,
 }
 
-/// What stands beside istiod in a cluster by charts of its own, or with an image that is written out.
-fn parts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
+/// What stands beside istiod in a cluster by charts of its own.
+fn charts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
     let of_chart = |install: &Installed| {
         let name = install.chart_name()?;
-        let what = match name {
-            "gateway" | "ztunnel" | "cni" | "base" => format!("chart `{name}`"),
-            _ => return None,
-        };
+        if !["base", "cni", "gateway", "ztunnel"].contains(&name) {
+            return None;
+        }
         let told = install.chart_version.as_ref()?;
         let unsure = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
+        // Charts of others have these names too.
         let version =
             version(told).filter(|(major, minor)| *major == 1 && *minor > 9 && !unsure)?;
+        let what = format!("chart `{name}`");
         Some(Part { what, version, at: told.span, is_definitions: name == "base" })
     };
-    let of_pods = |pods: PodShape<'_>| {
+    cluster.facts.installs.iter().filter_map(of_chart).collect()
+}
+
+/// Proxies whose image is written out, by cluster. Of pods themselves another rule speaks, which knows what
+/// would be injected.
+fn proxies(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<Part>> {
+    let mut found: BTreeMap<ClusterId, Vec<Part>> = BTreeMap::new();
+    for pods in mesh.pod_shapes().filter(|pods| !pods.is_pod() && !mesh.is_assumed(pods.meta)) {
         let containers = pods.spec.containers.iter().chain(&pods.spec.init_containers);
         let mut images = containers.filter(|c| c.name == "istio-proxy").filter_map(|c| {
             let image = c.image.as_ref()?;
@@ -194,14 +201,12 @@ fn parts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
             let is_it = name.ends_with("/proxyv2") || name.ends_with("/ztunnel");
             version(tag).filter(|_| is_it).map(|version| (version, image.span))
         });
-        let (version, at) = images.next()?;
-        Some(Part { what: pods.called(), version, at, is_definitions: false })
-    };
-    let charts = cluster.facts.installs.iter().filter_map(of_chart);
-    // Of pods themselves another rule speaks, which knows what would be injected.
-    let templates = mesh.pod_shapes().filter(|p| p.cluster == cluster.id && !p.is_pod());
-    let templates = templates.filter(|p| !mesh.is_assumed(p.meta)).filter_map(of_pods);
-    charts.chain(templates).collect()
+        if let Some((version, at)) = images.next() {
+            let part = Part { what: pods.called(), version, at, is_definitions: false };
+            found.entry(pods.cluster).or_default().push(part);
+        }
+    }
+    found
 }
 
 /// What is wrong with a part beside control planes of a range of versions.
@@ -220,6 +225,7 @@ fn skew(part: &Part, (oldest, newest): ((u32, u32), (u32, u32))) -> Option<Strin
 /// Says what is too old or too new beside the control plane of its cluster.
 pub(super) fn data_plane_skew(mesh: &Mesh, found: &mut Findings) {
     let mut said: BTreeSet<Span> = BTreeSet::new();
+    let mut proxies = proxies(mesh);
     for cluster in mesh.clusters() {
         let Some(plane) = mesh.config_cluster(cluster.id).found().map(|id| mesh.cluster(id)) else {
             continue;
@@ -232,7 +238,8 @@ pub(super) fn data_plane_skew(mesh: &Mesh, found: &mut Findings) {
             continue;
         };
         let mut wrong: Vec<(Part, String)> = Vec::new();
-        for part in parts(mesh, cluster) {
+        let own = proxies.remove(&cluster.id).unwrap_or_default();
+        for part in charts(mesh, cluster).into_iter().chain(own) {
             let same_major = part.version.0 == oldest.0 && part.version.0 == newest.0;
             let why = skew(&part, (*oldest, *newest)).filter(|_| same_major);
             if let Some(why) = why.filter(|_| said.insert(part.at)) {

@@ -1,6 +1,6 @@
 //! What control planes of one mesh give to the proxies they inject.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::installs::{is_open, whole};
 use crate::clusters::{Cluster, Role};
@@ -28,6 +28,8 @@ struct Set<'m> {
     value: String,
     at: Span,
     cluster: &'m Cluster,
+    /// Whether it is told once: of several revisions each may have its own.
+    is_sure: bool,
 }
 
 /// What one MeshConfig tells of the proxies of its control plane, by the path of the setting.
@@ -106,12 +108,14 @@ pub(super) fn injector_template_value_drift(mesh: &Mesh, found: &mut Findings) {
             clusters.into_iter().filter(|c| c.role() == Some(Role::Primary)).collect();
         let mut by_path: BTreeMap<String, Vec<Set<'_>>> = BTreeMap::new();
         for cluster in &planes {
-            let mut seen: BTreeSet<String> = BTreeSet::new();
+            let mut own: BTreeMap<String, Vec<(String, Span)>> = BTreeMap::new();
             for (path, value, at) in cluster.facts.mesh_config.iter().flat_map(told) {
-                // What comes first counts.
-                if seen.insert(path.clone()) {
-                    by_path.entry(path).or_default().push(Set { value, at, cluster });
-                }
+                own.entry(path).or_default().push((value, at));
+            }
+            for (path, all) in own {
+                let is_sure = all.windows(2).all(|two| two[0].0 == two[1].0);
+                let Some((value, at)) = all.into_iter().next() else { continue };
+                by_path.entry(path).or_default().push(Set { value, at, cluster, is_sure });
             }
         }
         for (path, sets) in by_path {
@@ -122,9 +126,10 @@ pub(super) fn injector_template_value_drift(mesh: &Mesh, found: &mut Findings) {
 
 fn say_drift(mesh: &Mesh, path: &str, planes: &[&Cluster], sets: &[Set<'_>], found: &mut Findings) {
     let (default, effect) = meaning(path);
-    let [first, others @ ..] = sets else { return };
+    let sure: Vec<&Set<'_>> = sets.iter().filter(|set| set.is_sure).collect();
+    let [first, others @ ..] = sure.as_slice() else { return };
     let (alike, other): (Vec<&Set<'_>>, Vec<&Set<'_>>) =
-        others.iter().partition(|set| set.value == first.value);
+        others.iter().copied().partition(|set| set.value == first.value);
     let silent: Vec<&Cluster> = planes
         .iter()
         .copied()
@@ -135,7 +140,7 @@ fn say_drift(mesh: &Mesh, path: &str, planes: &[&Cluster], sets: &[Set<'_>], fou
     {
         return;
     }
-    let with = list([first].into_iter().chain(alike).map(|set| set.cluster.name.as_str()));
+    let with = list([*first].into_iter().chain(alike).map(|set| set.cluster.name.as_str()));
     let mut sides = vec![format!("`{}` in {with}", first.value)];
     for set in &other {
         sides.push(format!("`{}` in `{}`", set.value, set.cluster.name));

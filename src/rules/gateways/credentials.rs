@@ -88,14 +88,14 @@ fn looked_up<'m>(
     place: (ClusterId, &str),
     name: &str,
 ) -> Lookup<&'m In<Secret>> {
-    let plane = wanted.gateway.cluster;
-    let theirs = (plane, place.1);
-    let only_own = mesh.cluster(plane).facts.istiod_env(ONLY_OWN);
+    let config = wanted.gateway.cluster;
+    let theirs = (config, place.1);
+    let only_own = mesh.cluster(config).facts.istiod_env(ONLY_OWN);
     if only_own.is_some_and(|told| told.as_str() == "false") {
         return secret(mesh, theirs, name);
     }
     match secret(mesh, place, name) {
-        Lookup::Absent { nearest } if plane != place.0 => match secret(mesh, theirs, name) {
+        Lookup::Absent { nearest } if config != place.0 => match secret(mesh, theirs, name) {
             Lookup::Absent { nearest: other } => Lookup::Absent { nearest: nearest.or(other) },
             there => there,
         },

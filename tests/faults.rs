@@ -255,10 +255,10 @@ fn each_fault_is_found_and_nothing_else_is_said() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn find(mesh: &str, faults: &[Fault], wrong: &mut Vec<String>) {
+fn find(mesh: &str, all: &[Fault], wrong: &mut Vec<String>) {
     let healthy = files(mesh);
     assert!(said(&healthy).is_empty(), "{mesh}: {:?}", said(&healthy));
-    for (file, from, to, expected) in faults {
+    for (file, from, to, expected) in all {
         let mut faulty = healthy.clone();
         let (_, text) = faulty.iter_mut().find(|(name, _)| name == file).unwrap();
         assert!(text.contains(from), "{file} has no {from:?}");

@@ -163,12 +163,17 @@ pub(super) fn gateway_revision_mismatch(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// The bounds of sidecars and gateways.
+const OF_PROXIES: (u32, u32) = (2, 0);
+
 /// A part of the data plane, or its definitions, with its version.
 struct Part {
     what: String,
     version: (u32, u32),
     at: Span,
-    is_definitions: bool,
+    /// How many minor versions it may be behind its istiod, and ahead; none for definitions, which go first.
+    /// Source: istio.io, "Upgrade with Helm" and "Install the Istio CNI node agent".
+    bounds: Option<(u32, u32)>,
 }
 
 /// What stands beside istiod in a cluster by charts of its own.
@@ -184,7 +189,13 @@ fn charts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
         let version =
             version(told).filter(|(major, minor)| *major == 1 && *minor > 9 && !unsure)?;
         let what = format!("chart `{name}`");
-        Some(Part { what, version, at: told.span, is_definitions: name == "base" })
+        let bounds = match name {
+            "base" => None,
+            "cni" => Some((1, 1)),
+            "ztunnel" => Some((1, 0)),
+            _ => Some(OF_PROXIES),
+        };
+        Some(Part { what, version, at: told.span, bounds })
     };
     cluster.facts.installs.iter().filter_map(of_chart).collect()
 }
@@ -199,10 +210,11 @@ fn proxies(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<Part>> {
             let image = c.image.as_ref()?;
             let (name, tag) = image.rsplit_once(':')?;
             let is_it = name.ends_with("/proxyv2") || name.ends_with("/ztunnel");
-            version(tag).filter(|_| is_it).map(|version| (version, image.span))
+            version(tag).filter(|_| is_it).map(|v| (v, image.span, name.ends_with("/ztunnel")))
         });
-        if let Some((version, at)) = images.next() {
-            let part = Part { what: pods.called(), version, at, is_definitions: false };
+        if let Some((version, at, is_node_proxy)) = images.next() {
+            let bounds = Some(if is_node_proxy { (1, 0) } else { OF_PROXIES });
+            let part = Part { what: pods.called(), version, at, bounds };
             found.entry(pods.cluster).or_default().push(part);
         }
     }
@@ -212,14 +224,14 @@ fn proxies(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<Part>> {
 /// What is wrong with a part beside control planes of a range of versions.
 fn skew(part: &Part, (oldest, newest): ((u32, u32), (u32, u32))) -> Option<String> {
     let (has, low, high) = (part.version.1, oldest.1, newest.1);
-    if part.is_definitions {
+    let Some((behind, ahead)) = part.bounds else {
         return (has < low)
             .then(|| "fields and kinds that istiod has learnt since are refused".to_owned());
-    }
-    if has > high {
+    };
+    if has > high + ahead {
         return Some(format!("newer than its istiod by {}: istiod goes first", has - high));
     }
-    (low > has + 2).then(|| format!("{} behind its istiod: two are supported", low - has))
+    (low > has + behind).then(|| format!("{} behind its istiod, where {behind} may be", low - has))
 }
 
 /// Says what is too old or too new beside the control plane of its cluster.

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use mesh_lint::access::Access;
 use mesh_lint::clusters::Role;
 use mesh_lint::config::Config;
 use mesh_lint::lint::{self, Model};
 use mesh_lint::mesh::Lookup;
 use mesh_lint::source::Sources;
+use mesh_lint::trust::{Signer, Trust};
 
 const CART: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec:\n  replicas: 2\n  \
                     selector: {matchLabels: {app: cart}}\n  template:\n    metadata: {labels: {app: cart}}\n    \
@@ -529,4 +531,135 @@ fn a_patched_copy_is_another_text() {
         east.is_same_text(west)
     };
     assert!(files(&plain) && !files(&patched));
+}
+
+/// The control plane of `work`, as an IstioOperator of the cluster that hosts it.
+fn external_istiod(of: &str) -> String {
+    format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: external-istiod, namespace: \
+         external-istiod}}\nspec:\n  profile: empty\n  meshConfig:\n    rootNamespace: external-istiod\n    trustDomain: \
+         shop.example.com\n    defaultConfig: {{discoveryAddress: 'mesh.example.com:15012'}}\n  components:\n    \
+         pilot:\n      enabled: true\n      k8s:\n        env:\n        - {{name: EXTERNAL_ISTIOD, value: 'true'}}\n        \
+         - {{name: LOCAL_CLUSTER_SECRET_WATCHER, value: 'true'}}\n        - {{name: CLUSTER_ID, value: {of}}}\n        \
+         - {{name: SHARED_MESH_CONFIG, value: istio}}\n  values:\n    global:\n      caAddress: \
+         mesh.example.com:15012\n      istioNamespace: external-istiod\n      meshID: shop\n"
+    )
+}
+
+/// What connects a cluster to a control plane elsewhere.
+fn served_from_outside(name: &str, config: bool) -> String {
+    format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: remote, namespace: \
+         external-istiod}}\nspec:\n  profile: remote\n  values:\n    global: {{istioNamespace: external-istiod, \
+         configCluster: {config}}}\n    istiodRemote:\n      injectionURL: \
+         https://mesh.example.com:15017/inject/cluster/{name}/net/net-{name}\n---\napiVersion: v1\nkind: \
+         Namespace\nmetadata:\n  name: external-istiod\n{}",
+        if config { "" } else { "  annotations: {topology.istio.io/controlPlaneClusters: work}\n" }
+    )
+}
+
+const SEALED: &str = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: cacerts, namespace: \
+                      external-istiod}\nspec: {encryptedData: {ca-cert.pem: AgB, ca-key.pem: AgB}}\n---\n\
+                      apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: istio-remote-secret-edge, \
+                      namespace: external-istiod}\nspec:\n  encryptedData: {edge: AgB}\n  template:\n    \
+                      metadata:\n      labels: {istio/multiCluster: 'true'}\n      annotations: \
+                      {networking.istio.io/cluster: edge}\n";
+
+#[test]
+fn an_external_control_plane_counts_for_the_cluster_it_reads() {
+    let own = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {name: gateway, namespace: \
+               istio-system}\nspec:\n  profile: default\n";
+    let (plane, work) = (external_istiod("work"), served_from_outside("work", true));
+    let edge = served_from_outside("edge", false);
+    let files = [
+        ("clusters/mgmt/gateway.yaml", own),
+        ("clusters/mgmt/istiod.yaml", &plane),
+        ("clusters/mgmt/secrets.yaml", SEALED),
+        ("clusters/apps/istio.yaml", &work),
+        ("clusters/edge/istio.yaml", &edge),
+    ];
+    let (_, model) = build(&files);
+    let mesh = &model.mesh;
+    let names: Vec<Vec<&str>> = mesh
+        .meshes()
+        .iter()
+        .map(|clusters| clusters.iter().map(|c| c.name.as_str()).collect())
+        .collect();
+    assert_eq!(names, [vec!["apps", "edge"], vec!["mgmt"]]);
+    let [apps, edge, mgmt] = mesh.clusters() else { panic!("three clusters") };
+    assert_eq!(apps.role(), Some(Role::ConfigOfExternal));
+    assert_eq!(apps.hosted_in, Some(mgmt.id));
+    assert_eq!(apps.istio_name().unwrap().as_str(), "work");
+    assert_eq!(apps.facts.mesh_id[0].value.as_str(), "shop");
+    assert_eq!(mesh.config_cluster(edge.id), Lookup::Found(apps.id));
+    assert!(mgmt.istio_name().is_none(), "what its guest is called is not its own name");
+    assert_eq!(mgmt.role(), Some(Role::Primary));
+    let trust = Trust::of(mesh);
+    assert_eq!(trust.signer(apps.id), Signer::MadeElsewhere, "by the Secret beside istiod");
+    assert_eq!(trust.signer(edge.id), Signer::Remote(apps.id));
+    assert_eq!(trust.domain(edge.id).name(), Some("shop.example.com"));
+    assert_eq!(trust.signer(mgmt.id), Signer::Unknown);
+    let access = Access::of(mesh);
+    assert!(access.leads_to(apps.id, edge.id), "by the secret beside istiod");
+}
+
+#[test]
+fn remote_secrets_beside_an_external_istiod_count_where_it_watches_them() {
+    let plane = external_istiod("work").replace("LOCAL_CLUSTER_SECRET_WATCHER", "OTHER");
+    let (work, edge) = (served_from_outside("work", true), served_from_outside("edge", false));
+    let files = [
+        ("clusters/mgmt/istiod.yaml", plane.as_str()),
+        ("clusters/mgmt/secrets.yaml", SEALED),
+        ("clusters/works/istio.yaml", &work),
+        ("clusters/edge/istio.yaml", &edge),
+    ];
+    let (_, model) = build(&files);
+    let [edge, mgmt, works] = model.mesh.clusters() else { panic!("three clusters") };
+    let access = Access::of(&model.mesh);
+    assert!(!access.leads_to(works.id, edge.id));
+    assert_eq!(access.of_cluster(mgmt.id).len(), 1);
+    assert_eq!(Trust::of(&model.mesh).signer(works.id), Signer::MadeElsewhere);
+}
+
+#[test]
+fn the_hosting_cluster_stands_for_a_cluster_that_is_not_in_the_input() {
+    let plane = external_istiod("work");
+    let (_, model) = build(&[("mgmt/istiod.yaml", plane.as_str()), ("mgmt/secrets.yaml", SEALED)]);
+    let [mgmt] = model.mesh.clusters() else { panic!("one cluster") };
+    assert_eq!(mgmt.istio_name().unwrap().as_str(), "work");
+    assert_eq!(mgmt.facts.system_namespace(), "external-istiod");
+    assert_eq!(Trust::of(&model.mesh).signer(mgmt.id), Signer::MadeElsewhere);
+}
+
+#[test]
+fn a_primary_that_serves_remotes_hosts_nobody() {
+    let primary = format!("{}      externalIstiod: true\n", istio("east"));
+    let remote = served_from_outside("west", false).replace("work", "east");
+    let files =
+        [("clusters/east/istio.yaml", primary.as_str()), ("clusters/west/istio.yaml", &remote)];
+    let (_, model) = build(&files);
+    let [east, west] = model.mesh.clusters() else { panic!("two clusters") };
+    assert_eq!((east.role(), east.hosted_in), (Some(Role::Primary), None));
+    assert_eq!(model.mesh.config_cluster(west.id), Lookup::Found(east.id));
+}
+
+#[test]
+fn the_kubeconfig_of_an_external_istiod_tells_whose_the_secrets_beside_it_are() {
+    let kubeconfig = "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: \
+                      istio-kubeconfig, namespace: external-istiod}\nspec:\n  data:\n  - {secretKey: config, \
+                      remoteRef: {key: readers/shop}}\n";
+    let secrets = format!("{SEALED}{kubeconfig}");
+    let (work, edge) = (served_from_outside("work", true), served_from_outside("edge", false));
+    let files = [
+        ("clusters/mgmt/secrets.yaml", secrets.as_str()),
+        ("clusters/works/istio.yaml", &work),
+        ("clusters/edge/istio.yaml", &edge),
+    ];
+    let (_, model) = build(&files);
+    let [edge, mgmt, works] = model.mesh.clusters() else { panic!("three clusters") };
+    assert_eq!(works.hosted_in, Some(mgmt.id));
+    assert!(Access::of(&model.mesh).leads_to(works.id, edge.id));
+    assert_eq!(Trust::of(&model.mesh).signer(edge.id), Signer::Remote(works.id));
+    let (_, alone) = build(&[("mgmt/secrets.yaml", secrets.as_str())]);
+    assert_eq!(alone.mesh.clusters()[0].role(), None);
 }

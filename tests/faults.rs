@@ -154,10 +154,79 @@ const FAULTS: &[Fault] = &[
         "        - topology.istio.io/cluster=nroth",
         &["locality/failover-priority-label-absent"],
     ),
+    (
+        "clusters/west/istio.yaml",
+        "    meshConfig:\n",
+        "    meshConfig:\n      outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n",
+        &["clusters/injector-template-value-drift"],
+    ),
 ];
 
-fn files() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/two-primaries");
+/// Faults of a remote cluster and its primary.
+const OF_REMOTES: &[Fault] = &[
+    (
+        "infrastructure/main/istiod-gateway.yaml",
+        "  - port:\n      number: 15017\n      name: tls-webhook\n      protocol: TLS\n    tls:\n      \
+         mode: PASSTHROUGH\n    hosts:\n    - \"*\"\n",
+        "",
+        &["clusters/istiod-not-exposed"],
+    ),
+    (
+        "infrastructure/main/istio.yaml",
+        "  values:\n",
+        "  values:\n    revision: 1-30-1\n",
+        &["clusters/exposed-istiod-revision-mismatch"],
+    ),
+    (
+        "infrastructure/edge/istio.yaml",
+        "      chart: base\n      version: 1.30.1",
+        "      chart: base\n      version: 1.28.0",
+        &["clusters/control-plane-version-skew"],
+    ),
+    (
+        "infrastructure/edge/istio.yaml",
+        "    profile: remote\n    istiodRemote:\n      enabled: true\n",
+        "    istiodRemote:\n",
+        &["clusters/remote-runs-own-istiod"],
+    ),
+];
+
+/// Faults of an external control plane.
+const OF_EXTERNAL: &[Fault] = &[
+    (
+        "clusters/platform/external-istiod.yaml",
+        "value: shop",
+        "value: store",
+        &["clusters/external-cp-cluster-id"],
+    ),
+    (
+        "clusters/platform/secrets.yaml",
+        "    name: istio-kubeconfig\n    creationPolicy",
+        "    name: kubeconfig\n    creationPolicy",
+        &["clusters/external-cp-kubeconfig-missing"],
+    ),
+    (
+        "clusters/platform/external-istiod.yaml",
+        "LOCAL_CLUSTER_SECRET_WATCHER\n          value: \"true\"",
+        "LOCAL_CLUSTER_SECRET_WATCHER\n          value: \"false\"",
+        &["clusters/external-cp-secret-in-wrong-cluster"],
+    ),
+    (
+        "clusters/platform/expose.yaml",
+        "    - istiod.mesh.example.com\n    tls",
+        "    - istiod.mesh.example.org\n    tls",
+        &["clusters/external-cp-address-mismatch"],
+    ),
+    (
+        "clusters/shop/external-istiod.yaml",
+        "      istioNamespace: external-istiod",
+        "      istioNamespace: istio-system",
+        &["clusters/external-cp-cluster-id"],
+    ),
+];
+
+fn files(mesh: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(mesh);
     let found = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
     let paths = found.map(|e| e.unwrap().into_path());
     let yaml = paths.filter(|p| p.extension().is_some_and(|e| e == "yaml"));
@@ -179,10 +248,17 @@ fn said(files: &[(String, String)]) -> BTreeSet<&'static str> {
 
 #[test]
 fn each_fault_is_found_and_nothing_else_is_said() {
-    let healthy = files();
-    assert!(said(&healthy).is_empty());
     let mut wrong = Vec::new();
-    for (file, from, to, expected) in FAULTS {
+    find("two-primaries", FAULTS, &mut wrong);
+    find("primary-remote", OF_REMOTES, &mut wrong);
+    find("external-control-plane", OF_EXTERNAL, &mut wrong);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn find(mesh: &str, all: &[Fault], wrong: &mut Vec<String>) {
+    let healthy = files(mesh);
+    assert!(said(&healthy).is_empty(), "{mesh}: {:?}", said(&healthy));
+    for (file, from, to, expected) in all {
         let mut faulty = healthy.clone();
         let (_, text) = faulty.iter_mut().find(|(name, _)| name == file).unwrap();
         assert!(text.contains(from), "{file} has no {from:?}");
@@ -192,5 +268,4 @@ fn each_fault_is_found_and_nothing_else_is_said() {
             wrong.push(format!("{file}: {from:?} -> {to:?}: {told:?}, not {expected:?}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -8,8 +8,14 @@ use mesh_lint::config::Config;
 use mesh_lint::lint::lint;
 use mesh_lint::source::Sources;
 
-const FIXTURES: [&str; 4] =
-    ["broken", "one-cluster-three-zones", "primary-remote", "two-primaries"];
+const FIXTURES: [&str; 6] = [
+    "ambient-two-networks",
+    "broken",
+    "external-control-plane",
+    "one-cluster-three-zones",
+    "primary-remote",
+    "two-primaries",
+];
 
 /// Name and text of each file of a fixture, by name.
 fn files(fixture: &str) -> Vec<(String, String)> {
@@ -109,7 +115,13 @@ fn a_mesh_seen_in_part_says_no_more_of_what_is_missing() {
 
 #[test]
 fn a_mesh_without_one_of_its_files_says_no_more() {
-    for fixture in ["one-cluster-three-zones", "primary-remote", "two-primaries"] {
+    for fixture in [
+        "ambient-two-networks",
+        "external-control-plane",
+        "one-cluster-three-zones",
+        "primary-remote",
+        "two-primaries",
+    ] {
         let all = files(fixture);
         let whole = said(&all);
         let named = |(name, _): &&(String, String)| name != "mesh-lint.yaml";

@@ -179,8 +179,8 @@ fn sources<'f>(
     Ok((sources, ids))
 }
 
-/// Runs one rule; the first folder of each path names the cluster. A `mesh-lint.yaml` is the
-/// configuration.
+/// Runs one rule; the first folder of each path names the cluster, unless all files are below `clusters/`:
+/// then nothing is told. A `mesh-lint.yaml` is the configuration.
 fn said(rule: &Rule, sources: &Sources) -> Result<Vec<Reported>, Failed> {
     let mut config = Config::default();
     let mut folders = BTreeSet::new();
@@ -191,7 +191,7 @@ fn said(rule: &Rule, sources: &Sources) -> Result<Vec<Reported>, Failed> {
             folders.insert(file.name.split('/').next().unwrap_or_default());
         }
     }
-    if config.clusters.is_empty() {
+    if config.clusters.is_empty() && folders != BTreeSet::from(["clusters"]) {
         let clusters = folders.iter().map(|name| ClusterConfig::below(name, name));
         config.clusters = clusters.collect::<Result<_, _>>()?;
     }

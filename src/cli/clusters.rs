@@ -63,6 +63,13 @@ impl Shown<'_> {
             if let Some((role, span)) = role(cluster) {
                 row("role", &format!("{role} ({})", self.place(span)))?;
             }
+            if let Some(host) = cluster.hosted_in {
+                row("hosted in", mesh.cluster_name(host))?;
+            }
+            let guests: Vec<&str> = mesh.hosted_by(cluster.id).map(|c| c.name.as_str()).collect();
+            if !guests.is_empty() {
+                row("hosts", &format!("control plane of {}", guests.join(", ")))?;
+            }
             let zones: Vec<String> =
                 mesh.places(cluster.id).iter().map(|p| p.locality.to_string()).collect();
             row(
@@ -178,6 +185,7 @@ impl Shown<'_> {
                     "origin": cluster.origin.to_string(),
                     "mesh": cluster.mesh,
                     "role": cluster.role().map(|r| r.to_string()),
+                    "hostedIn": cluster.hosted_in.map(|id| mesh.cluster_name(id)),
                     "files": counted.files,
                     "resources": counted.resources,
                     "facts": all,

@@ -14,7 +14,7 @@ use crate::clusters::ClusterId;
 use crate::config::Config;
 use crate::lint;
 use crate::mesh::{Lookup, Mesh, list};
-use crate::outage::Outage;
+use crate::outage::{Outage, Plane};
 use crate::source::{Sources, Span};
 use crate::traffic::Traffic;
 
@@ -51,6 +51,11 @@ struct Shown<'s, 'm> {
 }
 
 impl Shown<'_, '_> {
+    /// The cluster whose API server has the secrets by which a control plane reads others.
+    fn context(&self, plane: &Plane<'_>) -> &str {
+        self.mesh.cluster_name(plane.cluster.remote_secrets_in())
+    }
+
     /// Where something stands.
     fn place(&self, span: Span) -> String {
         self.sources.line_of(span).unwrap_or_else(|| "configuration".to_owned())

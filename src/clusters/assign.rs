@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::claims::{Claims, Strength, add_delivered};
 use super::delivery::{self, Delivery};
 use super::facts::{Facts, Origin};
+use super::hosting::{self, Hosts};
 use super::installs::Installed;
 use super::kustomize::{Graph, Made, is_kustomization};
 use super::roster::{self, Seed};
@@ -167,6 +168,7 @@ impl Assembly<'_, '_> {
                 facts: Facts::default(),
                 origin: seed.origin,
                 mesh: 0,
+                hosted_in: None,
                 config: seed.config.clone(),
                 files: BTreeSet::new(),
             });
@@ -196,6 +198,7 @@ impl Assembly<'_, '_> {
         }
         self.learn_values(&mut fleet);
         self.note_supplies(&mut fleet, &ids, deliveries, targets);
+        hosting::settle(&mut fleet, &seeds);
         learn_networks(&mut fleet);
         meshes::group(
             &mut fleet.clusters,
@@ -359,7 +362,7 @@ impl Assembly<'_, '_> {
                     } else {
                         &mut defaults[cluster.index()]
                     };
-                    facts.learn_values(values, Origin::HelmValues);
+                    let facts = facts.learn_values_of(values, Origin::HelmValues);
                     facts.note(Installed::of_values(values));
                 }
             }
@@ -389,10 +392,18 @@ fn stands_alone(view: &View) -> bool {
 
 /// What the resources tell; namespaces last, when it is known which one is the control plane's.
 fn learn(fleet: &mut Fleet) {
+    let hosts = Hosts::of(fleet);
     let (namespaces, others): (Vec<&Member>, Vec<&Member>) =
         fleet.members.iter().partition(|m| matches!(m.object.view, View::Namespace(_)));
     for member in others.into_iter().chain(namespaces) {
-        fleet.clusters[member.cluster.index()].facts.learn(&member.object);
+        let facts = &mut fleet.clusters[member.cluster.index()].facts;
+        match hosts.of_member(member) {
+            Some(namespace) => facts.hosted_in(namespace.clone()).learn(&member.object),
+            None => facts.learn(&member.object),
+        }
+    }
+    for (cluster, namespace) in hosts.all() {
+        fleet.clusters[cluster.index()].facts.hosted_in(namespace.clone());
     }
 }
 

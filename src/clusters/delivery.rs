@@ -103,7 +103,9 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
 
 fn facts_of<'v>(values: impl IntoIterator<Item = &'v Values>) -> Facts {
     let mut facts = Facts::default();
-    values.into_iter().for_each(|values| facts.learn_values(values, Origin::HelmValues));
+    for values in values {
+        facts.learn_values_of(values, Origin::HelmValues);
+    }
     facts
 }
 
@@ -303,7 +305,7 @@ fn application_set(
             {
                 facts.absorb(from_text(text, params));
             }
-            facts.change(|text| render(text, params));
+            facts.change(&|text| render(text, params));
             Rendered { tree, file, meta, params }.delivery(app, facts)
         })
         .collect();

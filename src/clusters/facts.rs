@@ -100,6 +100,8 @@ pub struct Facts {
     pub spire: Vec<Span>,
     /// The settings of istio-csr.
     pub istio_csr: Vec<CsrApp>,
+    /// Control planes that run here and read other clusters, until these have their facts.
+    pub(super) hosted: Vec<Facts>,
 }
 
 impl Facts {
@@ -177,12 +179,17 @@ impl Facts {
         if let Some(config) = &install.mesh_config {
             self.learn_mesh_config(config, origin);
         }
+        // The operator lays this over what the chart makes of the values.
+        let env = &install.components.pilot.k8s.env;
+        for named in env.iter().filter(|variable| variable.name == "CLUSTER_ID") {
+            push(&mut self.name, named.value.as_ref(), origin);
+        }
         self.learn_values(&install.values, origin);
         let gateways = install.components.ingress_gateways.iter();
         let gateways = gateways.filter(|g| g.enabled.as_ref().is_none_or(|enabled| enabled.value));
         let networks = gateways.filter_map(|g| g.label.get("topology.istio.io/network"));
         self.network_gateways.extend(networks.filter(|network| !network.is_empty()).cloned());
-        for variable in &install.components.pilot.k8s.env {
+        for variable in env {
             self.learn_env(&variable.name, variable.value.as_ref());
         }
         if self.role.is_empty() && install.profile.as_ref().is_none_or(|p| p.as_str() != "empty") {
@@ -368,17 +375,19 @@ impl Facts {
     }
 
     /// Fills in parameters.
-    pub(super) fn change(&mut self, with: impl Fn(&str) -> String) {
+    pub(super) fn change(&mut self, with: &dyn Fn(&str) -> String) {
         self.lists()
             .into_iter()
             .flatten()
             .for_each(|fact| fact.value.value = with(&fact.value.value));
+        self.hosted.iter_mut().for_each(|plane| plane.change(with));
     }
 
     /// Gives every fact one place.
     pub(super) fn stand_at(&mut self, span: Span) {
         self.lists().into_iter().flatten().for_each(|fact| fact.value.span = span);
         self.role.iter_mut().for_each(|(_, at)| *at = span);
+        self.hosted.iter_mut().for_each(|plane| plane.stand_at(span));
     }
 
     /// Drops what a pipeline is still to fill in: it tells nothing.
@@ -386,6 +395,7 @@ impl Facts {
         for list in self.lists() {
             list.retain(|fact| !crate::kinds::is_placeholder(&fact.value));
         }
+        self.hosted.iter_mut().for_each(Self::settle);
     }
 
     /// Takes in what others tell of the same cluster.
@@ -402,6 +412,7 @@ impl Facts {
         self.installs.append(&mut other.installs);
         self.ambient |= other.ambient;
         self.multiple_roots |= other.multiple_roots;
+        other.hosted.drain(..).for_each(|plane| self.take_hosted(plane, Self::absorb));
         self.take_rest(&mut other);
     }
 
@@ -419,6 +430,7 @@ impl Facts {
         self.installs.append(&mut defaults.installs);
         self.ambient |= defaults.ambient;
         self.multiple_roots |= defaults.multiple_roots;
+        defaults.hosted.drain(..).for_each(|plane| self.take_hosted(plane, Self::absorb_defaults));
         // What stands last counts, so the defaults go first.
         std::mem::swap(&mut self.istiod_env, &mut defaults.istiod_env);
         self.take_rest(&mut defaults);

@@ -4,7 +4,7 @@
 //! secret, the annotation `controlPlaneClusters` or another cluster's address joins two clusters
 //! whatever else is told. Clusters that were found together and of which something says that they are
 //! clusters are of one mesh if anything in them speaks of a mesh of several clusters, unless their
-//! environments or all their mesh IDs differ. A name of a cluster alone says nothing: Istio's charts ask
+//! environments or all their mesh IDs differ, or one only hosts the control plane of another. A name of a cluster alone says nothing: Istio's charts ask
 //! for one in a mesh of one cluster too. What was only kept
 //! apart because it can't live together is a mesh of its own.
 
@@ -24,13 +24,19 @@ pub(super) fn group(
 ) {
     let mut sets = Families::default();
     let key = |i: usize| format!("cluster {i}");
+    let hosts: Vec<bool> = (0..clusters.len()).map(|i| only_hosts(clusters, i)).collect();
     if configured {
         for (i, cluster) in clusters.iter().enumerate() {
             let told = cluster.config.as_ref().and_then(|c| c.mesh.as_ref());
-            sets.join(&key(i), &format!("mesh {}", told.map_or("", |m| m.as_str())));
+            match told {
+                None if hosts[i] => _ = sets.number(&key(i)),
+                _ => sets.join(&key(i), &format!("mesh {}", told.map_or("", |m| m.as_str()))),
+            }
         }
     } else {
-        by_place(clusters, seeds, &speak_of_others(clusters, members), &mut sets, &key);
+        let signs = speak_of_others(clusters, members);
+        let is_open = |i: usize| seeds[i].is_told && !hosts[i];
+        by_place(clusters, seeds, &is_open, &signs, &mut sets, &key);
         for (a, b) in joined(clusters, seeds, members) {
             sets.join(&key(a), &key(b));
         }
@@ -42,17 +48,29 @@ pub(super) fn group(
     }
 }
 
+/// Whether a cluster only hosts the control plane of others: what it runs by itself is another mesh.
+fn only_hosts(clusters: &[Cluster], at: usize) -> bool {
+    let cluster = &clusters[at];
+    let facts = &cluster.facts;
+    let hosts = clusters.iter().any(|c| c.hosted_in == Some(cluster.id));
+    let told = [&facts.name, &facts.network, &facts.mesh_id, &facts.served_by];
+    hosts
+        && told.iter().all(|facts| facts.is_empty())
+        && cluster.config.as_ref().is_none_or(|c| c.role.is_none() && c.network.is_none())
+}
+
 /// Clusters found together, by environment and mesh ID. One without an ID goes with the others, if
 /// these have but one.
 fn by_place(
     clusters: &[Cluster],
     seeds: &[Seed],
+    is_open: &impl Fn(usize) -> bool,
     signs: &[bool],
     sets: &mut Families,
     key: &impl Fn(usize) -> String,
 ) {
     let mut groups: BTreeMap<(usize, Option<&str>), Vec<usize>> = BTreeMap::new();
-    for (i, seed) in seeds.iter().enumerate().filter(|(_, seed)| seed.is_told) {
+    for (i, seed) in seeds.iter().enumerate().filter(|(i, _)| is_open(*i)) {
         groups.entry((seed.family, seed.environment)).or_default().push(i);
     }
     // A fleet of clusters with a mesh each is as common as one mesh of several clusters.

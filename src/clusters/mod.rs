@@ -1,9 +1,11 @@
 //! Which manifest belongs to which cluster: configuration, control-plane facts, delivery objects, folders.
 
 mod assign;
+mod away;
 mod claims;
 mod delivery;
 mod facts;
+mod hosting;
 mod installs;
 mod kustomize;
 mod meshes;
@@ -58,6 +60,8 @@ pub struct Cluster {
     pub origin: Origin,
     /// Clusters with the same number are taken for one mesh.
     pub mesh: usize,
+    /// The cluster in which its control plane runs, where that is another one (an external control plane).
+    pub hosted_in: Option<ClusterId>,
     /// What the configuration says of it.
     pub config: Option<ClusterConfig>,
     /// Files that belong to it.
@@ -103,10 +107,27 @@ impl Cluster {
         facts.contradictions()
     }
 
+    /// The cluster in whose API server its control plane looks for the remote secrets: its own, or, for an
+    /// external one that is told so, that in which this runs. Source: `secretcontroller.go`, `NewController`.
+    pub fn remote_secrets_in(&self) -> ClusterId {
+        let watches = self.facts.istiod_env("LOCAL_CLUSTER_SECRET_WATCHER");
+        let here = watches.is_some_and(|told| is_on(told));
+        self.hosted_in.filter(|_| here).unwrap_or(self.id)
+    }
+
+    /// The namespace of an external control plane that serves it, in the cluster that hosts this.
+    pub fn hosted_namespace(&self) -> Option<&str> {
+        self.hosted_in?;
+        let mut told = self.facts.system_namespace.iter();
+        told.find(|fact| fact.origin == Origin::Istiod).map(|fact| fact.value.as_str())
+    }
+
     /// Its role, where it is told.
     pub fn role(&self) -> Option<Role> {
         let told = self.config.as_ref().and_then(|c| c.role.as_ref()).and_then(|r| Role::parse(r));
-        told.or_else(|| self.facts.role.iter().map(|(role, _)| *role).max())
+        // Older profiles do not tell the cluster whose configuration is read from its remotes.
+        let read = self.hosted_in.map(|_| Role::ConfigOfExternal);
+        told.or(read).or_else(|| self.facts.role.iter().map(|(role, _)| *role).max())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::away;
 use super::facts::{Facts, Origin};
 use super::tree::Tree;
 use crate::kinds::control_plane::Values;
@@ -54,7 +55,10 @@ impl Signs {
         let id = format!("{} {namespace} {}", meta.kind, meta.name);
         match &object.view {
             View::IstioOperator(r) | View::SailIstio(r) => {
-                self.tell(&id, &r.spec.values);
+                // An external control plane tells the name of another cluster.
+                if !away::installs_away(object) {
+                    self.tell(&id, &r.spec.values);
+                }
                 self.markers.insert(id.clone());
             }
             View::HelmRelease(r) => {
@@ -69,7 +73,9 @@ impl Signs {
                 if r.spec.template.spec.containers.iter().any(|c| c.name == "discovery") =>
             {
                 let mut facts = Facts::default();
-                facts.learn(object);
+                if !away::installs_away(object) {
+                    facts.learn(object);
+                }
                 facts.settle();
                 self.told.extend(facts.name.into_iter().map(|f| (id.clone(), f.value.value)));
                 self.markers.insert(id.clone());
@@ -97,7 +103,7 @@ impl Signs {
 
     fn tell(&mut self, by: &str, values: &Values) {
         let mut facts = Facts::default();
-        facts.learn_values(values, Origin::HelmValues);
+        facts.learn_values_of(values, Origin::HelmValues);
         facts.settle();
         self.told.extend(facts.name.into_iter().map(|fact| (by.to_owned(), fact.value.value)));
     }

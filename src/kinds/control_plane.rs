@@ -82,6 +82,8 @@ pub struct Values {
     pub istiod_remote: IstiodRemote,
     /// The revision's name.
     pub revision: Option<Text>,
+    /// Further names of the revision.
+    pub revision_tags: Vec<Text>,
     /// `profile` of a chart.
     pub profile: Option<Text>,
     /// istiod itself.
@@ -268,6 +270,8 @@ pub struct MeshConfig {
     pub extension_providers: Vec<ExtensionProvider>,
     /// Who takes telemetry where a Telemetry names nobody.
     pub default_providers: DefaultProviders,
+    /// The namespaces that istiod looks at, in all clusters; all where empty.
+    pub discovery_selectors: Vec<Spanned<Selector>>,
 }
 
 /// An entry of `extensionProviders`.
@@ -312,6 +316,8 @@ pub struct ProxyConfig {
     pub proxy_metadata: Entries<Text>,
     /// Their image.
     pub image: ProxyImage,
+    /// Whether containers wait until their proxy is ready.
+    pub hold_application_until_proxy_starts: Option<Spanned<bool>>,
 }
 
 /// `image` of a proxy's configuration.
@@ -434,55 +440,6 @@ pub struct WebhookService {
     pub namespace: Option<Text>,
     /// The path: `/inject/cluster/NAME/net/NETWORK` for a remote cluster.
     pub path: Option<Text>,
-}
-
-/// What an injector is told, under the key `values` of its ConfigMap.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InjectorValues {
-    /// Values all charts share.
-    pub global: InjectorGlobal,
-    /// Whom it injects.
-    pub sidecar_injector_webhook: InjectorWebhook,
-}
-
-/// `global` of an injector.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct InjectorGlobal {
-    /// Where images come from.
-    pub hub: Option<Text>,
-    /// Their tag.
-    pub tag: Option<Text>,
-    /// The proxies.
-    pub proxy: InjectorProxy,
-}
-
-/// `global.proxy` of an injector.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct InjectorProxy {
-    /// A name that follows the hub, or a whole image.
-    pub image: Option<Text>,
-}
-
-/// `sidecarInjectorWebhook` of an injector.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InjectorWebhook {
-    /// Whether it takes namespaces without a label.
-    pub enable_namespaces_by_default: Option<Text>,
-}
-
-impl InjectorValues {
-    /// The image of the proxies, without a variant.
-    pub fn image(&self) -> Option<String> {
-        let image = self.global.proxy.image.as_ref()?;
-        if image.contains('/') {
-            return Some(image.value.clone());
-        }
-        Some(format!("{}/{image}:{}", self.global.hub.as_ref()?, self.global.tag.as_ref()?))
-    }
 }
 
 impl Values {

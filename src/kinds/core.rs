@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::control_plane::{InjectorValues, MeshConfig, MeshNetworks};
+use super::control_plane::{MeshConfig, MeshNetworks};
+use super::injector::InjectorValues;
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString, Mismatch, Value};
 

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod extensions;
 pub mod file;
 pub mod gateway_api;
+pub mod injector;
 pub mod kubeconfig;
 pub mod machines;
 pub mod networking;

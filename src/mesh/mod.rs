@@ -222,6 +222,11 @@ impl Mesh {
         }
     }
 
+    /// The clusters whose control planes run in a cluster without being its own.
+    pub fn hosted_by(&self, host: ClusterId) -> impl Iterator<Item = &Cluster> {
+        self.clusters.iter().filter(move |c| c.hosted_in == Some(host))
+    }
+
     /// The root namespace of a cluster's control plane: its rules are for all namespaces.
     pub fn root_namespace(&self, id: ClusterId) -> &str {
         let facts = &self.cluster(id).facts;

@@ -45,6 +45,32 @@ impl gateway_api::Gateway {
     }
 }
 
+impl In<gateway_api::Gateway> {
+    /// Whether the Deployment and the Service that are made for it have this name. Istio calls them
+    /// `NAME-CLASS`, those of waypoints and east-west gateways `NAME`; others have ways of their own.
+    /// Source: `pilot/pkg/config/kube/gateway/deploymentcontroller.go`, `getDefaultName`.
+    fn is_made_as(&self, name: &str) -> bool {
+        if let Some(told) = self.meta.annotation("gateway.istio.io/name-override") {
+            return told.as_str() == name;
+        }
+        let Some(class) = &self.gateway_class_name else { return false };
+        name.strip_prefix(self.name()).is_some_and(|rest| match class.as_str() {
+            "istio-waypoint" | "istio-east-west" => rest.is_empty(),
+            "istio" => rest == "-istio",
+            _ => true,
+        })
+    }
+}
+
+impl Mesh {
+    /// Whether a Deployment and a Service of that name are made for a Gateway of the Gateway API.
+    pub fn is_made_for_gateway(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
+        let mut here =
+            self.api_gateways.iter().filter(|g| g.cluster == cluster && g.namespace == namespace);
+        here.any(|gateway| gateway.is_made_as(name))
+    }
+}
+
 impl In<Service> {
     /// The network whose gateway a label makes it; what a pipeline fills in tells none.
     pub fn network(&self) -> Option<&Text> {

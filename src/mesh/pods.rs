@@ -47,6 +47,12 @@ impl PodShape<'_> {
         selects(selector, self.labels)
     }
 
+    /// Whether the injector makes a gateway of them.
+    pub fn is_injected_as_gateway(&self) -> bool {
+        let templates = self.annotations.get("inject.istio.io/templates");
+        templates.is_some_and(|told| told.contains("gateway"))
+    }
+
     /// Whether labels or annotations say that they are pods of istiod's own making for a Gateway of the
     /// Gateway API, or of a control plane.
     pub fn is_of_istio(&self) -> bool {

@@ -127,7 +127,9 @@ impl Mesh {
         let Some((service, namespace)) = service_named(&name) else {
             return self.foreign_host(&name, plane);
         };
-        if !self.knows_services(namespace, &named_by.meta, plane) {
+        let is_made = |c: &Cluster| self.is_made_for_gateway(c.id, namespace, service);
+        if !self.knows_services(namespace, &named_by.meta, plane) || self.peers(plane).any(is_made)
+        {
             return Named::Unseen;
         }
         Named::Absent { nearest: self.nearest_service(service, namespace, plane) }

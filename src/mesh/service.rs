@@ -126,7 +126,9 @@ impl Mesh {
         if let Some(&first) = self.service_index.get(&key).and_then(|found| found.first()) {
             return Lookup::Found(&self.services[first]);
         }
-        if !self.has_seen(cluster, "Service", namespace) {
+        if !self.has_seen(cluster, "Service", namespace)
+            || self.is_made_for_gateway(cluster, namespace, name)
+        {
             return Lookup::Unseen;
         }
         let same =

@@ -59,7 +59,8 @@ impl<'m> Outage<'m> {
 
     /// Whether the lost cluster runs a control plane.
     pub fn is_primary(&self) -> bool {
-        self.lost.role() != Some(Role::Remote) && self.served_by == Some(self.lost.id)
+        let is_served = self.served_by == Some(self.lost.id) && self.lost.hosted_in.is_none();
+        self.lost.role() != Some(Role::Remote) && is_served
     }
 }
 

@@ -156,9 +156,12 @@ pub(super) fn orphans<'m>(
     lost: ClusterId,
 ) -> Vec<Orphan<'m>> {
     let mesh = access.mesh();
+    // An external control plane is lost with the cluster that it runs in, not with the one it reads.
+    let runs_in = |of: ClusterId| mesh.cluster(of).hosted_in.unwrap_or(of);
     let served = mesh
-        .peers(lost)
-        .filter(|c| c.id != lost && mesh.config_cluster(c.id).found() == Some(lost));
+        .clusters()
+        .iter()
+        .filter(|c| c.id != lost && mesh.config_cluster(c.id).found().map(runs_in) == Some(lost));
     let orphan = |cluster: &'m Cluster| {
         let served_by = cluster.facts.served_by.first().map(|fact| fact.value.span);
         let local = |v: &crate::clusters::Installed| {

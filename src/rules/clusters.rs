@@ -1,8 +1,13 @@
 //! Clusters: who they are, and where their configuration lives.
 
+mod config;
+mod exposure;
+mod external;
 mod identity;
 mod installs;
 mod remotes;
+mod revisions;
+mod settings;
 mod values;
 mod versions;
 mod webhooks;
@@ -45,6 +50,29 @@ pub(super) const RULES: &[Rule] = &[
     rule!("clusters/revision-unknown-in-cluster", versions::revision_unknown_in_cluster),
     rule!("clusters/single-control-plane", versions::single_control_plane),
     rule!("clusters/system-namespace-differs", remotes::system_namespace_differs),
+    rule!(
+        "clusters/cr-namespace-missing-in-config-cluster",
+        config::cr_namespace_missing_in_config_cluster
+    ),
+    rule!("clusters/discovery-selectors-hide-remote", config::discovery_selectors_hide_remote),
+    rule!("clusters/short-host-in-multicluster-cr", config::short_host_in_multicluster_cr),
+    rule!("clusters/exposed-istiod-revision-mismatch", exposure::exposed_istiod_revision_mismatch),
+    rule!("clusters/istiod-not-exposed", exposure::istiod_not_exposed),
+    rule!("clusters/remote-runs-own-istiod", exposure::remote_runs_own_istiod),
+    rule!("clusters/cluster-dir-name-differs", identity::cluster_dir_name_differs),
+    rule!("clusters/external-cp-address-mismatch", external::external_cp_address_mismatch),
+    rule!("clusters/external-cp-cluster-id", external::external_cp_cluster_id),
+    rule!(
+        "clusters/external-cp-kubeconfig-missing",
+        access: external::external_cp_kubeconfig_missing
+    ),
+    rule!(
+        "clusters/external-cp-secret-in-wrong-cluster",
+        access: external::external_cp_secret_in_wrong_cluster
+    ),
+    rule!("clusters/injector-template-value-drift", settings::injector_template_value_drift),
+    rule!("clusters/gateway-revision-mismatch", revisions::gateway_revision_mismatch),
+    rule!("clusters/revision-tag-points-differently", revisions::revision_tag_points_differently),
 ];
 
 fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {

@@ -11,5 +11,6 @@ mod priority;
 pub(super) mod reach;
 pub(super) mod replaced;
 pub(super) mod settings;
+pub(super) mod stale;
 mod texts;
 mod zone_aware;

@@ -164,6 +164,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::distribute::RULES,
         locality::failover::RULES,
         locality::flows::RULES,
+        locality::stale::RULES,
         locality::outliers::RULES,
         locality::reach::RULES,
         locality::replaced::RULES,

@@ -32,8 +32,14 @@ use topology::{Destination, Shares, TOLERANCE, Topology};
 use words::{Given, Told};
 
 const DRAWN: usize = 40;
-const FIXTURES: [&str; 4] =
-    ["broken", "one-cluster-three-zones", "primary-remote", "two-primaries"];
+const FIXTURES: [&str; 6] = [
+    "ambient-two-networks",
+    "broken",
+    "external-control-plane",
+    "one-cluster-three-zones",
+    "primary-remote",
+    "two-primaries",
+];
 /// So many topologies of the fixtures are measured at most, one in so many where there are more.
 const MEASURED: usize = 100;
 

@@ -824,7 +824,14 @@ fn fixture(name: &str) -> Vec<(String, String)> {
 
 #[test]
 fn each_client_of_a_whole_mesh_finds_a_way_to_each_host() {
-    for name in ["broken", "one-cluster-three-zones", "primary-remote", "two-primaries"] {
+    for name in [
+        "ambient-two-networks",
+        "broken",
+        "external-control-plane",
+        "one-cluster-three-zones",
+        "primary-remote",
+        "two-primaries",
+    ] {
         let files = fixture(name);
         let files: Vec<(&str, &str)> =
             files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();

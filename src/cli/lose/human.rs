@@ -28,10 +28,13 @@ pub(super) fn print(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()
 
 fn head(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     let lost = shown.outage.lost;
+    let guests = shown.mesh.hosted_by(lost.id).map(|c| c.name.as_str());
+    let guests: Vec<&str> = guests.collect();
     let role = match (lost.role(), shown.outage.served_by) {
         (Some(Role::Remote), Some(by)) => {
             format!("a remote of `{}`", shown.mesh.cluster_name(by))
         }
+        _ if !guests.is_empty() => format!("hosts the control plane of {}", several(guests)),
         (Some(Role::Primary), _) => "a primary".to_owned(),
         (Some(role), _) => format!("a {role}"),
         (None, _) => "a cluster of unknown role".to_owned(),
@@ -59,11 +62,11 @@ fn isolate(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     for plane in &shown.outage.planes {
         let all = commands::ways(plane)
             .iter()
-            .map(|way| (commands::command(&plane.cluster.name, way), vec![shown.place(way.at())]));
+            .map(|way| (commands::command(shown.context(plane), way), vec![shown.place(way.at())]));
         let unseen = matches!(plane.sight, Sight::Unseen).then(|| {
             let namespace = plane.cluster.facts.system_namespace();
             let name = shown.outage.lost.istio_name().map_or(lost.as_str(), |n| n.as_str());
-            (commands::usual(&plane.cluster.name, namespace, name), Vec::new())
+            (commands::usual(shown.context(plane), namespace, name), Vec::new())
         });
         for (command, places) in all.chain(unseen) {
             let key = (command.pattern.clone(), command.note);
@@ -77,7 +80,7 @@ fn isolate(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     for ((pattern, note), group) in groups {
         if group.len() > SINGLE {
             let names: Vec<String> =
-                group.iter().map(|(plane, ..)| commands::quoted(&plane.cluster.name)).collect();
+                group.iter().map(|(plane, ..)| commands::quoted(shown.context(plane))).collect();
             writeln!(out, "  for c in {}; do", names.join(" "))?;
             writeln!(out, "    {pattern}")?;
             writeln!(out, "  done")?;
@@ -281,10 +284,19 @@ fn itself(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     )?;
     let who = match outage.served_by {
         Some(by) if by != outage.lost.id => format!("istiod of {}", shown.mesh.cluster_name(by)),
-        _ => "its istiod".to_owned(),
+        _ => match outage.lost.hosted_in {
+            Some(host) => format!("its istiod (in {})", shown.mesh.cluster_name(host)),
+            None => "its istiod".to_owned(),
+        },
     };
     if outage.is_primary() {
         writeln!(out, "  its istiod serves the configuration it has, and cannot start again")?;
+    } else if let Some(host) = outage.lost.hosted_in {
+        let host = shown.mesh.cluster_name(host);
+        writeln!(
+            out,
+            "  its istiod runs on in {host}, for all that it serves, with the configuration it has, and cannot start again"
+        )?;
     }
     if outage.has_foreign_ca {
         return writeln!(out, "  certificates {}", lifetime(shown));

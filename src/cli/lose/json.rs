@@ -66,7 +66,7 @@ fn plane(shown: &Shown<'_, '_>, plane: &Plane<'_>) -> Value {
         value["namespace"] = json!(way.remote.namespace);
         value["shared"] = json!(way.is_shared);
         value["state"] = json!(way.edge.as_ref().map(|edge| edge.state.word()));
-        value["isolate"] = json!(commands::command(&plane.cluster.name, way).text);
+        value["isolate"] = json!(commands::command(shown.context(plane), way).text);
         value
     });
     json!({

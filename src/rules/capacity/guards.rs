@@ -93,6 +93,7 @@ pub(super) fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
         }
         if !mesh.has_seen(scaler.cluster, kind, &scaler.namespace)
             || crate::kinds::is_placeholder(name)
+            || mesh.is_made_for_gateway(scaler.cluster, &scaler.namespace, name)
         {
             continue;
         }

@@ -17,7 +17,7 @@ const SHOWN: usize = 6;
 const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
 /// Whether an istiod of its own injects sidecars in a remote cluster.
-fn injects_itself(cluster: &Cluster) -> bool {
+pub(super) fn injects_itself(cluster: &Cluster) -> bool {
     told(cluster, |v| v.istiod_remote.enabled_local_injector_istiod.as_ref())
         .is_some_and(|e| e.value)
 }
@@ -29,7 +29,9 @@ pub(super) fn primary_not_external_istiod(mesh: &Mesh, found: &mut Findings) {
     }
     for (primary, remotes) in by_primary {
         let primary = mesh.cluster(primary);
-        if whole(mesh, primary).is_none() || is_open(primary, "externalIstiod") {
+        // What a config cluster is told is not what its control plane elsewhere is told.
+        let is_away = primary.role() == Some(Role::ConfigOfExternal);
+        if is_away || whole(mesh, primary).is_none() || is_open(primary, "externalIstiod") {
             continue;
         }
         let set = told(primary, |v| v.global.external_istiod.as_ref());
@@ -180,6 +182,11 @@ pub(super) fn system_namespace_differs(mesh: &Mesh, found: &mut Findings) {
 
 /// The namespace of a cluster's control plane, where the input tells it, and where.
 fn system_namespace<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<(&'m str, Span)> {
+    if let Some(namespace) = cluster.hosted_namespace() {
+        let mut told = cluster.facts.system_namespace.iter().map(|fact| &fact.value);
+        let at = told.find(|told| told.as_str() == namespace && !told.span.is_empty());
+        return Some((namespace, at.map_or(primary_at(cluster), |told| told.span)));
+    }
     if let Some(fact) = cluster.facts.system_namespace.first() {
         return Some((fact.value.as_str(), fact.value.span));
     }

@@ -10,6 +10,7 @@ use crate::mesh::{Mesh, list};
 use crate::source::Span;
 
 pub(super) fn control_plane_version_skew(mesh: &Mesh, found: &mut Findings) {
+    super::revisions::data_plane_skew(mesh, found);
     for clusters in mesh.meshes() {
         let primaries = clusters.iter().filter(|c| c.role() == Some(Role::Primary));
         let mut told: Vec<(&Cluster, (u32, u32), Span)> =
@@ -77,7 +78,7 @@ pub(super) fn revision_unknown_in_cluster(mesh: &Mesh, found: &mut Findings) {
 
 /// All revisions of a cluster, where its texts tell them. What looks like no version may be a tag, which is
 /// mostly made by hand.
-fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<String>> {
+pub(super) fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<String>> {
     if cluster.role() != Some(Role::Primary) || is_open(cluster, "revision") {
         return None;
     }
@@ -91,7 +92,12 @@ fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<String>> {
             None => found.insert("default".to_owned()),
         };
     }
-    found.extend(cluster.facts.revision.iter().map(|fact| fact.value.value.clone()));
+    // What a gateway's chart asks for is not there for that.
+    let others = cluster.facts.installs.iter().filter(|i| !i.is_control_plane());
+    let asked: BTreeSet<Span> =
+        others.filter_map(|i| Some(i.values().revision.as_ref()?.span)).collect();
+    let told = cluster.facts.revision.iter().filter(|fact| !asked.contains(&fact.value.span));
+    found.extend(told.map(|fact| fact.value.value.clone()));
     Some(found)
 }
 

@@ -77,48 +77,129 @@ fn secret<'m>(
     Lookup::absent(name, near().map(In::name))
 }
 
+/// The cluster from which alone istiod takes Secrets, whichever one a gateway runs in.
+const ONLY_OWN: &str = "PILOT_ENABLE_REMOTE_CREDENTIALS_CONTROLLER";
+
+/// The Secret of a name as istiod looks for it: in the cluster of the pods, and then in its own.
+/// Source: `pilot/pkg/credentials/kube/multicluster.go`.
+fn looked_up<'m>(
+    mesh: &'m Mesh,
+    wanted: &Wanted<'_>,
+    place: (ClusterId, &str),
+    name: &str,
+) -> Lookup<&'m In<Secret>> {
+    let config = wanted.gateway.cluster;
+    let theirs = (config, place.1);
+    let only_own = mesh.cluster(config).facts.istiod_env(ONLY_OWN);
+    if only_own.is_some_and(|told| told.as_str() == "false") {
+        return secret(mesh, theirs, name);
+    }
+    match secret(mesh, place, name) {
+        Lookup::Absent { nearest } if config != place.0 => match secret(mesh, theirs, name) {
+            Lookup::Absent { nearest: other } => Lookup::Absent { nearest: nearest.or(other) },
+            there => there,
+        },
+        here => here,
+    }
+}
+
+/// Where another cluster of the mesh has the Secret for the same gateway, if nothing of the input makes
+/// one where a gateway looks for it.
+fn only_elsewhere<'m>(
+    mesh: &'m Mesh,
+    wanted: &Wanted<'m>,
+    place: (ClusterId, &str),
+) -> Option<(ClusterId, Span)> {
+    let (namespace, name) = (place.1, wanted.name.as_str());
+    let in_cluster = |cluster: ClusterId| {
+        let near = |s: &&In<Secret>| s.cluster == cluster && s.namespace == namespace;
+        let plain = mesh.secrets.iter().filter(near).find(|s| s.name() == name);
+        let made = || mesh.maker_of_secret(cluster, namespace, name).map(In::named_at);
+        plain.map(In::named_at).or_else(made)
+    };
+    let may_be = |cluster: ClusterId| {
+        in_cluster(cluster).is_some() || mesh.may_have_more(cluster, "Secret", namespace)
+    };
+    if may_be(place.0) || may_be(wanted.gateway.cluster) {
+        return None;
+    }
+    // Of a gateway of that name elsewhere, or of pods of this one there.
+    let has_gateway = |cluster: ClusterId| {
+        wanted.places.iter().any(|other| *other == (cluster, namespace))
+            || mesh.gateways.iter().any(|g| {
+                g.cluster == cluster
+                    && g.name() == wanted.gateway.name()
+                    && g.namespace == wanted.gateway.namespace
+            })
+    };
+    let mut others = mesh.peers(place.0).map(|c| c.id).filter(|id| has_gateway(*id));
+    others.find_map(|id| Some((id, in_cluster(id)?)))
+}
+
 pub(super) fn credential_missing(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for wanted in wanted(mesh) {
         for place in &wanted.places {
-            let Lookup::Absent { nearest } = secret(mesh, *place, wanted.name) else { continue };
-            // Others make Secrets by hand; a name that looks like another is a slip.
             let complete = mesh.cluster(place.0).is_complete();
-            if !complete && nearest.is_none() || !told.insert(wanted.name.span) {
-                continue;
+            // Others make Secrets by hand; a name that looks like another is a slip.
+            let (nearest, elsewhere) = match looked_up(mesh, &wanted, *place, wanted.name) {
+                Lookup::Absent { nearest } if complete || nearest.is_some() => (nearest, None),
+                Lookup::Found(_) => continue,
+                _ => match only_elsewhere(mesh, &wanted, *place) {
+                    Some(elsewhere) => (None, Some(elsewhere)),
+                    None => continue,
+                },
+            };
+            if told.insert(wanted.name.span) {
+                say_missing(mesh, &wanted, *place, nearest, elsewhere, found);
             }
-            let finding = found.say(
-                format!(
-                    "Secret `{}` of Gateway `{}` is not in namespace `{}`",
-                    wanted.name,
-                    wanted.gateway.name(),
-                    place.1
-                ),
-                wanted.name.span,
-                "the gateway has no certificate: the TLS handshake fails",
-            );
-            if !complete {
-                finding.message.push_str(", unless it is made by hand");
-                finding.lower(Severity::Warning);
-            }
-            let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
-            finding.help(format!(
-                "{near}the Secret has to be in the namespace of the gateway's pods, `{}`, and not in that of the Gateway",
-                place.1
-            ));
         }
     }
+}
+
+fn say_missing(
+    mesh: &Mesh,
+    wanted: &Wanted<'_>,
+    (cluster, namespace): (ClusterId, &str),
+    nearest: Option<String>,
+    elsewhere: Option<(ClusterId, Span)>,
+    found: &mut Findings,
+) {
+    let (name, gateway) = (wanted.name, wanted.gateway.name());
+    let here = if elsewhere.is_some() {
+        format!("namespace `{namespace}` of `{}`", mesh.cluster_name(cluster))
+    } else {
+        format!("namespace `{namespace}`")
+    };
+    let finding = found.say(
+        format!("Secret `{name}` of Gateway `{gateway}` is not in {here}"),
+        name.span,
+        "the gateway has no certificate: the TLS handshake fails",
+    );
+    if let Some((other, at)) = elsewhere {
+        finding.also(at, format!("it is there in `{}`", mesh.cluster_name(other)));
+    }
+    if !mesh.cluster(cluster).is_complete() {
+        finding.message.push_str(", unless it is made by hand");
+        finding.lower(Severity::Warning);
+    }
+    let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
+    finding.help(format!(
+        "{near}the Secret has to be in the namespace of the gateway's pods, `{namespace}`, and not in that of the Gateway"
+    ));
 }
 
 pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for wanted in wanted(mesh).into_iter().filter(|wanted| wanted.asks_clients) {
         for place in wanted.places.iter().filter(|place| mesh.cluster(place.0).is_complete()) {
-            let Lookup::Found(own) = secret(mesh, *place, wanted.name) else { continue };
+            let Lookup::Found(own) = looked_up(mesh, &wanted, *place, wanted.name) else {
+                continue;
+            };
             let beside = format!("{}-cacert", wanted.name);
             let has_ca = ["ca.crt", "cacert"].iter().any(|key| part(own, key).is_some());
             let unsure = mesh.is_assumed(&own.meta) || has_unread(own);
-            let absent = secret(mesh, *place, &beside).is_absent();
+            let absent = looked_up(mesh, &wanted, *place, &beside).is_absent();
             if has_ca || unsure || !absent || !told.insert(wanted.name.span) {
                 continue;
             }
@@ -141,7 +222,9 @@ pub(super) fn credential_invalid(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<(Span, Span)> = BTreeSet::new();
     for wanted in wanted(mesh) {
         for place in &wanted.places {
-            let Lookup::Found(secret) = secret(mesh, *place, wanted.name) else { continue };
+            let Lookup::Found(secret) = looked_up(mesh, &wanted, *place, wanted.name) else {
+                continue;
+            };
             if mesh.is_assumed(&secret.meta) {
                 continue;
             }

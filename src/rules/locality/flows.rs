@@ -81,6 +81,12 @@ fn say(traffic: &Traffic<'_>, rule: &str, border: Border, found: &mut Findings) 
     }
 }
 
+/// Whether one of the rules on leaks speaks of a visit.
+pub(super) fn leaks<'m>(traffic: &Traffic<'m>, visit: &Visit<'m>) -> bool {
+    let borders = [Border::Cluster, Border::Region, Border::Zone];
+    borders.into_iter().any(|border| leak(traffic, visit, border, 0.0).is_some())
+}
+
 /// The worst leak of a visit over this border, and over none further out. Gateways are called from
 /// outside, so they do not count.
 fn leak<'t, 'm>(

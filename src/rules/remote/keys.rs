@@ -6,9 +6,10 @@ use super::texts::{SHOWN, holders};
 use crate::access::{Access, Entry, Label, Remote, Target, server_name, shown, unreachable, used};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
+use crate::kinds::core::Secret;
 use crate::kinds::is_placeholder;
-use crate::kinds::kubeconfig::{Content, REMOTE_PREFIX, Server};
-use crate::mesh::list;
+use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
+use crate::mesh::{In, Mesh, list};
 use crate::source::Span;
 
 /// Keys that tools give to a kubeconfig, and nobody to a cluster.
@@ -151,10 +152,23 @@ fn is_called(suffix: &str, key: &str) -> bool {
     plain(suffix) == plain(key)
 }
 
+/// Whether a remote secret stands where an external control plane has no kubeconfig for its own cluster:
+/// that this is missing is another rule's.
+fn stands_for_kubeconfig(mesh: &Mesh, remote: &Remote<'_>) -> bool {
+    let (cluster, namespace) = (remote.holder, remote.namespace);
+    let here = |s: &&In<Secret>| s.cluster == cluster && s.namespace == namespace;
+    mesh.cluster(cluster).hosted_namespace() == Some(namespace)
+        && !mesh.secrets.iter().filter(here).any(|s| s.name() == CONFIG_SECRET)
+        && !mesh.makes_secret(cluster, namespace, CONFIG_SECRET)
+}
+
 pub(super) fn for_self(access: &Access<'_>, found: &mut Findings) {
     for (remote, all) in access.texts() {
         let mesh = access.mesh();
-        if is_passed_over(access, remote) || mesh.is_assumed(remote.meta) {
+        if is_passed_over(access, remote)
+            || mesh.is_assumed(remote.meta)
+            || stands_for_kubeconfig(mesh, remote)
+        {
             continue;
         }
         let of = |holder: ClusterId| access.of_cluster(holder).iter().find(|r| r.at == remote.at);

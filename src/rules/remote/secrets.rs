@@ -2,7 +2,7 @@
 
 use super::texts::{SHOWN, kept, what};
 use crate::access::{Access, Kind, Label, Maker, Remote, refusal, server_name, shown, unreachable};
-use crate::clusters::Role;
+use crate::clusters::{Cluster, Role};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::{Content, Held};
 use crate::mesh::list;
@@ -43,6 +43,11 @@ pub(super) fn wrong_namespace(access: &Access<'_>, found: &mut Findings) {
     for remote in access.remotes() {
         let mesh = access.mesh();
         let is_labelled = matches!(remote.label, Label::Right | Label::Unseen);
+        // That an external control plane does not look for it here is another rule's.
+        let hosted = mesh.hosted_by(remote.holder).filter_map(Cluster::hosted_namespace);
+        if hosted.into_iter().any(|namespace| namespace == remote.namespace) {
+            continue;
+        }
         if !is_labelled || !access.is_misplaced(remote) || mesh.is_assumed(remote.meta) {
             continue;
         }

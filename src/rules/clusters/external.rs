@@ -1,0 +1,323 @@
+//! Control planes that run in another cluster than the one whose configuration they read.
+
+use std::collections::BTreeSet;
+
+use super::installs::served;
+use crate::access::{Access, Label, Remote};
+use crate::clusters::{Cluster, ClusterId, Installed, Origin, is_on};
+use crate::finding::{Findings, Severity};
+use crate::kinds::kubeconfig::CONFIG_SECRET;
+use crate::kinds::{Meta, is_placeholder};
+use crate::mesh::{HostPattern, Mesh};
+use crate::source::{Span, Text};
+
+/// Where an external control plane is told to look for remote secrets in the cluster it runs in.
+const WATCHER: &str = "LOCAL_CLUSTER_SECRET_WATCHER";
+
+/// An external control plane: the cluster it reads, the one it runs in, and its namespace there.
+struct Hosted<'m> {
+    config: &'m Cluster,
+    host: &'m Cluster,
+    namespace: &'m str,
+}
+
+fn hosted(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
+    mesh.clusters().iter().filter_map(|config| {
+        let host = mesh.cluster(config.hosted_in?);
+        Some(Hosted { config, host, namespace: config.hosted_namespace()? })
+    })
+}
+
+/// What an installation calls the cluster it reads, if it makes sense only for another than its own.
+fn reads_away(install: &Installed) -> Option<&Text> {
+    let values = install.values();
+    let own = install.install.components.pilot.k8s.env.iter();
+    let own: Vec<(&str, &Text)> =
+        own.filter_map(|e| Some((e.name.as_str(), e.value.as_ref()?))).collect();
+    let env = |name: &str| {
+        let by_part = own.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        by_part.or_else(|| values.pilot.env.get(name))
+    };
+    let shares = env("SHARED_MESH_CONFIG").is_some_and(|map| !map.is_empty());
+    let watches = env(WATCHER).is_some_and(|told| is_on(told));
+    let by_part = own.iter().rev().find(|(key, _)| *key == "CLUSTER_ID").map(|(_, value)| *value);
+    let name = by_part.or(values.global.multi_cluster.cluster_name.as_ref());
+    name.filter(|name| !name.is_empty() && (shares || watches))
+}
+
+pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
+    for Hosted { config, host, namespace } in hosted(mesh) {
+        let other = config.facts.system_namespace.iter().map(|fact| &fact.value);
+        let mut other = other.filter(|told| !told.span.is_empty() && told.as_str() != namespace);
+        let Some(told) = other.next() else { continue };
+        found
+            .say(
+                format!(
+                    "istiod for `{0}` runs in `{namespace}` of `{1}`, and `{0}` is installed in `{told}`",
+                    config.name, host.name
+                ),
+                told.span,
+                format!("istiod looks for what it needs in `{namespace}` of `{}`", config.name),
+            )
+            .help(format!("install `{}` in namespace `{namespace}` too", config.name));
+    }
+    for Hosted { config, host, .. } in hosted(mesh) {
+        let facts = &config.facts.name;
+        let written = facts.iter().find(|f| f.origin == Origin::Istiod).map(|f| &f.value);
+        let Some(name) = config.facts.installs.iter().find_map(reads_away).or(written) else {
+            continue;
+        };
+        let mut own = facts.iter().map(|fact| &fact.value).filter(|own| *own != name);
+        let known = facts.iter().filter(|f| f.value == *name && f.value.span != name.span);
+        let Some(own) = own.next().filter(|_| !is_placeholder(name) && known.count() == 0) else {
+            continue;
+        };
+        found
+            .say(
+                format!(
+                    "istiod in `{}` calls the cluster it reads `{name}`, which calls itself `{own}`",
+                    host.name
+                ),
+                name.span,
+                format!("it does not know `{own}`: proxies of that name get no certificates"),
+            )
+            .also(own.span, format!("the name that pods of `{}` carry", config.name))
+            .help(format!("set `CLUSTER_ID` of the external istiod to `{own}`"));
+    }
+}
+
+impl Hosted<'_> {
+    /// Whether an object of a cluster and namespace is one that may be meant for it.
+    fn may_read(&self, cluster: ClusterId, namespace: &str) -> bool {
+        [self.config.id, self.host.id].contains(&cluster) && namespace == self.namespace
+    }
+
+    /// Whether a text is applied in the cluster where it runs.
+    fn is_of_host(&self, meta: &Meta) -> bool {
+        meta.file.is_some_and(|file| self.host.files.contains(&file))
+    }
+
+    /// Whether its kubeconfig would be in the input, and nothing there makes it.
+    fn lacks_kubeconfig(&self, mesh: &Mesh) -> bool {
+        let ids = [self.config.id, self.host.id];
+        let makes = |id: &ClusterId| mesh.has_opaque_secret(*id, self.namespace, CONFIG_SECRET);
+        let mut plain = mesh.secrets.iter().filter(|s| self.may_read(s.cluster, &s.namespace));
+        let made = mesh.opaque_secrets.iter();
+        let mut made = made.filter(|s| self.may_read(s.cluster, &s.namespace));
+        let is_told = self.host.is_complete()
+            || plain.any(|s| self.is_of_host(&s.meta))
+            || made.any(|s| self.is_of_host(&s.meta));
+        is_told && !ids.iter().any(makes)
+    }
+}
+
+pub(super) fn external_cp_kubeconfig_missing(access: &Access<'_>, found: &mut Findings) {
+    let mesh = access.mesh();
+    for it in hosted(mesh) {
+        let mut plain = mesh.secrets.iter().filter(|s| it.may_read(s.cluster, &s.namespace));
+        if let Some(secret) = plain.find(|s| s.name() == CONFIG_SECRET) {
+            let mut keys = secret.data.iter().chain(&secret.string_data).map(|(key, _)| key);
+            let has_none = keys.clone().all(|key| key.as_str() != "config");
+            if let Some(key) = keys.next().filter(|_| has_none && !mesh.is_assumed(&secret.meta)) {
+                let message =
+                    format!("Secret `{CONFIG_SECRET}` of `{}` has no key `config`", it.host.name);
+                found.say(message, key.span, no_kubeconfig(&it)).help(HELP);
+            }
+        } else if it.lacks_kubeconfig(mesh) {
+            say_no_kubeconfig(access, &it, found);
+        }
+    }
+}
+
+fn say_no_kubeconfig(access: &Access<'_>, it: &Hosted<'_>, found: &mut Findings) {
+    let Some(name) = it.config.istio_name() else { return };
+    let finding = found.say(
+        format!("istiod in `{}` has no kubeconfig for `{name}`", it.host.name),
+        plane_at(it).unwrap_or(name.span),
+        no_kubeconfig(it),
+    );
+    // The other sort of Secret that `istioctl` makes.
+    let is_other = |r: &&Remote<'_>| {
+        it.may_read(r.holder, r.namespace)
+            && r.entries.iter().any(|e| e.key.as_str() == name.as_str())
+    };
+    if let Some(other) = access.remotes().iter().find(is_other) {
+        finding.also(other.at, "made for reading a further cluster, and not for this");
+    }
+    finding.help(HELP);
+    if !it.host.is_complete() {
+        finding.message.push_str(", unless it is made by hand");
+        finding.lower(Severity::Warning);
+    }
+}
+
+const HELP: &str = "make it with `istioctl create-remote-secret --type=config --service-account=istiod`, in the \
+                    namespace of the external istiod";
+
+fn no_kubeconfig(it: &Hosted<'_>) -> String {
+    format!(
+        "istiod reads `{CONFIG_SECRET}`, key `config`, in `{}`: without it, it reads `{}` itself",
+        it.namespace, it.host.name
+    )
+}
+
+/// Where the external control plane is installed.
+fn plane_at(it: &Hosted<'_>) -> Option<Span> {
+    let is_hosted = |install: &&Installed| {
+        let file = install.meta.as_ref().and_then(|meta| meta.file);
+        file.is_some_and(|file| it.host.files.contains(&file) && !it.config.files.contains(&file))
+    };
+    it.config.facts.installs.iter().find(is_hosted).map(Installed::at)
+}
+
+pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &mut Findings) {
+    let mesh = access.mesh();
+    for it in hosted(mesh) {
+        let told = it.config.facts.istiod_env(WATCHER);
+        // Of an istiod that is not in the input nobody knows where it looks.
+        let is_installed = !it.config.facts.istiod_env.is_empty();
+        if !is_installed || told.is_some_and(|told| told.is_empty() || is_placeholder(told)) {
+            continue;
+        }
+        let watches_host = it.config.remote_secrets_in() == it.host.id;
+        // One for the cluster itself was meant to be its kubeconfig.
+        let is_own = |remote: &Remote<'_>| {
+            remote.entries.iter().any(|entry| it.config.is_called(entry.key.as_str()))
+        };
+        let is_wrong = |remote: &&Remote<'_>| {
+            let lies_in_host = remote.holder == it.host.id || it.is_of_host(remote.meta);
+            it.may_read(remote.holder, remote.namespace)
+                && remote.label == Label::Right
+                && lies_in_host != watches_host
+                && !is_own(remote)
+                && !mesh.is_assumed(remote.meta)
+        };
+        let wrong: Vec<&Remote<'_>> = access.remotes().iter().filter(is_wrong).collect();
+        let [first, more @ ..] = wrong.as_slice() else { continue };
+        let (lies, looks) = if watches_host { (it.config, it.host) } else { (it.host, it.config) };
+        let finding = found.say(
+            format!(
+                "remote secret `{}` is in `{}`, and istiod for `{}` looks for it in `{}`",
+                first.name(),
+                lies.name,
+                it.config.name,
+                looks.name
+            ),
+            first.at,
+            "nobody reads it: services of that cluster are not seen, and its pods get no certificates",
+        );
+        for other in more {
+            finding.also(other.at, "nor this");
+        }
+        if let Some(told) = told {
+            finding.also(told.span, format!("`{WATCHER}`"));
+        }
+        finding.help(format!(
+            "move it to `{}`, or set `{WATCHER}: \"{}\"`",
+            looks.name, !watches_host
+        ));
+    }
+}
+
+/// A name by which a cluster asks a control plane that runs elsewhere, and the port.
+struct Address<'m> {
+    host: &'m str,
+    port: u32,
+    at: Span,
+}
+
+/// `host:port`, or a URL with them.
+fn parts(text: &Text) -> Option<Address<'_>> {
+    let rest = text.strip_prefix("https://").unwrap_or(text);
+    let (host, port) = rest.split('/').next()?.rsplit_once(':')?;
+    let is_name = host.contains('.') && !crate::api::is_ip(host) && !is_placeholder(text);
+    is_name.then_some(Address { host, port: port.parse().ok()?, at: text.span })
+}
+
+fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
+    let configs = cluster.facts.mesh_config.iter();
+    let discovery = configs.filter_map(|c| c.default_config.discovery_address.as_ref());
+    let values = || cluster.facts.installs.iter().map(Installed::values);
+    let ca = values().filter_map(|v| v.global.ca_address.as_ref());
+    let injector = values().filter_map(|v| v.istiod_remote.injection_url.as_ref());
+    // Within the cluster, a Service leads to it, and the name that is asked for is that of the Service.
+    let inside = ["svc", "local"];
+    let outside =
+        |a: &Address<'_>| a.host.rsplit('.').next().is_none_or(|end| !inside.contains(&end));
+    discovery.chain(ca).chain(injector).filter_map(parts).filter(outside).collect()
+}
+
+/// Hosts that Gateways of a cluster take at a port; none where nothing takes it, or all hosts are taken.
+fn taken<'m>(mesh: &'m Mesh, cluster: &Cluster, port: u32) -> Option<Vec<&'m Text>> {
+    let mut of_api = mesh.api_gateways.iter().filter(|g| g.cluster == cluster.id);
+    let takes =
+        |number: Option<&crate::source::Spanned<u32>>| number.is_some_and(|n| n.value == port);
+    let gateways = mesh.gateways.iter().filter(|g| g.cluster == cluster.id);
+    let servers = gateways.flat_map(|g| g.servers.iter().map(move |s| (g, s)));
+    let servers: Vec<_> = servers.filter(|(_, s)| s.port_number() == port).collect();
+    let unsure = of_api.any(|g| g.listeners.iter().any(|l| takes(l.port.as_ref())))
+        || servers.iter().any(|(g, s)| mesh.is_assumed(&g.meta) || s.hosts.is_empty());
+    let hosts: Vec<&Text> = servers.into_iter().flat_map(|(_, s)| &s.hosts).collect();
+    let is_open = hosts.iter().any(|host| is_placeholder(host));
+    (!hosts.is_empty() && !unsure && !is_open).then_some(hosts)
+}
+
+fn matches(pattern: &str, host: &str) -> bool {
+    let bare = pattern.split_once('/').map_or(pattern, |(_, bare)| bare);
+    HostPattern(&bare.to_ascii_lowercase()).matches(&host.to_ascii_lowercase())
+}
+
+pub(super) fn external_cp_address_mismatch(mesh: &Mesh, found: &mut Findings) {
+    let mut said: BTreeSet<Span> = BTreeSet::new();
+    let own = hosted(mesh).map(|it| (it.config, it.config));
+    let all: Vec<(&Cluster, &Cluster)> = own.chain(served(mesh)).collect();
+    for (cluster, plane) in all {
+        let opens = mesh.cluster(plane.hosted_in.unwrap_or(plane.id));
+        for address in addresses(cluster) {
+            let Some(hosts) = taken(mesh, opens, address.port) else { continue };
+            let fits = hosts.iter().any(|host| matches(host, address.host));
+            if fits || !said.insert(address.at) {
+                continue;
+            }
+            found
+                .say(
+                    format!(
+                        "`{}` asks for its control plane as `{}`, which no Gateway of `{}` takes",
+                        cluster.name, address.host, opens.name
+                    ),
+                    address.at,
+                    format!("at port {} the connection is reset: no server has this name", address.port),
+                )
+                .also(hosts[0].span, format!("what `{}` takes there", opens.name))
+                .help("use one name in `discoveryAddress`, `caAddress`, `injectionURL` and the Gateway before istiod");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{matches, parts};
+    use crate::source::{Span, Text};
+
+    #[test]
+    fn addresses_are_names_with_ports() {
+        let read = |text: &str| {
+            let text = Text::new(text.to_owned(), Span::default());
+            parts(&text).map(|a| (a.host.to_owned(), a.port))
+        };
+        let istiod = || Some(("istiod.example.com".to_owned(), 15012));
+        assert_eq!(read("istiod.example.com:15012"), istiod());
+        assert_eq!(read("https://istiod.example.com:15012/inject/cluster/a"), istiod());
+        assert_eq!(read("10.0.0.1:15012"), None);
+        assert_eq!(read("istiod.example.com"), None);
+        assert_eq!(read("${ISTIOD}.example.com:15012"), None);
+    }
+
+    #[test]
+    fn hosts_of_gateways_may_name_a_namespace() {
+        assert!(matches("*/istiod.example.com", "istiod.example.com"));
+        assert!(matches("*.example.com", "ISTIOD.example.com"));
+        assert!(matches("*", "istiod.example.com"));
+        assert!(!matches("istiod.example.org", "istiod.example.com"));
+    }
+}

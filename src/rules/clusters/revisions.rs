@@ -1,0 +1,283 @@
+//! Revisions and versions within clusters: tags, gateways, and what stands beside a control plane.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::installs::control_plane;
+use super::versions::revisions;
+use crate::api::version;
+use crate::clusters::{Cluster, ClusterId, Installed};
+use crate::finding::{Findings, Severity};
+use crate::kinds::is_placeholder;
+use crate::mesh::{Mesh, PodShape, REVISION, list};
+use crate::source::{Span, Text};
+
+/// How many further places of one cause a finding shows.
+const SHOWN: usize = 6;
+
+/// What a tag means in a cluster.
+struct Tag<'m> {
+    cluster: &'m Cluster,
+    revision: String,
+    at: Span,
+}
+
+/// The revision that an installation makes.
+fn revision_of(install: &Installed) -> Option<&str> {
+    let told = install.install.revision.as_ref().or(install.values().revision.as_ref());
+    match told.filter(|told| !told.is_empty()) {
+        Some(told) if is_placeholder(told) => None,
+        Some(told) => Some(told.as_str()),
+        None => install.is_whole.then_some("default"),
+    }
+}
+
+/// The tags of a cluster's control plane: those of its values, and webhooks that `istioctl tag` makes.
+fn tags<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<(&'m Text, Tag<'m>)> {
+    let is_known = |name: &&Text| !name.is_empty() && !is_placeholder(name);
+    let tag = |revision: &str, at| Tag { cluster, revision: revision.to_owned(), at };
+    let mut found = Vec::new();
+    for install in cluster.facts.installs.iter().filter(|i| i.is_control_plane()) {
+        let unsure = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
+        let Some(revision) = revision_of(install).filter(|_| !unsure) else { continue };
+        let named = install.values().revision_tags.iter().filter(is_known);
+        found.extend(named.map(|name| (name, tag(revision, name.span))));
+    }
+    for hook in mesh.webhooks.iter().filter(|w| w.cluster == cluster.id) {
+        let labels = (hook.meta.label("istio.io/tag"), hook.meta.label(REVISION));
+        let (Some(name), Some(revision)) = labels else { continue };
+        if is_known(&name) && is_known(&revision) && !mesh.is_assumed(&hook.meta) {
+            found.push((name, tag(revision, name.span)));
+        }
+    }
+    found
+}
+
+/// How many minor versions lie between revisions that are named by their versions.
+fn steps(tags: &[&Tag<'_>]) -> Option<u32> {
+    let versions: Option<Vec<(u32, u32)>> = tags.iter().map(|tag| version(&tag.revision)).collect();
+    let versions = versions?;
+    let (low, high) = (versions.iter().min()?, versions.iter().max()?);
+    Some(if low.0 == high.0 { high.1 - low.1 } else { u32::MAX })
+}
+
+pub(super) fn revision_tag_points_differently(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+        let mut by_name: BTreeMap<&str, Vec<Tag<'_>>> = BTreeMap::new();
+        for cluster in clusters.iter().filter(|c| mesh.is_read_in(c.id)) {
+            for (name, tag) in tags(mesh, cluster) {
+                by_name.entry(name).or_default().push(tag);
+            }
+        }
+        for (name, tags) in by_name {
+            // A tag that one cluster has twice is on its way from one revision to the other.
+            let in_clusters: BTreeSet<_> = tags.iter().map(|tag| tag.cluster.id).collect();
+            let mut distinct: Vec<&Tag<'_>> = Vec::new();
+            for tag in &tags {
+                if distinct.iter().all(|known| known.revision != tag.revision) {
+                    distinct.push(tag);
+                }
+            }
+            if distinct.len() < 2 || in_clusters.len() < tags.len() {
+                continue;
+            }
+            say_tag(name, &distinct, found);
+        }
+    }
+}
+
+fn say_tag(name: &str, tags: &[&Tag<'_>], found: &mut Findings) {
+    let [first, more @ ..] = tags else { return };
+    let each: Vec<String> = tags
+        .iter()
+        .map(|tag| format!("revision `{}` in `{}`", tag.revision, tag.cluster.name))
+        .collect();
+    let finding = found.say(
+        format!("tag `{name}` is {}", each.join(" and ")),
+        first.at,
+        format!("`{}` here: namespaces labelled alike get different proxies", first.revision),
+    );
+    for tag in more.iter().take(SHOWN) {
+        finding.also(tag.at, format!("`{}` in `{}`", tag.revision, tag.cluster.name));
+    }
+    match steps(tags) {
+        Some(0 | 1) => {
+            finding.message.push_str(", at most one minor version apart, as in a rollout");
+            finding.lower(Severity::Note);
+        }
+        Some(_) => {}
+        None => {
+            finding.message.push_str(", names that tell no versions");
+            finding.lower(Severity::Note);
+        }
+    }
+    finding.help("move the tag cluster by cluster, and in all of them before the next version");
+}
+
+/// Whether a name looks like a revision called by its version, and not like a tag made by hand.
+fn is_version(name: &str) -> bool {
+    name.contains('-') && version(name).is_some()
+}
+
+/// The revisions that gateways of a cluster ask for, with what asks.
+fn asked_by_gateways<'m>(
+    mesh: &'m Mesh,
+    cluster: &'m Cluster,
+    gateways: &[PodShape<'m>],
+) -> Vec<(&'m Text, String)> {
+    let gateways = gateways.iter().filter(|pods| pods.cluster == cluster.id);
+    let pods = gateways.filter_map(|pods| Some((pods.labels.get(REVISION)?, pods.called())));
+    let charts = cluster.facts.installs.iter().filter(|i| i.chart_name() == Some("gateway"));
+    let charts = charts.filter_map(|install| {
+        let meta = install.meta.as_ref().filter(|meta| !mesh.is_assumed(meta))?;
+        let called = format!("{} `{}`", meta.kind, meta.name);
+        Some((install.values().revision.as_ref()?, called))
+    });
+    pods.chain(charts).collect()
+}
+
+pub(super) fn gateway_revision_mismatch(mesh: &Mesh, found: &mut Findings) {
+    let mut said: BTreeSet<Span> = BTreeSet::new();
+    let is_gateway = |p: &PodShape<'_>| p.is_injected_as_gateway() && !mesh.is_assumed(p.meta);
+    let gateways: Vec<PodShape<'_>> = mesh.pod_shapes().filter(is_gateway).collect();
+    for cluster in mesh.clusters() {
+        let Some(revisions) = revisions(mesh, cluster) else { continue };
+        let known = list(revisions.iter().map(String::as_str));
+        for (revision, gateway) in asked_by_gateways(mesh, cluster, &gateways) {
+            let unknown = is_version(revision) && !revisions.contains(revision.as_str());
+            if !unknown || !said.insert(revision.span) {
+                continue;
+            }
+            let finding = found.say(
+                format!(
+                    "gateway {gateway} wants revision `{revision}`, which `{}` does not have",
+                    cluster.name
+                ),
+                revision.span,
+                "no injector answers: new pods keep the image `auto` and do not start",
+            );
+            if let Some(plane) = control_plane(cluster) {
+                finding.also(plane.at(), format!("here is {known}"));
+            }
+            finding.help(format!("give it revision {known}; those that run keep their old proxy"));
+        }
+    }
+}
+
+/// The bounds of sidecars and gateways.
+const OF_PROXIES: (u32, u32) = (2, 0);
+
+/// A part of the data plane, or its definitions, with its version.
+struct Part {
+    what: String,
+    version: (u32, u32),
+    at: Span,
+    /// How many minor versions it may be behind its istiod, and ahead; none for definitions, which go first.
+    /// Source: istio.io, "Upgrade with Helm" and "Install the Istio CNI node agent".
+    bounds: Option<(u32, u32)>,
+}
+
+/// What stands beside istiod in a cluster by charts of its own.
+fn charts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
+    let of_chart = |install: &Installed| {
+        let name = install.chart_name()?;
+        if !["base", "cni", "gateway", "ztunnel"].contains(&name) {
+            return None;
+        }
+        let told = install.chart_version.as_ref()?;
+        let unsure = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
+        // Charts of others have these names too.
+        let version =
+            version(told).filter(|(major, minor)| *major == 1 && *minor > 9 && !unsure)?;
+        let what = format!("chart `{name}`");
+        let bounds = match name {
+            "base" => None,
+            "cni" => Some((1, 1)),
+            "ztunnel" => Some((1, 0)),
+            _ => Some(OF_PROXIES),
+        };
+        Some(Part { what, version, at: told.span, bounds })
+    };
+    cluster.facts.installs.iter().filter_map(of_chart).collect()
+}
+
+/// Proxies whose image is written out, by cluster. Of pods themselves another rule speaks, which knows what
+/// would be injected.
+fn proxies(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<Part>> {
+    let mut found: BTreeMap<ClusterId, Vec<Part>> = BTreeMap::new();
+    for pods in mesh.pod_shapes().filter(|pods| !pods.is_pod() && !mesh.is_assumed(pods.meta)) {
+        let containers = pods.spec.containers.iter().chain(&pods.spec.init_containers);
+        let mut images = containers.filter(|c| c.name == "istio-proxy").filter_map(|c| {
+            let image = c.image.as_ref()?;
+            let (name, tag) = image.rsplit_once(':')?;
+            let is_it = name.ends_with("/proxyv2") || name.ends_with("/ztunnel");
+            version(tag).filter(|_| is_it).map(|v| (v, image.span, name.ends_with("/ztunnel")))
+        });
+        if let Some((version, at, is_node_proxy)) = images.next() {
+            let bounds = Some(if is_node_proxy { (1, 0) } else { OF_PROXIES });
+            let part = Part { what: pods.called(), version, at, bounds };
+            found.entry(pods.cluster).or_default().push(part);
+        }
+    }
+    found
+}
+
+/// What is wrong with a part beside control planes of a range of versions.
+fn skew(part: &Part, (oldest, newest): ((u32, u32), (u32, u32))) -> Option<String> {
+    let (has, low, high) = (part.version.1, oldest.1, newest.1);
+    let Some((behind, ahead)) = part.bounds else {
+        return (has < low)
+            .then(|| "fields and kinds that istiod has learnt since are refused".to_owned());
+    };
+    if has > high + ahead {
+        return Some(format!("newer than its istiod by {}: istiod goes first", has - high));
+    }
+    (low > has + behind).then(|| format!("{} behind its istiod, where {behind} may be", low - has))
+}
+
+/// Says what is too old or too new beside the control plane of its cluster.
+pub(super) fn data_plane_skew(mesh: &Mesh, found: &mut Findings) {
+    let mut said: BTreeSet<Span> = BTreeSet::new();
+    let mut proxies = proxies(mesh);
+    for cluster in mesh.clusters() {
+        let Some(plane) = mesh.config_cluster(cluster.id).found().map(|id| mesh.cluster(id)) else {
+            continue;
+        };
+        let told = plane.facts.version.iter();
+        let mut planes: Vec<((u32, u32), Span)> =
+            told.filter_map(|fact| Some((version(&fact.value)?, fact.value.span))).collect();
+        planes.sort_unstable();
+        let (Some((oldest, old_at)), Some((newest, _))) = (planes.first(), planes.last()) else {
+            continue;
+        };
+        let mut wrong: Vec<(Part, String)> = Vec::new();
+        let own = proxies.remove(&cluster.id).unwrap_or_default();
+        for part in charts(mesh, cluster).into_iter().chain(own) {
+            let same_major = part.version.0 == oldest.0 && part.version.0 == newest.0;
+            let why = skew(&part, (*oldest, *newest)).filter(|_| same_major);
+            if let Some(why) = why.filter(|_| said.insert(part.at)) {
+                wrong.push((part, why));
+            }
+        }
+        let [(first, why), more @ ..] = wrong.as_slice() else { continue };
+        let (major, minor) = first.version;
+        let others = match more.len() {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        let finding = found.say(
+            format!(
+                "{} in `{}` is of Istio {major}.{minor}, its istiod of {}.{}{others}",
+                first.what, cluster.name, oldest.0, oldest.1
+            ),
+            first.at,
+            why.clone(),
+        );
+        for (part, why) in more.iter().take(SHOWN) {
+            finding.also(part.at, format!("{}: {why}", part.what));
+        }
+        finding.also(*old_at, format!("istiod of `{}`", plane.name));
+        finding.help(
+            "upgrade `base` first, then istiod, then cni and ztunnel, then gateways and sidecars",
+        );
+    }
+}

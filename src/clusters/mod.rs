@@ -5,6 +5,7 @@ mod away;
 mod claims;
 mod delivery;
 mod facts;
+mod generators;
 mod hosting;
 mod installs;
 mod kustomize;
@@ -27,6 +28,7 @@ use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role, is_on};
+pub use generators::OneServer;
 pub use installs::Installed;
 pub use supply::{Kinds, Supply};
 
@@ -160,6 +162,8 @@ pub struct Fleet {
     pub patched: BTreeSet<FileId>,
     /// Paths in kustomizations that lead nowhere within the input.
     pub missing: Vec<Text>,
+    /// Clusters that ApplicationSets bring to one API server.
+    pub one_servers: Vec<OneServer>,
     /// What brings objects to each cluster that are not in the input, ordered by cluster.
     pub supplies: Vec<(ClusterId, Supply)>,
 }

@@ -1,5 +1,6 @@
 //! Clusters: who they are, and where their configuration lives.
 
+pub(super) mod containment;
 mod identity;
 mod installs;
 mod remotes;

@@ -157,6 +157,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         authz::RULES,
         capacity::RULES,
         clusters::RULES,
+        clusters::containment::RULES,
         egress::RULES,
         extensions::RULES,
         fields::RULES,

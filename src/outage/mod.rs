@@ -14,7 +14,7 @@ pub use planes::{Orphan, Plane, Sight, Wait, Way};
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::kinds::core::Service;
-use crate::mesh::{In, Mesh};
+use crate::mesh::In;
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 
@@ -51,7 +51,7 @@ impl<'m> Outage<'m> {
             planes,
             harms,
             unknown,
-            entrances: entrances(mesh, lost),
+            entrances: mesh.entrances(lost).collect(),
             served_by: mesh.config_cluster(lost).found(),
             has_foreign_ca: Trust::of(mesh).signer(lost).is_foreign(),
         }
@@ -62,19 +62,4 @@ impl<'m> Outage<'m> {
         let is_served = self.served_by == Some(self.lost.id) && self.lost.hosted_in.is_none();
         self.lost.role() != Some(Role::Remote) && is_served
     }
-}
-
-/// Ports of gateways that other clusters call: for istiod, its webhook, and services of other networks.
-const BETWEEN_CLUSTERS: [u16; 4] = [15012, 15017, 15443, 15008];
-
-/// Gateways of a cluster that are not just for other clusters.
-fn entrances(mesh: &Mesh, of: ClusterId) -> Vec<&In<Service>> {
-    let here = mesh.services.iter().filter(|s| s.cluster == of && mesh.is_gateway(s));
-    let is_outward = |s: &&In<Service>| {
-        let mut ports = s.ports.iter().filter_map(|p| p.port.as_ref());
-        s.meta.label(crate::mesh::NETWORK_LABEL).is_none()
-            && !ports.any(|port| BETWEEN_CLUSTERS.contains(&port.value))
-            && matches!(s.type_name(), "LoadBalancer" | "NodePort")
-    };
-    here.filter(is_outward).collect()
 }

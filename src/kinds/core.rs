@@ -254,9 +254,14 @@ pub struct IssuerSecret {
     pub secret_name: Option<Text>,
 }
 
-/// What the SPIRE controller manager reads: only that it is there counts.
+/// What the SPIRE controller manager reads.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Spire {}
+#[serde(default)]
+pub struct Spire {
+    /// ClusterSPIFFEID: the identities of the pods it selects, a template.
+    #[serde(rename = "spiffeIDTemplate")]
+    pub spiffe_id_template: Option<Text>,
+}
 
 /// `target` of an ExternalSecret.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -127,7 +127,9 @@ fn shared_ingress_without_health_failover(mesh: &Mesh, found: &mut Findings) {
         let (Some(only), None) = (with.next(), with.next()) else { continue };
         let mut others = clusters.iter().filter(|c| c.id != only.id);
         let Some(entrance) = mesh.entrances(only.id).next() else { continue };
-        if !others.all(|c| has_no_ingress(mesh, c)) || mesh.is_assumed(&entrance.meta) {
+        if !others.all(|c| has_no_ingress(mesh, c, &entrance.namespace))
+            || mesh.is_assumed(&entrance.meta)
+        {
             continue;
         }
         let routed = mesh.routes().into_iter().filter(|route| {
@@ -156,16 +158,18 @@ fn shared_ingress_without_health_failover(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Whether a cluster certainly has no gateway for the outside: nothing may bring one, a profile with gateways
-/// least of all.
-fn has_no_ingress(mesh: &Mesh, cluster: &Cluster) -> bool {
+/// Whether a cluster certainly has no gateway for the outside: the Services of its namespace are there, and
+/// nothing may bring one, a profile with gateways least of all.
+fn has_no_ingress(mesh: &Mesh, cluster: &Cluster, namespace: &str) -> bool {
     let bare = ["minimal", "remote", "empty", "ambient", "external"];
     let mut operators = cluster.facts.installs.iter().filter(|i| i.origin == Origin::IstioOperator);
     let brings = operators.any(|install| {
         let is_bare = install.profile().is_some_and(|profile| bare.contains(&profile.as_str()));
         !is_bare || !install.install.components.ingress_gateways.is_empty()
     });
-    let has_services = mesh.services.iter().any(|s| s.cluster == cluster.id);
     let of_api = mesh.api_gateways.iter().any(|g| g.cluster == cluster.id && !g.takes_hbone());
-    has_services && !brings && !of_api && !mesh.may_bring(cluster.id, "Service")
+    // A chart may be one even where nothing else lives outside the input.
+    let mut supplies = mesh.supplies(cluster.id).iter();
+    let supplied = supplies.any(|supply| !supply.is_machinery() && supply.brings("Service"));
+    mesh.has_seen(cluster.id, "Service", namespace) && !brings && !of_api && !supplied
 }

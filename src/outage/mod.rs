@@ -14,7 +14,9 @@ pub use planes::{Orphan, Plane, Sight, Wait, Way};
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::kinds::core::Service;
-use crate::mesh::In;
+use crate::kinds::is_placeholder;
+use crate::mesh::{In, Mesh};
+use crate::source::Text;
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 
@@ -35,6 +37,9 @@ pub struct Outage<'m> {
     pub entrances: Vec<&'m In<Service>>,
     /// The control plane that its own proxies hang on.
     pub served_by: Option<ClusterId>,
+    /// After which time istiod ends the connections of its proxies, where that is told. Istio's chart says
+    /// 30 minutes (`--keepaliveMaxServerConnectionAge`), istiod by itself never.
+    pub connection_age: Option<&'m Text>,
     /// Whether its workloads' certificates come from elsewhere than istiod.
     pub has_foreign_ca: bool,
 }
@@ -53,6 +58,7 @@ impl<'m> Outage<'m> {
             unknown,
             entrances: mesh.entrances(lost).collect(),
             served_by: mesh.config_cluster(lost).found(),
+            connection_age: connection_age(mesh, lost),
             has_foreign_ca: Trust::of(mesh).signer(lost).is_foreign(),
         }
     }
@@ -62,4 +68,11 @@ impl<'m> Outage<'m> {
         let is_served = self.served_by == Some(self.lost.id) && self.lost.hosted_in.is_none();
         self.lost.role() != Some(Role::Remote) && is_served
     }
+}
+
+fn connection_age(mesh: &Mesh, of: ClusterId) -> Option<&Text> {
+    let plane = mesh.config_cluster(of).found().unwrap_or(of);
+    let mut installs = mesh.cluster(plane).facts.installs.iter().rev();
+    let told = installs.find_map(|install| install.values().pilot.connection_age.as_ref());
+    told.filter(|told| !is_placeholder(told))
 }

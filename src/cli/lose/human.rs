@@ -303,7 +303,8 @@ fn itself(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "  {who} cannot check its proxies' tokens (TokenReview): connections are renewed every 30 min and fail then, so proxies keep what they have; certificates {}",
+        "  {who} cannot check its proxies' tokens (TokenReview): connections are renewed every {} and fail then, so proxies keep what they have; certificates {}",
+        outage.connection_age.map_or("30 min", |told| told.as_str()),
         lifetime(shown)
     )
 }

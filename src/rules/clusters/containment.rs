@@ -169,7 +169,7 @@ fn has_no_ingress(mesh: &Mesh, cluster: &Cluster, namespace: &str) -> bool {
     });
     let of_api = mesh.api_gateways.iter().any(|g| g.cluster == cluster.id && !g.takes_hbone());
     // A chart may be one even where nothing else lives outside the input.
-    let mut supplies = mesh.supplies(cluster.id).iter();
-    let supplied = supplies.any(|supply| !supply.is_machinery() && supply.brings("Service"));
+    let mut all = mesh.supplies(cluster.id).iter();
+    let supplied = all.any(|supply| !supply.is_machinery() && supply.brings("Service"));
     mesh.has_seen(cluster.id, "Service", namespace) && !brings && !of_api && !supplied
 }

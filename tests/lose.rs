@@ -164,3 +164,35 @@ fn a_name_that_is_none_fails_with_those_there_are() {
     assert_eq!(code, Some(2));
     assert!(text.contains("do you mean `west`?"), "{text}");
 }
+
+#[test]
+fn an_external_control_plane_is_lost_with_the_cluster_it_runs_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mesh = "fixtures/external-control-plane";
+    let text = lose(root, &["--lose", "platform", mesh]);
+    assert!(text.contains("hosts the control plane of shop"), "{text}");
+    assert!(text.contains("CLUSTERS LEFT WITHOUT A CONTROL PLANE"), "{text}");
+    assert!(text.contains("depot, shop ("), "{text}");
+    let text = lose(root, &["--lose", "shop", mesh]);
+    assert!(!text.contains("CLUSTERS LEFT WITHOUT"), "{text}");
+    assert!(text.contains("its istiod runs on in platform"), "{text}");
+    let text = lose(root, &["--lose", "depot", mesh]);
+    let command = "kubectl --context platform -n external-istiod delete --ignore-not-found";
+    assert!(text.contains(command), "its secret stands beside istiod: {text}");
+    assert!(text.contains("controller_sync_errors_total"), "{text}");
+}
+
+#[test]
+fn connections_last_as_long_as_the_chart_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for cluster in ["east", "west"] {
+        let text = format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio, namespace: \
+             istio-system}}\nspec:\n  values:\n    pilot: {{keepaliveMaxServerConnectionAge: 5m}}\n    global: \
+             {{meshID: m, network: n, multiCluster: {{clusterName: {cluster}}}}}\n"
+        );
+        put(folder.path(), &format!("clusters/{cluster}/istio.yaml"), &text);
+    }
+    let text = lose(folder.path(), &["--lose", "west"]);
+    assert!(text.contains("connections are renewed every 5m"), "{text}");
+}

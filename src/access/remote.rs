@@ -296,7 +296,7 @@ impl<'m> Remote<'m> {
             Maker::Sealed => &made.template.metadata,
             _ => &made.target.template.metadata,
         };
-        let is_plain = template.labels.is_empty() && template.annotations.is_empty();
+        let is_plain = !made.target.template.is_told();
         // Without a template, External Secrets hands on its own labels.
         let inherits = maker == Maker::External && is_plain;
         let (labels, annotations) = if inherits {
@@ -308,8 +308,10 @@ impl<'m> Remote<'m> {
         let annotation =
             annotations.get(CLUSTER_ANNOTATION).or(meta.annotation(CLUSTER_ANNOTATION));
         let told = Label::of(&meta.labels, false);
+        // `templateFrom` may be for labels too.
+        let is_open = is_plain || !made.target.template.template_from.is_empty();
         let label = match Label::of(labels, false) {
-            Label::Absent if maker == Maker::External && is_plain => Label::Unseen,
+            Label::Absent if maker == Maker::External && is_open => Label::Unseen,
             label => label,
         };
         let is_meant = name.starts_with(REMOTE_PREFIX)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::claims::{Claims, Strength, add_delivered};
 use super::delivery::{self, Delivery};
 use super::facts::{Facts, Origin};
+use super::generators;
 use super::hosting::{self, Hosts};
 use super::installs::Installed;
 use super::kustomize::{Graph, Made, is_kustomization};
@@ -157,7 +158,11 @@ impl Assembly<'_, '_> {
         deliveries: &[Delivery],
         targets: &[Vec<usize>],
     ) -> Fleet {
-        let mut fleet = Fleet { missing: self.graph.missing.clone(), ..Fleet::default() };
+        let mut fleet = Fleet {
+            missing: self.graph.missing.clone(),
+            one_servers: generators::one_server(self.tree),
+            ..Fleet::default()
+        };
         let seeds: Vec<Seed> = order.iter().map(|&i| seeds[i].clone()).collect();
         let ids: BTreeMap<usize, ClusterId> =
             order.iter().enumerate().map(|(at, seed)| (*seed, ClusterId::at(at))).collect();

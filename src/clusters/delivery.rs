@@ -162,7 +162,8 @@ fn resolve(tree: &Tree<'_>, from: usize, path: &str) -> Option<String> {
     })
 }
 
-type Params = BTreeMap<String, String>;
+/// What a generator fills in, by name.
+pub(super) type Params = BTreeMap<String, String>;
 
 /// An Application, written so or made by an ApplicationSet with these parameters.
 struct Rendered<'r, 'i> {
@@ -268,7 +269,7 @@ impl Rendered<'_, '_> {
 }
 
 /// `{{name}}`, `{{ .name }}` and `{{ .values.name }}` of Argo CD.
-fn render(text: &str, params: &Params) -> String {
+pub(super) fn render(text: &str, params: &Params) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -379,7 +380,8 @@ fn product(one: &[Params], other: &[Params]) -> Vec<Params> {
     one.iter().flat_map(|a| other.iter().map(move |b| with(a, b))).take(MOST).collect()
 }
 
-fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
+/// Keys and texts of an element, nested keys as `values.name`.
+pub(super) fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
     for (key, value) in value.entries() {
         let key = format!("{prefix}{}", key.text().unwrap_or_default());
         match value.text() {

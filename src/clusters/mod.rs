@@ -5,6 +5,7 @@ mod away;
 mod claims;
 mod delivery;
 mod facts;
+mod generators;
 mod hosting;
 mod installs;
 mod kustomize;
@@ -28,6 +29,7 @@ use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role, is_on};
+pub use generators::OneServer;
 pub use installs::Installed;
 pub use supply::{Kinds, Supply};
 
@@ -168,6 +170,8 @@ pub struct Fleet {
     pub patched: BTreeSet<FileId>,
     /// Paths in kustomizations that lead nowhere within the input.
     pub missing: Vec<Text>,
+    /// Clusters that ApplicationSets bring to one API server.
+    pub one_servers: Vec<OneServer>,
     /// What brings objects to each cluster that are not in the input, ordered by cluster.
     pub supplies: Vec<(ClusterId, Supply)>,
 }

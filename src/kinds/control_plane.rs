@@ -227,6 +227,9 @@ pub struct Pilot {
     /// How many there are, where nothing scales it.
     #[serde(rename = "replicaCount")]
     pub replica_count: Option<Spanned<u32>>,
+    /// After which time it ends the connections of proxies; `30m` where absent.
+    #[serde(rename = "keepaliveMaxServerConnectionAge")]
+    pub connection_age: Option<Text>,
     /// Whether it is scaled; so where absent.
     #[serde(rename = "autoscaleEnabled")]
     pub autoscale_enabled: Option<Spanned<bool>>,

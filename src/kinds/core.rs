@@ -255,9 +255,14 @@ pub struct IssuerSecret {
     pub secret_name: Option<Text>,
 }
 
-/// What the SPIRE controller manager reads: only that it is there counts.
+/// What the SPIRE controller manager reads.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Spire {}
+#[serde(default)]
+pub struct Spire {
+    /// ClusterSPIFFEID: the identities of the pods it selects, a template.
+    #[serde(rename = "spiffeIDTemplate")]
+    pub spiffe_id_template: Option<Text>,
+}
 
 /// `target` of an ExternalSecret.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -281,11 +286,29 @@ pub struct OpaqueTemplate {
     pub template_from: Vec<super::networking::Anything>,
     /// External Secrets: `Replace` where absent, or `Merge`, which keeps what is fetched too.
     pub merge_policy: Option<Text>,
+    /// External Secrets: `v2`.
+    pub engine_version: Option<Text>,
+    /// The Secret's type.
+    #[serde(rename = "type")]
+    pub of_type: Option<Text>,
+}
+
+impl OpaqueTemplate {
+    /// Whether there is one. External Secrets then takes labels and annotations from it alone, even where
+    /// it has none. Source: `externalsecret_controller_template.go`, `mergeMetadata`.
+    pub fn is_told(&self) -> bool {
+        let texts = [&self.merge_policy, &self.engine_version, &self.of_type];
+        !self.metadata.labels.is_empty()
+            || !self.metadata.annotations.is_empty()
+            || !self.data.is_empty()
+            || !self.template_from.is_empty()
+            || texts.into_iter().any(Option::is_some)
+    }
 }
 
 impl OpaqueSecret {
     /// The keys of the Secret, as far as they are told. A template of External Secrets replaces the keys
-    /// of what is fetched, unless it is merged with them or tells none.
+    /// of what is fetched, unless it is merged with them or tells none. Source: the same, `applyTemplate`.
     pub fn keys(&self) -> impl Iterator<Item = &Text> {
         let template = &self.target.template;
         let is_plain = template.data.is_empty() && template.template_from.is_empty();

@@ -10,6 +10,7 @@ pub mod gateway_api;
 pub mod injector;
 pub mod kubeconfig;
 pub mod machines;
+pub mod monitoring;
 pub mod networking;
 mod placeholder;
 pub mod policy;
@@ -328,6 +329,9 @@ views! {
     /// A route of the Gateway API.
     ApiRoute(gateway_api::Route): "spec", ["gateway.networking.k8s.io"],
         ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
+    /// What Prometheus is told to look for.
+    AlertRules(monitoring::AlertRules): "spec",
+        ["monitoring.coreos.com", "operator.victoriametrics.com"], ["PrometheusRule", "VMRule"];
     /// A CustomResourceDefinition.
     Definition(gateway_api::Definition): "spec", ["apiextensions.k8s.io"],
         ["CustomResourceDefinition"];

@@ -33,6 +33,7 @@ impl Mesh {
         let Input { sources, files, fleet, faults, config, options } = input;
         let mut mesh = Self {
             clusters: fleet.clusters,
+            one_servers: fleet.one_servers,
             configured: !config.clusters.is_empty(),
             options,
             now: config.now,

@@ -28,7 +28,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use crate::api::Fault;
-use crate::clusters::{Cluster, ClusterId, Role, Supply};
+use crate::clusters::{Cluster, ClusterId, OneServer, Role, Supply};
 use crate::config::Options;
 use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
@@ -149,6 +149,7 @@ pub struct Mesh {
     configured: bool,
     pem_files: Vec<PemFile>,
     texts: Vec<(u32, Arc<str>)>,
+    one_servers: Vec<OneServer>,
     problems: Problems,
     options: BTreeMap<String, Options>,
     now: i64,
@@ -281,6 +282,11 @@ impl Mesh {
             kinds.entry(kind).or_default().push(namespace);
         }
         kinds
+    }
+
+    /// Clusters of different names that ApplicationSets bring to one API server.
+    pub fn one_servers(&self) -> &[OneServer] {
+        &self.one_servers
     }
 
     /// Certificates and keys in files of their own.

@@ -45,6 +45,22 @@ impl gateway_api::Gateway {
     }
 }
 
+/// Ports of gateways that other clusters call: for istiod, its webhook, and services of other networks.
+const BETWEEN_CLUSTERS: [u16; 4] = [15012, 15017, 15443, 15008];
+
+impl Mesh {
+    /// Gateways of a cluster that are not just for other clusters.
+    pub fn entrances(&self, of: ClusterId) -> impl Iterator<Item = &In<Service>> {
+        let here = self.services.iter().filter(move |s| s.cluster == of && self.is_gateway(s));
+        here.filter(|s| {
+            let mut ports = s.ports.iter().filter_map(|p| p.port.as_ref());
+            s.meta.label(NETWORK_LABEL).is_none()
+                && !ports.any(|port| BETWEEN_CLUSTERS.contains(&port.value))
+                && matches!(s.type_name(), "LoadBalancer" | "NodePort")
+        })
+    }
+}
+
 impl In<gateway_api::Gateway> {
     /// Whether the Deployment and the Service that are made for it have this name. Istio calls them
     /// `NAME-CLASS`, those of waypoints and east-west gateways `NAME`; others have ways of their own.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::IstioObject;
 use crate::clusters::{ClusterId, Member};
 use crate::kinds::{
-    Meta, Resource, control_plane, core, extensions, gateway_api, machines, networking, security,
-    workloads,
+    Meta, Resource, control_plane, core, extensions, gateway_api, machines, monitoring, networking,
+    security, workloads,
 };
 use crate::source::Span;
 
@@ -146,6 +146,8 @@ collections! {
     api_gateways: ApiGateway(gateway_api::Gateway),
     /// Routes of the Gateway API.
     api_routes: ApiRoute(gateway_api::Route),
+    /// PrometheusRules and VMRules.
+    alert_rules: AlertRules(monitoring::AlertRules),
     /// CustomResourceDefinitions.
     definitions: Definition(gateway_api::Definition),
     /// Karpenter's NodePools.

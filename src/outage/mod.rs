@@ -14,7 +14,9 @@ pub use planes::{Orphan, Plane, Sight, Wait, Way};
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
 use crate::mesh::{In, Mesh};
+use crate::source::Text;
 use crate::traffic::Traffic;
 use crate::trust::Trust;
 
@@ -35,6 +37,9 @@ pub struct Outage<'m> {
     pub entrances: Vec<&'m In<Service>>,
     /// The control plane that its own proxies hang on.
     pub served_by: Option<ClusterId>,
+    /// After which time istiod ends the connections of its proxies, where that is told. Istio's chart says
+    /// 30 minutes (`--keepaliveMaxServerConnectionAge`), istiod by itself never.
+    pub connection_age: Option<&'m Text>,
     /// Whether its workloads' certificates come from elsewhere than istiod.
     pub has_foreign_ca: bool,
 }
@@ -51,8 +56,9 @@ impl<'m> Outage<'m> {
             planes,
             harms,
             unknown,
-            entrances: entrances(mesh, lost),
+            entrances: mesh.entrances(lost).collect(),
             served_by: mesh.config_cluster(lost).found(),
+            connection_age: connection_age(mesh, lost),
             has_foreign_ca: Trust::of(mesh).signer(lost).is_foreign(),
         }
     }
@@ -64,17 +70,9 @@ impl<'m> Outage<'m> {
     }
 }
 
-/// Ports of gateways that other clusters call: for istiod, its webhook, and services of other networks.
-const BETWEEN_CLUSTERS: [u16; 4] = [15012, 15017, 15443, 15008];
-
-/// Gateways of a cluster that are not just for other clusters.
-fn entrances(mesh: &Mesh, of: ClusterId) -> Vec<&In<Service>> {
-    let here = mesh.services.iter().filter(|s| s.cluster == of && mesh.is_gateway(s));
-    let is_outward = |s: &&In<Service>| {
-        let mut ports = s.ports.iter().filter_map(|p| p.port.as_ref());
-        s.meta.label(crate::mesh::NETWORK_LABEL).is_none()
-            && !ports.any(|port| BETWEEN_CLUSTERS.contains(&port.value))
-            && matches!(s.type_name(), "LoadBalancer" | "NodePort")
-    };
-    here.filter(is_outward).collect()
+fn connection_age(mesh: &Mesh, of: ClusterId) -> Option<&Text> {
+    let plane = mesh.config_cluster(of).found().unwrap_or(of);
+    let mut installs = mesh.cluster(plane).facts.installs.iter().rev();
+    let told = installs.find_map(|install| install.values().pilot.connection_age.as_ref());
+    told.filter(|told| !is_placeholder(told))
 }

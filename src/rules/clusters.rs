@@ -1,6 +1,7 @@
 //! Clusters: who they are, and where their configuration lives.
 
 mod config;
+pub(super) mod containment;
 mod exposure;
 mod external;
 mod identity;

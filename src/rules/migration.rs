@@ -40,6 +40,7 @@ fn join_before_common_ca(access: &Access<'_>, trust: &Trust<'_>, found: &mut Fin
             }
         }
         let [(at, from, to), more @ ..] = secrets.as_slice() else { continue };
+        let ends = [*from, *to];
         let [from, to] = [from, to].map(|id| mesh.cluster_name(*id));
         let finding = found.say(
             format!(
@@ -53,6 +54,11 @@ fn join_before_common_ca(access: &Access<'_>, trust: &Trust<'_>, found: &mut Fin
         for (at, from, to) in more.iter().take(SHOWN) {
             let [from, to] = [from, to].map(|id| mesh.cluster_name(*id));
             finding.also(*at, format!("and `{from}` to `{to}`"));
+        }
+        for id in ends {
+            if let Some(root) = trust.ca_of(id).and_then(|f| f.ca.roots.first()) {
+                finding.also(root.span, format!("the root of `{}`", mesh.cluster_name(id)));
+            }
         }
         finding.help(
             "plug in a CA first: an intermediate for each cluster under one root, as Secret `cacerts`; \

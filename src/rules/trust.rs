@@ -8,4 +8,5 @@ pub(super) mod domains;
 pub(super) mod issuers;
 pub(super) mod keys;
 pub(super) mod roots;
+pub(super) mod spire;
 mod texts;

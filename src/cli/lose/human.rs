@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::commands::{self, Command};
 use super::{Shown, several, table};
-use crate::access::State;
+use crate::access::{OF_CA, OF_CLUSTERS, State};
 use crate::clusters::Role;
 use crate::outage::{Orphan, Plane, Sight, Stay, Wait};
 
@@ -303,7 +303,8 @@ fn itself(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "  {who} cannot check its proxies' tokens (TokenReview): connections are renewed every 30 min and fail then, so proxies keep what they have; certificates {}",
+        "  {who} cannot check its proxies' tokens (TokenReview): connections are renewed every {} and fail then, so proxies keep what they have; certificates {}",
+        outage.connection_age.map_or("30 min", |told| told.as_str()),
         lifetime(shown)
     )
 }
@@ -329,8 +330,8 @@ fn watch(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     title(out, "WATCH (at each istiod of the others)")?;
-    for (metric, what) in super::json::METRICS {
-        writeln!(out, "  {metric:44} {what}")?;
+    for metric in OF_CLUSTERS.iter().chain(&OF_CA) {
+        writeln!(out, "  {:44} {}", metric.name, metric.tells)?;
     }
     Ok(())
 }

@@ -3,19 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Shown, commands};
+use crate::access::{OF_CA, OF_CLUSTERS};
 use crate::outage::{Harm, Orphan, Plane, Sight, Stay, Wait};
 use crate::source::Span;
 use crate::traffic::counts::Interval;
-
-/// What istiod counts, and what to look for.
-pub(super) const METRICS: [(&str, &str); 6] = [
-    ("istiod_remote_cluster_sync_status", "whether it follows each cluster's API server"),
-    ("istiod_managed_clusters", "how many it reads: a fall is a cluster that is gone, or isolated"),
-    ("remote_cluster_sync_timeouts_total", "it started and gave up waiting for a cluster"),
-    ("citadel_server_authentication_failure_count", "proxies whose tokens it cannot check"),
-    ("citadel_server_root_cert_expiry_seconds", "how long its root lasts"),
-    ("citadel_server_cert_chain_expiry_seconds", "how long its CA's certificate lasts"),
-];
 
 pub(super) fn of(shown: &Shown<'_, '_>) -> Value {
     let outage = shown.outage;
@@ -37,7 +28,7 @@ pub(super) fn of(shown: &Shown<'_, '_>) -> Value {
         "services": outage.harms.iter().map(|h| harm(shown, h)).collect::<Vec<_>>(),
         "unknownServices": outage.unknown,
         "entrances": entrances.collect::<Vec<_>>(),
-        "metrics": METRICS.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        "metrics": OF_CLUSTERS.iter().chain(&OF_CA).map(|metric| metric.name).collect::<Vec<_>>(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::{Rule, rule};
 use super::texts::short;
+use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::finding::{Findings, Severity};
 use crate::mesh::{Mesh, list};
@@ -15,7 +16,7 @@ pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("trust/mixed-ca-kinds", trust: mixed_ca_kinds),
     rule!("trust/root-bundle-rotation-state", trust: root_bundle_rotation_state),
     rule!("trust/root-file-is-intermediate", trust: root_file_is_intermediate),
-    rule!("trust/roots-not-mutually-trusted", trust: roots_not_mutually_trusted),
+    rule!("trust/roots-not-mutually-trusted", access, trust: roots_not_mutually_trusted),
     rule!("trust/self-signed-ca-in-mesh", trust: self_signed_ca_in_mesh),
 ];
 
@@ -25,10 +26,10 @@ fn meshes(mesh: &Mesh) -> impl Iterator<Item = Vec<ClusterId>> {
     several.map(|clusters| clusters.iter().map(|c| c.id).collect())
 }
 
-fn roots_not_mutually_trusted(trust: &Trust<'_>, found: &mut Findings) {
+fn roots_not_mutually_trusted(access: &Access<'_>, trust: &Trust<'_>, found: &mut Findings) {
     for ids in meshes(trust.mesh) {
         let mut groups = Groups::from_matrix(&ids, &trust.matrix(&ids));
-        groups.refused.retain(|refused| !has_a_rule_of_its_own(trust, refused));
+        groups.refused.retain(|refused| !has_a_rule_of_its_own(access, trust, refused));
         let Some(first) = groups.refused.first() else { continue };
         let listed = are_all_listed(trust, &ids);
         let name = |id: &ClusterId| trust.mesh.cluster_name(*id);
@@ -77,12 +78,21 @@ fn parted(trust: &Trust<'_>, groups: &Groups<ClusterId>) -> String {
     }
 }
 
-/// Whether another rule tells why: the one made its own root while the other has a CA plugged in, or the
-/// verifier's root is no root.
-fn has_a_rule_of_its_own(trust: &Trust<'_>, refused: &Refused<ClusterId>) -> bool {
-    let signers = [trust.signer(refused.presenter), trust.signer(refused.verifier)];
+/// Whether another rule tells why: the one made its own root while the other has a CA plugged in, both made
+/// one and a remote secret joins them, or the verifier's root is no root.
+fn has_a_rule_of_its_own(
+    access: &Access<'_>,
+    trust: &Trust<'_>,
+    refused: &Refused<ClusterId>,
+) -> bool {
+    let (one, other) = (refused.presenter, refused.verifier);
+    let signers = [trust.signer(one), trust.signer(other)];
+    let are_joined = access.leads_to(one, other) || access.leads_to(other, one);
+    let join_early = are_joined && signers == [Signer::SelfSigned; 2];
     let no_root = trust.ca_of(refused.verifier).is_some_and(is_without_root);
-    no_root || (signers.contains(&Signer::SelfSigned) && signers.contains(&Signer::Plugged))
+    no_root
+        || join_early
+        || (signers.contains(&Signer::SelfSigned) && signers.contains(&Signer::Plugged))
 }
 
 /// Whether all clusters would accept each other if each one's `caCertificates` counted.

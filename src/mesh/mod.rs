@@ -1,5 +1,6 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
+mod addresses;
 mod age;
 mod build;
 mod client;
@@ -34,6 +35,7 @@ use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
+pub use addresses::{Cidr, PodRange};
 pub use age::Order;
 pub use build::Input;
 pub use client::{Client, LabelValue};

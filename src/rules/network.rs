@@ -1,5 +1,6 @@
 //! Networks: which clusters are where, and how one is reached from another.
 
+mod addresses;
 mod ambient;
 mod balancers;
 mod gateways;
@@ -38,6 +39,10 @@ pub(super) const RULES: &[Rule] = &[
     rule!("network/network-namespace-label-missing", names::network_namespace_label_missing),
     rule!("network/pod-network-label-differs", names::pod_network_label_differs),
     rule!("network/requested-network-view-on-ingress", gateways::requested_network_view_on_ingress),
+    rule!(
+        "network/same-network-overlapping-pod-cidr",
+        addresses::same_network_overlapping_pod_cidr
+    ),
 ];
 
 /// What Istio calls registries that are no clusters. The name of a cluster that tells none is `Kubernetes`.

@@ -6,6 +6,7 @@ mod balancers;
 mod gateways;
 mod mtls;
 mod names;
+mod shares;
 mod strength;
 
 use super::{Rule, rule};
@@ -30,6 +31,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("network/eastwest-selector-mismatch", gateways::eastwest_selector_mismatch),
     rule!("network/eastwest-single-replica", policies: strength::eastwest_single_replica),
     rule!("network/gateway-single-zone", policies: strength::gateway_single_zone),
+    rule!("network/gateway-weight-lost", traffic: shares::gateway_weight_lost),
     rule!("network/mesh-networks-unknown-gateway", mesh_networks_unknown_gateway),
     rule!("network/mesh-networks-unknown-registry", mesh_networks_unknown_registry),
     rule!("network/mtls-disabled-cross-network", mtls::mtls_disabled_cross_network),

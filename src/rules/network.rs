@@ -3,6 +3,7 @@
 mod addresses;
 mod ambient;
 mod balancers;
+mod behind;
 mod gateways;
 mod mtls;
 mod names;
@@ -30,6 +31,8 @@ pub(super) const RULES: &[Rule] = &[
     rule!("network/eastwest-nodeport-unaddressable", gateways::eastwest_nodeport_unaddressable),
     rule!("network/eastwest-selector-mismatch", gateways::eastwest_selector_mismatch),
     rule!("network/eastwest-single-replica", policies: strength::eastwest_single_replica),
+    rule!("network/gateway-hides-failover", traffic: behind::gateway_hides_failover),
+    rule!("network/gateway-of-unready-pods", traffic: behind::gateway_of_unready_pods),
     rule!("network/gateway-single-zone", policies: strength::gateway_single_zone),
     rule!("network/gateway-weight-lost", traffic: shares::gateway_weight_lost),
     rule!("network/mesh-networks-unknown-gateway", mesh_networks_unknown_gateway),

@@ -9,6 +9,7 @@ mod mtls;
 mod names;
 mod shares;
 mod strength;
+mod views;
 
 use super::{Rule, rule};
 use crate::clusters::Cluster;
@@ -18,6 +19,7 @@ use crate::mesh::{Lookup, Mesh, list};
 use crate::source::Text;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("network/ambient-gateway-mode-mismatch", ambient::ambient_gateway_mode_mismatch),
     rule!("network/ambient-global-label-inconsistent", ambient::ambient_global_label_inconsistent),
     rule!("network/ambient-multinetwork-not-enabled", ambient::ambient_multinetwork_not_enabled),
     rule!(
@@ -35,6 +37,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("network/gateway-of-unready-pods", traffic: behind::gateway_of_unready_pods),
     rule!("network/gateway-single-zone", policies: strength::gateway_single_zone),
     rule!("network/gateway-weight-lost", traffic: shares::gateway_weight_lost),
+    rule!("network/gateway-without-network-view", views::gateway_without_network_view),
     rule!("network/mesh-networks-unknown-gateway", mesh_networks_unknown_gateway),
     rule!("network/mesh-networks-unknown-registry", mesh_networks_unknown_registry),
     rule!("network/mtls-disabled-cross-network", mtls::mtls_disabled_cross_network),
@@ -48,6 +51,8 @@ pub(super) const RULES: &[Rule] = &[
         "network/same-network-overlapping-pod-cidr",
         addresses::same_network_overlapping_pod_cidr
     ),
+    rule!("network/subset-unseen-by-gateway", views::subset_unseen_by_gateway),
+    rule!("network/ztunnel-identity-values", ambient::ztunnel_identity_values),
 ];
 
 /// What Istio calls registries that are no clusters. The name of a cluster that tells none is `Kubernetes`.

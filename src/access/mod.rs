@@ -9,7 +9,7 @@ mod matrix;
 mod refusal;
 mod remote;
 
-pub use credential::{Auth, Expiry, auth, certificate, claims, expiry, seconds, used};
+pub use credential::{Auth, Expiry, auth, authorities, certificate, claims, expiry, seconds, used};
 pub use matrix::{Edge, State, edges};
 pub use refusal::{Kind, Refusal, is_not_allowed, refusal, server_name, shown, unreachable};
 pub use remote::{Access, Entry, Label, Maker, Remote, Target};

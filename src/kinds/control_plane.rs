@@ -148,6 +148,8 @@ pub struct Global {
     pub multi_cluster: MultiCluster,
     /// The network of the cluster's pods.
     pub network: Option<Text>,
+    /// Proxies.
+    pub proxy: ProxyValues,
     /// The mesh's identifier.
     #[serde(rename = "meshID")]
     pub mesh_id: Option<Text>,
@@ -180,6 +182,14 @@ pub struct Global {
     pub central_istiod: Option<Ignored>,
     /// Given up.
     pub control_plane_security_enabled: Option<Ignored>,
+}
+
+/// `global.proxy`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProxyValues {
+    /// The domain of Services' names; `cluster.local` where absent.
+    pub cluster_domain: Option<Text>,
 }
 
 /// A value that Istio does not read any more, whatever it is.

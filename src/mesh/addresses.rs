@@ -35,6 +35,11 @@ impl Cidr {
         (bits <= width).then(|| Self { is_v6, first: number & mask(bits), bits })
     }
 
+    /// Whether its addresses are of IPv6.
+    pub fn is_v6(self) -> bool {
+        self.is_v6
+    }
+
     /// Whether some address is in both.
     pub fn overlaps(self, other: Self) -> bool {
         let shift = 128 - self.bits.min(other.bits);

@@ -11,6 +11,7 @@ pub mod gateway_api;
 pub mod kubeconfig;
 pub mod machines;
 pub mod networking;
+pub mod networks;
 mod placeholder;
 pub mod policy;
 mod secret;

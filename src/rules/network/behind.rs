@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shares::gateway_to;
+use super::shares::{balanced, gateway_to};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
@@ -11,7 +11,6 @@ use crate::source::Span;
 use crate::traffic::Traffic;
 use crate::traffic::clients::{Departure, Visit};
 use crate::traffic::counts::percent;
-use crate::traffic::delivery::Delivery;
 use crate::traffic::destination::Destination;
 use crate::traffic::endpoint::Health;
 use crate::traffic::flow::Failure;
@@ -52,8 +51,7 @@ impl<'t, 'm> Behind<'t, 'm> {
 
 fn all_behind<'t, 'm>(traffic: &'t Traffic<'m>) -> impl Iterator<Item = Behind<'t, 'm>> {
     traffic.visits().iter().flat_map(move |visit| {
-        let balanced = visit.way.destinations().filter(|(d, _)| d.delivery == Delivery::Balanced);
-        balanced.flat_map(move |(destination, _)| {
+        balanced(traffic, visit).flat_map(move |destination| {
             let clusters: BTreeSet<ClusterId> = destination.pools().map(|p| p.cluster).collect();
             clusters.into_iter().filter_map(move |cluster| {
                 let gateway = gateway_to(traffic, visit.client.cluster, cluster)?;

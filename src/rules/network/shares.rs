@@ -42,6 +42,19 @@ pub(super) fn gateway_to<'m>(
     traffic.gateways(from).iter().filter(leads).find_map(|gateway| gateway.service)
 }
 
+/// The clusters of Envoy that clients of a visit spread requests over. Services of gateways are called from
+/// outside, so they do not count.
+pub(super) fn balanced<'t, 'm>(
+    traffic: &'t Traffic<'m>,
+    visit: &'t Visit<'m>,
+) -> impl Iterator<Item = &'t Destination<'m>> {
+    let all = visit.way.destinations().map(|(destination, _)| destination);
+    all.filter(|destination| {
+        let is_gateway = destination.service.is_some_and(|s| traffic.mesh().is_gateway(s));
+        destination.delivery == Delivery::Balanced && !is_gateway
+    })
+}
+
 /// The share that arrives in a cluster.
 fn share(flow: &Flow, cluster: ClusterId) -> f64 {
     flow.arriving(|landing| landing.cluster == cluster)
@@ -71,11 +84,10 @@ fn zones_in<'d>(destination: &'d Destination<'_>, cluster: ClusterId) -> Vec<&'d
 
 /// What a destination's clients lose in clusters behind gateways, whether there are as many endpoints as
 /// can be there or elsewhere.
-fn losses<'t, 'm>(traffic: &Traffic<'m>, visit: &'t Visit<'m>) -> Vec<Loss<'t, 'm>> {
+fn losses<'t, 'm>(traffic: &'t Traffic<'m>, visit: &'t Visit<'m>) -> Vec<Loss<'t, 'm>> {
     let own = visit.client.cluster;
     let mut found = Vec::new();
-    let balanced = visit.way.destinations().filter(|(d, _)| d.delivery == Delivery::Balanced);
-    for (destination, _) in balanced {
+    for destination in balanced(traffic, visit) {
         let clusters: BTreeSet<ClusterId> = destination.pools().map(|pool| pool.cluster).collect();
         for cluster in clusters {
             let Some(gateway) = gateway_to(traffic, own, cluster) else { continue };

@@ -63,7 +63,16 @@ pub struct PodRange {
     pub is_sure: bool,
 }
 
+/// What tells a range that is an object of the cluster itself.
+const BY_POOL: &str = "a pool of Calico";
+
 impl PodRange {
+    /// Whether an object of the cluster tells it, so that clusters which share its text share the range.
+    /// What makes a cluster may be there for one of several, as far as a folder tells.
+    pub fn is_of_cluster(&self) -> bool {
+        self.by == BY_POOL
+    }
+
     fn all(told: &Text, by: &'static str, is_sure: bool) -> impl Iterator<Item = Self> {
         let range = move |text: &str| {
             let cidr = Cidr::parse(text)?;
@@ -99,7 +108,7 @@ impl Mesh {
             !nowhere && pool.disabled.as_ref().is_none_or(|disabled| !disabled.value)
         };
         let told = own.chain(made).filter(used).filter_map(|pool| pool.cidr.as_ref());
-        told.flat_map(|cidr| PodRange::all(cidr, "a pool of Calico", true)).collect()
+        told.flat_map(|cidr| PodRange::all(cidr, BY_POOL, true)).collect()
     }
 
     fn node_ranges(&self, cluster: ClusterId) -> Vec<PodRange> {

@@ -20,8 +20,7 @@ struct Clash<'m> {
 fn clash<'m>(first: &[PodRange], second: &[PodRange], cluster: &'m Cluster) -> Option<Clash<'m>> {
     let pairs = first.iter().flat_map(|a| second.iter().map(move |b| (a, b)));
     let mut same = pairs.filter(|(a, b)| a.cidr.overlaps(b.cidr));
-    // A text that two clusters share is no word on how they differ.
-    let (other, own) = same.find(|(a, b)| a.span != b.span)?;
+    let (other, own) = same.find(|(a, b)| a.span != b.span || a.is_of_cluster())?;
     Some(Clash { cluster, own: own.clone(), other: other.clone() })
 }
 
@@ -80,8 +79,10 @@ fn say(network: Option<&str>, cluster: &Cluster, clashes: &[Clash<'_>], found: &
             first.own.text, first.own.by, first.other.text, cluster.name
         ),
     );
-    finding.also(first.other.span, format!("`{}` by {}", first.other.text, first.other.by));
-    for clash in &clashes[1..] {
+    if first.other.span != first.own.span {
+        finding.also(first.other.span, format!("`{}` by {}", first.other.text, first.other.by));
+    }
+    for clash in clashes[1..].iter().filter(|clash| clash.own.span != first.own.span) {
         let text = format!("`{}` of `{}` by {}", clash.own.text, clash.cluster.name, clash.own.by);
         finding.also(clash.own.span, text);
     }

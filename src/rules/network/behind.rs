@@ -6,7 +6,7 @@ use super::shares::{balanced, gateway_to};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
-use crate::mesh::In;
+use crate::mesh::{In, Mesh};
 use crate::source::Span;
 use crate::traffic::Traffic;
 use crate::traffic::clients::{Departure, Visit};
@@ -117,17 +117,22 @@ fn at_once(destination: &Destination<'_>) -> Option<Span> {
     by_errors.or(by_gateway).map(|count| count.span)
 }
 
-/// Whether a host may be thrown out at all, of as few as there may be: the gateway counts for one.
-fn is_ejectable(behind: &Behind<'_, '_>) -> bool {
-    let others = behind.destination.pools().filter(|pool| pool.cluster != behind.cluster);
-    let hosts = 1 + others.map(|pool| u64::from(pool.bounds.least)).sum::<u64>();
+/// Whether a host may be thrown out at all, of as few as there may be: each gateway counts for one.
+fn is_ejectable(mesh: &Mesh, behind: &Behind<'_, '_>) -> bool {
+    let client = mesh.cluster(behind.visit.client.cluster);
+    let is_far = |pool: &&Pool<'_>| mesh.in_different_networks(client, mesh.cluster(pool.cluster));
+    let (far, near): (Vec<&Pool<'_>>, Vec<&Pool<'_>>) =
+        behind.destination.pools().partition(is_far);
+    let gateways: BTreeSet<ClusterId> = far.iter().map(|pool| pool.cluster).collect();
+    let hosts: u64 = near.iter().map(|pool| u64::from(pool.bounds.least)).sum();
+    let hosts = hosts + u64::try_from(gateways.len()).unwrap_or(0);
     behind.destination.terms.max_ejection.is_some_and(|max| ejectable(hosts, max) > 0)
 }
 
 pub(super) fn gateway_hides_failover(traffic: &Traffic<'_>, found: &mut Findings) {
     let mesh = traffic.mesh();
     let mut by_policy: BTreeMap<Span, Vec<(u32, Behind<'_, '_>)>> = BTreeMap::new();
-    for behind in all_behind(traffic).filter(is_ejectable) {
+    for behind in all_behind(traffic).filter(|behind| is_ejectable(mesh, behind)) {
         let pods = behind.pools().map(|pool| pool.bounds.least).sum();
         if let Some(at) = at_once(behind.destination).filter(|_| pods > 1) {
             by_policy.entry(at).or_default().push((pods, behind));

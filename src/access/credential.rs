@@ -91,6 +91,14 @@ pub fn certificate(user: &User) -> Option<Certificate> {
     Certificate::parse(&block.der, block.span).ok()
 }
 
+/// The certificates that an API server is checked by; empty where they cannot be read.
+pub fn authorities(server: &Server) -> Vec<Certificate> {
+    let Some(data) = &server.certificate_authority_data else { return Vec::new() };
+    let pem = Pem::read(&Value::base64(data, data.span));
+    let blocks = pem.blocks.iter().filter(|block| block.label == "CERTIFICATE");
+    blocks.filter_map(|block| Certificate::parse(&block.der, block.span).ok()).collect()
+}
+
 /// When what a user proves itself with ends; `None` where it does not, or nobody can tell.
 pub fn expiry(user: &User) -> Option<Expiry> {
     if let Some((claims, span)) = claims(user) {

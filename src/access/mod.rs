@@ -10,7 +10,7 @@ mod metrics;
 mod refusal;
 mod remote;
 
-pub use credential::{Auth, Expiry, auth, certificate, claims, expiry, seconds, used};
+pub use credential::{Auth, Expiry, auth, authorities, certificate, claims, expiry, seconds, used};
 pub use matrix::{Edge, State, edges};
 pub use metrics::{Metric, OF_CA, OF_CLUSTERS};
 pub use refusal::{Kind, Refusal, is_not_allowed, refusal, server_name, shown, unreachable};

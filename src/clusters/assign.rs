@@ -389,6 +389,8 @@ fn stands_alone(view: &View) -> bool {
         View::Node(_)
             | View::Eksctl(_)
             | View::KindCluster(_)
+            | View::ApiCluster(_)
+            | View::Kubeadm(_)
             | View::FluxKustomization(_)
             | View::Application(_)
             | View::ApplicationSet(_)

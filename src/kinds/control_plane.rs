@@ -6,6 +6,8 @@ use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
 
+pub use super::networks::{MeshNetwork, MeshNetworks, NetworkEndpoints, NetworkGateway};
+
 /// `spec` of an IstioOperator or of Sail's `Istio`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -150,6 +152,8 @@ pub struct Global {
     pub multi_cluster: MultiCluster,
     /// The network of the cluster's pods.
     pub network: Option<Text>,
+    /// Proxies.
+    pub proxy: ProxyValues,
     /// The mesh's identifier.
     #[serde(rename = "meshID")]
     pub mesh_id: Option<Text>,
@@ -182,6 +186,14 @@ pub struct Global {
     pub central_istiod: Option<Ignored>,
     /// Given up.
     pub control_plane_security_enabled: Option<Ignored>,
+}
+
+/// `global.proxy`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProxyValues {
+    /// The domain of Services' names; `cluster.local` where absent.
+    pub cluster_domain: Option<Text>,
 }
 
 /// A value that Istio does not read any more, whatever it is.
@@ -361,44 +373,6 @@ pub struct CaCertificate {
     pub trust_domains: Vec<Text>,
     /// Signers it is for.
     pub cert_signers: Vec<Text>,
-}
-
-/// MeshNetworks.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct MeshNetworks {
-    /// Networks by name.
-    pub networks: Entries<MeshNetwork>,
-}
-
-/// A network of MeshNetworks.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct MeshNetwork {
-    /// What belongs to it.
-    pub endpoints: Vec<NetworkEndpoints>,
-    /// Through what it is reached.
-    pub gateways: Vec<NetworkGateway>,
-}
-
-/// A gateway of a network.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkGateway {
-    /// Its address or name.
-    pub address: Option<Text>,
-    /// The Service whose addresses it has, where no address is told.
-    pub registry_service_name: Option<Text>,
-    /// Its port.
-    pub port: Option<Spanned<u32>>,
-}
-
-/// Endpoints of a network.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkEndpoints {
-    /// All of a cluster, by the name that Istio knows it by.
-    pub from_registry: Option<Text>,
 }
 
 /// A mutating or validating webhook configuration.

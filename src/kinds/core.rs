@@ -20,6 +20,9 @@ pub struct Node {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct NodeSpec {
+    /// The addresses that its pods get, where Kubernetes hands them out.
+    #[serde(rename = "podCIDR")]
+    pub pod_cidr: Option<Text>,
     /// What keeps pods away.
     pub taints: Vec<Taint>,
     /// Whether the scheduler passes it over.

@@ -12,6 +12,16 @@ pub struct Gateway {
     pub gateway_class_name: Option<Text>,
     /// What it listens on.
     pub listeners: Vec<Listener>,
+    /// The addresses it is to have.
+    pub addresses: Vec<GatewayAddress>,
+}
+
+/// An address of a Gateway.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GatewayAddress {
+    /// An IP address, or a name.
+    pub value: Option<Text>,
 }
 
 /// A listener of a Gateway.

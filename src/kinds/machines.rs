@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::cidrs::PodNetworking;
 use super::workloads::Expression;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
@@ -56,6 +57,35 @@ pub struct Eksctl {
     pub managed_node_groups: Vec<NodeGroup>,
     /// Node groups run by hand.
     pub node_groups: Vec<NodeGroup>,
+    /// The network it makes, or is put into.
+    pub vpc: EksctlVpc,
+}
+
+/// `vpc` of a ClusterConfig.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EksctlVpc {
+    /// The network that is there already.
+    pub id: Option<Text>,
+    /// The addresses of a network that it makes.
+    pub cidr: Option<Text>,
+    /// The parts of a network that is there already: `public` and `private`, by zone.
+    pub subnets: Entries<Entries<EksctlSubnet>>,
+}
+
+/// A part of a network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EksctlSubnet {
+    /// What it is called.
+    pub id: Option<Text>,
+}
+
+impl EksctlVpc {
+    /// Whether it names parts of a network that is there already.
+    pub fn has_subnets(&self) -> bool {
+        self.subnets.iter().next().is_some()
+    }
 }
 
 /// `metadata` of a ClusterConfig.
@@ -120,6 +150,8 @@ pub struct KindCluster {
     pub name: Option<Text>,
     /// Its nodes.
     pub nodes: Vec<KindNode>,
+    /// Its networks.
+    pub networking: PodNetworking,
 }
 
 /// A node of a kind cluster.

@@ -1,6 +1,7 @@
 //! A typed, tolerant view of each kind of manifest; every scalar keeps its span.
 
 pub mod annotations;
+pub mod cidrs;
 pub mod control_plane;
 pub mod core;
 pub mod delivery;
@@ -12,6 +13,7 @@ pub mod kubeconfig;
 pub mod machines;
 pub mod monitoring;
 pub mod networking;
+pub mod networks;
 mod placeholder;
 pub mod policy;
 mod secret;
@@ -355,6 +357,14 @@ views! {
     Machines(machines::Machines): "spec", ["cluster.x-k8s.io"], ["MachineDeployment", "MachinePool"];
     /// A kind cluster.
     KindCluster(machines::KindCluster): "", ["kind.x-k8s.io"], ["Cluster"];
+    /// A Cluster API Cluster.
+    ApiCluster(cidrs::ApiCluster): "spec", ["cluster.x-k8s.io"], ["Cluster"];
+    /// kubeadm's configuration of a cluster.
+    Kubeadm(cidrs::Kubeadm): "", ["kubeadm.k8s.io"], ["ClusterConfiguration"];
+    /// A pool of addresses of Calico.
+    IpPool(cidrs::IpPool): "spec", ["crd.projectcalico.org", "projectcalico.org"], ["IPPool"];
+    /// An installation of Calico.
+    CalicoInstallation(cidrs::CalicoInstallation): "spec", ["operator.tigera.io"], ["Installation"];
 }
 
 fn spec<S: DeserializeOwned + Default>(

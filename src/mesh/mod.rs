@@ -1,9 +1,11 @@
 //! The immutable model and its graph: the vocabulary rules are written in, with three-valued answers.
 
+mod addresses;
 mod age;
 mod build;
 mod client;
 mod difference;
+mod domain;
 mod drift;
 mod graph;
 mod host;
@@ -34,9 +36,11 @@ use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
+pub use addresses::{Cidr, PodRange};
 pub use age::Order;
 pub use build::Input;
 pub use client::{Client, LabelValue};
+pub use domain::Domain;
 pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
 pub use host::{HostPattern, fqdn, short};

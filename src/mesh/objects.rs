@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::IstioObject;
 use crate::clusters::{ClusterId, Member};
 use crate::kinds::{
-    Meta, Resource, control_plane, core, extensions, gateway_api, machines, monitoring, networking,
-    security, workloads,
+    Meta, Resource, cidrs, control_plane, core, extensions, gateway_api, machines, monitoring,
+    networking, security, workloads,
 };
 use crate::source::Span;
 
@@ -158,4 +158,12 @@ collections! {
     machines: Machines(machines::Machines),
     /// kind's clusters.
     kind_clusters: KindCluster(machines::KindCluster),
+    /// Cluster API's clusters.
+    api_clusters: ApiCluster(cidrs::ApiCluster),
+    /// kubeadm's configurations.
+    kubeadm: Kubeadm(cidrs::Kubeadm),
+    /// Calico's pools of addresses.
+    ip_pools: IpPool(cidrs::IpPool),
+    /// Installations of Calico.
+    calico_installations: CalicoInstallation(cidrs::CalicoInstallation),
 }

@@ -1,11 +1,15 @@
 //! Networks: which clusters are where, and how one is reached from another.
 
+mod addresses;
 mod ambient;
 mod balancers;
+mod behind;
 mod gateways;
 mod mtls;
 mod names;
+mod shares;
 mod strength;
+mod views;
 
 use super::{Rule, rule};
 use crate::clusters::Cluster;
@@ -15,6 +19,7 @@ use crate::mesh::{Lookup, Mesh, list};
 use crate::source::Text;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("network/ambient-gateway-mode-mismatch", ambient::ambient_gateway_mode_mismatch),
     rule!("network/ambient-global-label-inconsistent", ambient::ambient_global_label_inconsistent),
     rule!("network/ambient-multinetwork-not-enabled", ambient::ambient_multinetwork_not_enabled),
     rule!(
@@ -24,11 +29,18 @@ pub(super) const RULES: &[Rule] = &[
     rule!("network/client-without-network", names::client_without_network),
     rule!("network/eastwest-auto-passthrough-missing", gateways::eastwest_auto_passthrough_missing),
     rule!("network/eastwest-gateway-hosts", gateways::eastwest_gateway_hosts),
+    rule!("network/eastwest-hostname-address", addresses::eastwest_hostname_address),
+    rule!("network/eastwest-ip-family", addresses::eastwest_ip_family),
     rule!("network/eastwest-l7-loadbalancer", balancers::eastwest_l7_loadbalancer),
     rule!("network/eastwest-nodeport-unaddressable", gateways::eastwest_nodeport_unaddressable),
     rule!("network/eastwest-selector-mismatch", gateways::eastwest_selector_mismatch),
     rule!("network/eastwest-single-replica", policies: strength::eastwest_single_replica),
+    rule!("network/gateway-hides-failover", traffic: behind::gateway_hides_failover),
+    rule!("network/gateway-of-unready-pods", traffic: behind::gateway_of_unready_pods),
     rule!("network/gateway-single-zone", policies: strength::gateway_single_zone),
+    rule!("network/gateway-weight-lost", traffic: shares::gateway_weight_lost),
+    rule!("network/gateway-without-network-view", views::gateway_without_network_view),
+    rule!("network/mesh-networks-one-address", addresses::mesh_networks_one_address),
     rule!("network/mesh-networks-unknown-gateway", mesh_networks_unknown_gateway),
     rule!("network/mesh-networks-unknown-registry", mesh_networks_unknown_registry),
     rule!("network/mtls-disabled-cross-network", mtls::mtls_disabled_cross_network),
@@ -38,6 +50,12 @@ pub(super) const RULES: &[Rule] = &[
     rule!("network/network-namespace-label-missing", names::network_namespace_label_missing),
     rule!("network/pod-network-label-differs", names::pod_network_label_differs),
     rule!("network/requested-network-view-on-ingress", gateways::requested_network_view_on_ingress),
+    rule!(
+        "network/same-network-overlapping-pod-cidr",
+        addresses::same_network_overlapping_pod_cidr
+    ),
+    rule!("network/subset-unseen-by-gateway", views::subset_unseen_by_gateway),
+    rule!("network/ztunnel-identity-values", ambient::ztunnel_identity_values),
 ];
 
 /// What Istio calls registries that are no clusters. The name of a cluster that tells none is `Kubernetes`.

@@ -1,6 +1,7 @@
 //! Remote secrets: can each control plane read the API servers of the other clusters?
 
 mod credentials;
+mod inventory;
 mod keys;
 pub(super) mod pairs;
 mod secrets;
@@ -27,6 +28,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("remote/reader-rbac-missing", access: pairs::reader_rbac_missing),
     rule!("remote/same-apiserver-two-ids", access: keys::same_apiserver_two_ids),
     rule!("remote/server-unreachable", access: secrets::server_unreachable),
+    rule!("remote/stale", access: inventory::stale),
     rule!("remote/token-short-lived", access: credentials::token_short_lived),
     rule!("remote/unknown-cluster", access: keys::unknown_cluster),
     rule!("remote/wrong-namespace", access: secrets::wrong_namespace),

@@ -1,6 +1,7 @@
 //! Services: is the same service the same in all clusters?
 
 mod across;
+mod domains;
 mod injection;
 mod pairs;
 mod protocols;
@@ -20,6 +21,7 @@ use pairs::pairs;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("services/authz-ipblocks-across-networks", across::authz_ipblocks_across_networks),
+    rule!("services/cluster-domain-mismatch", domains::cluster_domain_mismatch),
     rule!("services/cluster-local-inconsistent", settings::cluster_local_inconsistent),
     rule!("services/external-name-takes-whole-port", protocols::external_name_takes_whole_port),
     rule!("services/headless-cross-network", across::headless_cross_network),

@@ -143,6 +143,8 @@ pub enum Counted {
     First,
     /// The last: what the names decide shows in the difference.
     Last,
+    /// Each, as istiod asks for: what is lost since Envoy does otherwise shows in the difference.
+    Each,
 }
 
 /// How a client chooses.
@@ -194,6 +196,19 @@ pub(super) fn laid_out<'e>(
     known.prefer(groups, client, &terms.preference)
 }
 
+/// Makes of each place in which a gateway stands a host of its own. Their targets are those of so many
+/// gateways several times over.
+fn set_apart(groups: &mut [Group<'_>], gateways: usize) {
+    let mut places = vec![0; gateways];
+    for member in groups.iter_mut().flat_map(|group| &mut group.members) {
+        if let Target::Gateway(g) = &mut member.target {
+            let place = places[*g];
+            places[*g] += 1;
+            *g += place * gateways;
+        }
+    }
+}
+
 /// Where requests go. `through` says what becomes of the part that goes to a gateway, given its
 /// position and the share.
 pub fn flow(
@@ -206,11 +221,13 @@ pub fn flow(
     let How { terms, counted, retries, chance } = how;
     let endpoints = endpoints(offers);
     let mut groups = laid_out(client, &endpoints, gateways, terms);
-    if counted == Counted::Last {
-        groups.reverse();
+    match counted {
+        Counted::First => {}
+        Counted::Last => groups.reverse(),
+        Counted::Each => set_apart(&mut groups, gateways.len()),
     }
     let behind = |g: usize, offer: &&Offer<'_, '_>| {
-        let gateway = &gateways[g];
+        let gateway = &gateways[g % gateways.len()];
         let identity = &offer.pool.identity;
         offer.count > 0
             && identity.network == gateway.network
@@ -244,7 +261,7 @@ pub fn flow(
                 flow.fail(Failure::Lost, share.share);
             }
             Target::Endpoint(i) => flow.arrive(offers[i].landing(), share.share),
-            Target::Gateway(g) => through(g, share.share, &mut flow),
+            Target::Gateway(g) => through(g % gateways.len(), share.share, &mut flow),
         }
     }
     flow.lost_at_last += Tried::of(lost, hosts, retries).failing;

@@ -402,9 +402,10 @@ fn without_subset<'m>(destination: &Destination<'m>, leg: &Leg<'m>) -> End<'m> {
     }
 }
 
-/// In the clusters of some endpoints, in whatever zone.
+/// In the clusters of some endpoints that are ready, in whatever zone.
 fn somewhere<'o, 'm: 'o>(offers: impl Iterator<Item = &'o Offer<'o, 'm>>) -> Flow {
-    let open: Vec<_> = offers.filter(|offer| offer.count > 0).collect();
+    let is_open = |offer: &&Offer<'_, '_>| offer.count > 0 && offer.pool.health == Health::Healthy;
+    let open: Vec<_> = offers.filter(is_open).collect();
     let total: f64 = open.iter().map(|offer| f64::from(offer.count)).sum();
     let mut flow = Flow::default();
     for offer in open {

@@ -123,6 +123,9 @@ fn a_gateway_to_several_localities_counts_in_one() {
     assert_eq!(at("c1 r1/b", Counted::First), "c1/r1/b=100 %");
     assert_eq!(at("c1 r1/a", Counted::Last), "c1/r1/a=100 %");
     assert_eq!(at("c1 r1/b", Counted::Last), "c1/r1/b=50 % c2/r1/a=50 %");
+    // What istiod asks for: the other network is as near in both.
+    assert_eq!(at("c1 r1/a", Counted::Each), "c1/r1/a=50 % c2/r1/a=50 %");
+    assert_eq!(at("c1 r1/b", Counted::Each), "c1/r1/b=50 % c2/r1/a=50 %");
 }
 
 /// What the program prints about these clusters.

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use crate::clusters::{Cluster, is_on};
+use crate::clusters::{Cluster, ClusterId, is_on};
 use crate::finding::Findings;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
-use crate::mesh::{In, Mesh, list, value};
+use crate::kinds::workloads::Container;
+use crate::mesh::{In, Mesh, NETWORK_LABEL, PodShape, list, value};
 use crate::source::{Span, Text};
 
 /// The feature of istiod without which ambient keeps to its own network.
 const FEATURE: &str = "AMBIENT_ENABLE_MULTI_NETWORK";
 /// The label of Services that ambient calls across networks.
 const GLOBAL: &str = "istio.io/global";
+
+/// What the charts call a cluster that is told no name.
+const DEFAULT_NAME: &str = "Kubernetes";
 
 fn is_global(service: &In<Service>) -> bool {
     value(service.meta.label(GLOBAL)) == Some("true")
@@ -84,6 +88,168 @@ pub(super) fn ambient_global_label_inconsistent(mesh: &Mesh, found: &mut Finding
                 finding.also(label.span, format!("global in `{a}`"));
             }
             finding.help(format!("label the Service `{GLOBAL}: \"true\"` in all clusters, and its waypoint's Service too"));
+        }
+    }
+}
+
+/// The ways into a network that gateways offer, where all of them are known.
+struct WaysIn<'m> {
+    at: Span,
+    mtls: bool,
+    hbone: bool,
+    gateways: Vec<&'m In<Service>>,
+}
+
+fn ways_in<'m>(mesh: &'m Mesh, network: &str, inside: &[&Cluster]) -> Option<WaysIn<'m>> {
+    let of = |cluster| inside.first().is_some_and(|first| mesh.same_mesh(cluster, first.id));
+    let leads = |label: Option<&Text>| value(label) == Some(network);
+    let services =
+        mesh.services.iter().filter(|s| of(s.cluster) && leads(s.meta.label(NETWORK_LABEL)));
+    let gateways: Vec<&In<Service>> = services.collect();
+    let written = mesh.api_gateways.iter();
+    let written =
+        || written.clone().filter(|g| of(g.cluster) && leads(g.meta.label(NETWORK_LABEL)));
+    let listens = |protocol: &str| {
+        written().any(|g| g.listeners.iter().any(|l| value(l.protocol.as_ref()) == Some(protocol)))
+    };
+    let peers = || mesh.peers(inside.first().map_or(ClusterId::at(0), |c| c.id));
+    let by_networks =
+        peers().any(|c| c.facts.mesh_networks.iter().any(|(n, _)| n.as_str() == network));
+    let installed = peers().any(|c| c.facts.network_gateways.iter().any(|n| n.as_str() == network));
+    let open = gateways.iter().any(|s| s.has_unread_ports() || mesh.is_assumed(&s.meta))
+        || written().any(|g| mesh.is_assumed(&g.meta))
+        || inside.iter().any(|c| mesh.may_bring(c.id, "Service"));
+    let labels = gateways.iter().map(|s| &s.meta).chain(written().map(|g| &g.meta));
+    let at = labels.filter_map(|meta| meta.label(NETWORK_LABEL)).map(|label| label.span).next()?;
+    let mtls = listens("TLS") || gateways.iter().any(|s| s.takes_other_networks());
+    let hbone = listens("HBONE") || gateways.iter().any(|s| s.takes_hbone());
+    (!open && !by_networks && !installed && (mtls || hbone)).then_some(WaysIn {
+        at,
+        mtls,
+        hbone,
+        gateways,
+    })
+}
+
+pub(super) fn ambient_gateway_mode_mismatch(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes() {
+        let Some(first) = clusters.first() else { continue };
+        for (network, inside) in mesh.networks(first.id) {
+            let Some(ways) = ways_in(mesh, network, &inside) else { continue };
+            if ways.mtls && ways.hbone {
+                continue;
+            }
+            // Ambient calls other networks for what is global alone.
+            let mut there =
+                mesh.services.iter().filter(|s| inside.iter().any(|c| c.id == s.cluster));
+            let service =
+                there.find(|s| (ways.hbone || is_global(s)) && mesh.is_called_across_networks(s));
+            let client = mesh.pod_shapes().find(|pods| {
+                let here = mesh.cluster(pods.cluster);
+                let far = inside.first().is_some_and(|c| mesh.in_different_networks(here, c));
+                let in_mesh = mesh.same_mesh(pods.cluster, first.id);
+                let own = pods.namespace != here.facts.system_namespace() && !pods.is_of_istio();
+                let speaks =
+                    || if ways.hbone { mesh.has_sidecar(pods) } else { mesh.is_ambient(pods) };
+                far && in_mesh && own && speaks() == Some(true) && !mesh.is_assumed(pods.meta)
+            });
+            if let Some((service, client)) = service.zip(client) {
+                say_mismatch(mesh, network, &ways, service, &client, found);
+            }
+        }
+    }
+}
+
+fn say_mismatch(
+    mesh: &Mesh,
+    network: &str,
+    ways: &WaysIn<'_>,
+    service: &In<Service>,
+    client: &PodShape<'_>,
+    found: &mut Findings,
+) {
+    let from = mesh.cluster_name(client.cluster);
+    let (who, label) = if ways.hbone {
+        (
+            "clients with sidecars",
+            "takes HBONE alone, which only ztunnel and waypoints send to other networks",
+        )
+    } else {
+        ("clients in ambient", "takes mTLS of sidecars alone: ztunnel drops what has to go there")
+    };
+    let finding = found.say(
+        format!("{who} in `{from}` have no way into network `{network}`"),
+        ways.at,
+        label,
+    );
+    for gateway in ways.gateways.iter().take(1) {
+        finding.also(gateway.named_at(), "the gateway's ports");
+    }
+    finding.also(client.named_at(), format!("a client in `{from}`"));
+    finding.also(service.named_at(), "a service that both networks have");
+    finding.help(if ways.hbone {
+        "give the network a classic east-west gateway too: port 15443, and a Gateway with \
+         `AUTO_PASSTHROUGH`"
+    } else {
+        "give the network a Gateway of class `istio-east-west` too, with a listener of protocol `HBONE` at \
+         port 15008"
+    });
+}
+
+/// What a DaemonSet of ztunnel, or what installs it, says of itself.
+struct Said<'m> {
+    what: &'static str,
+    told: Option<&'m Text>,
+    at: Span,
+}
+
+/// The cluster's name that ztunnel has: in its environment, or in the values of its chart.
+fn names_of_ztunnel<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Said<'m>> {
+    let here = mesh.workloads.iter().filter(|w| w.cluster == cluster.id);
+    let rendered =
+        here.filter(|w| w.meta.kind.as_str() == "DaemonSet" && !mesh.is_assumed(&w.meta));
+    let env =
+        rendered.flat_map(|w| &w.template.spec.containers).filter(|c| c.name == "istio-proxy");
+    let ztunnel = |c: &&Container| c.args.iter().any(|arg| arg.as_str() == "ztunnel");
+    let env = env.filter(ztunnel).flat_map(|c| c.env.iter().filter(|e| e.name == "CLUSTER_ID"));
+    let env = env.filter_map(|e| e.value.as_ref());
+    let env = env.map(|told| Said { what: "`CLUSTER_ID`", told: Some(told), at: told.span });
+    let charts = cluster.facts.installs.iter().filter(|i| i.chart_name() == Some("ztunnel"));
+    let charts = charts.filter_map(|i| {
+        let values = i.values();
+        let own = values.multi_cluster.cluster_name.as_ref();
+        let told = own.or(values.global.multi_cluster.cluster_name.as_ref());
+        let at = told.map(|t| t.span).or_else(|| i.chart.as_ref().map(|c| c.span))?;
+        let what = "`multiCluster.clusterName`";
+        (i.is_whole || told.is_some()).then_some(Said { what, told, at })
+    });
+    env.chain(charts).collect()
+}
+
+pub(super) fn ztunnel_identity_values(mesh: &Mesh, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for cluster in mesh.clusters() {
+        let all = names_of_ztunnel(mesh, cluster);
+        let own =
+            |text: &Text| all.iter().any(|said| said.told.is_some_and(|t| t.span == text.span));
+        let mut names = cluster.facts.name.iter().map(|fact| &fact.value);
+        let Some(name) = names.find(|name| !own(name) && !is_placeholder(name)) else { continue };
+        for Said { what, told: has, at } in &all {
+            let has = value(*has).filter(|has| !has.is_empty()).unwrap_or(DEFAULT_NAME);
+            if has == name.as_str() || is_placeholder(has) || !told.insert(*at) {
+                continue;
+            }
+            found
+                .say(
+                    format!("ztunnel of `{}` says that it is in cluster `{has}`, which istiod calls `{name}`", cluster.name),
+                    *at,
+                    format!("{what} is `{has}`: istiod refuses it certificates, as it knows no such cluster"),
+                )
+                .also(name.span, format!("`{name}` for istiod"))
+                .help(format!(
+                    "set `multiCluster.clusterName: {name}` in the values of the ztunnel chart, at the top and \
+                     not below `global`"
+                ));
         }
     }
 }

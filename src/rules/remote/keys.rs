@@ -253,7 +253,7 @@ fn say_duplicate(
     }
 }
 
-fn server<'m>(entry: &Entry<'m>) -> Option<&'m Server> {
+pub(super) fn server<'m>(entry: &Entry<'m>) -> Option<&'m Server> {
     let Content::Kubeconfig(config) = &entry.held?.content else { return None };
     let (cluster, _) = used(config)?;
     // What cannot be another cluster's API server has its own finding.
@@ -262,7 +262,7 @@ fn server<'m>(entry: &Entry<'m>) -> Option<&'m Server> {
 }
 
 /// What tells one API server from another: its URL, and how it is reached.
-fn identity(server: &Server) -> (String, Option<&str>, Option<&str>) {
+pub(super) fn identity(server: &Server) -> (String, Option<&str>, Option<&str>) {
     let url = server.server.trim().trim_end_matches('/').to_ascii_lowercase();
     let url = match url.strip_prefix("https://") {
         Some(rest) if !rest.contains('/') => rest.trim_end_matches(":443").to_owned(),

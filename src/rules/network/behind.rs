@@ -1,0 +1,168 @@
+//! What clients cannot see behind a gateway: pods that are not ready, and pods that fail one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::shares::{balanced, gateway_to};
+use crate::clusters::ClusterId;
+use crate::finding::{Findings, Severity};
+use crate::kinds::core::Service;
+use crate::mesh::{In, Mesh};
+use crate::source::Span;
+use crate::traffic::Traffic;
+use crate::traffic::clients::{Departure, Visit};
+use crate::traffic::counts::percent;
+use crate::traffic::destination::Destination;
+use crate::traffic::endpoint::Health;
+use crate::traffic::flow::Failure;
+use crate::traffic::journey::Case;
+use crate::traffic::loss::Lost;
+use crate::traffic::outliers::Counters;
+use crate::traffic::selection::ejectable;
+use crate::traffic::supply::Pool;
+
+/// Shares below this are rounding.
+const LEAST: f64 = 0.005;
+/// How many services one finding points at.
+const SHOWN: usize = 5;
+
+/// A cluster that clients of a destination reach through a gateway.
+struct Behind<'t, 'm> {
+    visit: &'t Visit<'m>,
+    destination: &'t Destination<'m>,
+    cluster: ClusterId,
+    gateway: &'m In<Service>,
+}
+
+impl<'t, 'm> Behind<'t, 'm> {
+    fn pools(&self) -> impl Iterator<Item = &'t Pool<'m>> {
+        let cluster = self.cluster;
+        self.destination.pools().filter(move |pool| pool.cluster == cluster && pool.bounds.most > 0)
+    }
+
+    /// The share of requests that find no endpoint, with the cluster or without.
+    fn failing(&self, traffic: &Traffic<'m>, departure: &Departure, lost: &[Lost]) -> f64 {
+        let near = |pool: &Pool<'_>| pool.cluster != self.cluster;
+        let case = Case { lost, ..Case::now(&near) };
+        let Behind { visit, destination, .. } = self;
+        let flow = traffic.flow_to(&visit.client, &departure.at, destination, case);
+        flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or_default()
+    }
+}
+
+fn all_behind<'t, 'm>(traffic: &'t Traffic<'m>) -> impl Iterator<Item = Behind<'t, 'm>> {
+    traffic.visits().iter().flat_map(move |visit| {
+        balanced(traffic, visit).flat_map(move |destination| {
+            let clusters: BTreeSet<ClusterId> = destination.pools().map(|p| p.cluster).collect();
+            clusters.into_iter().filter_map(move |cluster| {
+                let gateway = gateway_to(traffic, visit.client.cluster, cluster)?;
+                let sure = !traffic.mesh().is_assumed(&gateway.meta);
+                sure.then_some(Behind { visit, destination, cluster, gateway })
+            })
+        })
+    })
+}
+
+pub(super) fn gateway_of_unready_pods(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
+    let mut told = BTreeSet::new();
+    for behind in all_behind(traffic) {
+        let Behind { visit, destination, cluster, gateway } = behind;
+        let none_ready = behind.pools().all(|pool| pool.health != Health::Healthy);
+        let Some(pod) = behind.pools().next().filter(|_| none_ready) else { continue };
+        if !destination.has_endpoint(|pool| pool.cluster != cluster) {
+            continue;
+        }
+        let lost = [Lost::Cluster(cluster)];
+        let failing = visit.departures.iter().map(|departure| {
+            let without = behind.failing(traffic, departure, &lost);
+            (behind.failing(traffic, departure, &[]) - without, departure)
+        });
+        let Some((share, departure)) = failing.max_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+        if share <= LEAST || !told.insert((visit.host.name, cluster)) {
+            continue;
+        }
+        let (client, there) = (mesh.cluster_name(visit.client.cluster), mesh.cluster_name(cluster));
+        let ejected = destination.terms.max_ejection.is_some();
+        let until = if ejected { ", until outlier detection throws the gateway out" } else { "" };
+        let finding = found.say(
+            format!(
+                "no pod of `{}` is ready in `{there}`, and {} of the requests from `{}` of `{client}` fail \
+                 there{until}",
+                visit.host.short(),
+                percent(share),
+                departure.at.zone
+            ),
+            pod.span,
+            "not ready, but it adds to the weight of the gateway, which is never taken for unready",
+        );
+        finding
+            .also(gateway.named_at(), format!("clients of other networks know `{there}` by this"));
+        finding.help(
+            "make the pods ready, or scale the workload to none: without endpoints its network gets no \
+             requests; `outlierDetection` in the client's DestinationRule throws the gateway out for a while",
+        );
+        if ejected {
+            finding.lower(Severity::Warning);
+        }
+    }
+}
+
+/// Where a policy has a host thrown out at its first failure.
+fn at_once(destination: &Destination<'_>) -> Option<Span> {
+    let told = &destination.policy.outlier_detection.get()?.value;
+    let counters = Counters::of(told);
+    let by_errors = told.consecutive_5xx_errors.as_ref().filter(|_| counters.errors == Some(1));
+    let by_gateway =
+        told.consecutive_gateway_errors.as_ref().filter(|_| counters.gateway_errors == Some(1));
+    by_errors.or(by_gateway).map(|count| count.span)
+}
+
+/// Whether a host may be thrown out at all, of as few as there may be: each gateway counts for one.
+fn is_ejectable(mesh: &Mesh, behind: &Behind<'_, '_>) -> bool {
+    let client = mesh.cluster(behind.visit.client.cluster);
+    let is_far = |pool: &&Pool<'_>| mesh.in_different_networks(client, mesh.cluster(pool.cluster));
+    let (far, near): (Vec<&Pool<'_>>, Vec<&Pool<'_>>) =
+        behind.destination.pools().partition(is_far);
+    let gateways: BTreeSet<ClusterId> = far.iter().map(|pool| pool.cluster).collect();
+    let hosts: u64 = near.iter().map(|pool| u64::from(pool.bounds.least)).sum();
+    let hosts = hosts + u64::try_from(gateways.len()).unwrap_or(0);
+    behind.destination.terms.max_ejection.is_some_and(|max| ejectable(hosts, max) > 0)
+}
+
+pub(super) fn gateway_hides_failover(traffic: &Traffic<'_>, found: &mut Findings) {
+    let mesh = traffic.mesh();
+    let mut by_policy: BTreeMap<Span, Vec<(u32, Behind<'_, '_>)>> = BTreeMap::new();
+    for behind in all_behind(traffic).filter(|behind| is_ejectable(mesh, behind)) {
+        let pods = behind.pools().map(|pool| pool.bounds.least).sum();
+        if let Some(at) = at_once(behind.destination).filter(|_| pods > 1) {
+            by_policy.entry(at).or_default().push((pods, behind));
+        }
+    }
+    for (at, all) in by_policy {
+        let Some((pods, first)) = all.iter().max_by_key(|(pods, _)| *pods) else { continue };
+        let (client, there) =
+            (mesh.cluster_name(first.visit.client.cluster), mesh.cluster_name(first.cluster));
+        let host = first.visit.host.short();
+        let finding = found.say(
+            format!(
+                "one failed request to `{host}` makes a client in `{client}` give up all its {pods} pods in \
+                 `{there}`"
+            ),
+            at,
+            "throws out the host that failed, and the pods of another network are one host: their gateway",
+        );
+        finding.also(first.gateway.named_at(), format!("the one address of all pods in `{there}`"));
+        let mut told = BTreeSet::new();
+        for (pods, behind) in &all {
+            let Some(service) = behind.destination.service else { continue };
+            if told.len() < SHOWN && told.insert(behind.visit.host.name) {
+                let name = mesh.cluster_name(behind.cluster);
+                finding.also(service.named_at(), format!("{pods} pods in `{name}`"));
+            }
+        }
+        finding.help(
+            "let it take several failures in a row, as one pod of many seldom makes: \
+             `consecutive5xxErrors: 5`, or `consecutiveGatewayErrors: 5` with `consecutive5xxErrors: 0`",
+        );
+    }
+}

@@ -63,23 +63,11 @@ pub struct Label {
     pub text: String,
 }
 
-/// Whether a fix may be applied without asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Safety {
-    /// Keeps the meaning that was intended.
-    Safe,
-    /// A person should look at the result.
-    Unsafe,
-}
-
-/// A change of text that mends the finding.
+/// A change of text that mends the finding. A person should look at the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// What it does, in a few words.
     pub title: String,
-    /// Whether it may be applied without asking.
-    pub safety: Safety,
     /// Replacements, none overlapping another.
     pub edits: Vec<(Span, String)>,
 }
@@ -88,12 +76,7 @@ impl Fix {
     /// Replaces one stretch of text; a person should look at the result.
     pub fn unsafe_replace(title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
         let edits = vec![(span, text.into())];
-        Self { title: title.into(), safety: Safety::Unsafe, edits }
-    }
-
-    /// Replaces one stretch of text, keeping what was meant.
-    pub fn safe_replace(title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
-        Self { safety: Safety::Safe, ..Self::unsafe_replace(title, span, text) }
+        Self { title: title.into(), edits }
     }
 }
 

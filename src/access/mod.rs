@@ -5,11 +5,11 @@
 //! `pkg/kube/multicluster/secretcontroller.go`, `pkg/kube/util.go`, and Kubernetes' `clientcmd`.
 
 mod credential;
-mod matrix;
+mod edges;
 mod refusal;
 mod remote;
 
 pub use credential::{Auth, Expiry, auth, certificate, claims, expiry, seconds, used};
-pub use matrix::{Edge, State, edges};
+pub use edges::{Edge, State, edges};
 pub use refusal::{Kind, Refusal, is_not_allowed, refusal, server_name, shown, unreachable};
 pub use remote::{Access, Entry, Label, Maker, Remote, Target};

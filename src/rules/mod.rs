@@ -165,7 +165,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::failover::RULES,
         locality::flows::RULES,
         locality::outliers::RULES,
-        locality::reach::RULES,
+        locality::breadth::RULES,
         locality::replaced::RULES,
         locality::settings::RULES,
         migration::RULES,

@@ -118,3 +118,43 @@ fn traffic_tells_that_the_client_is_lost_too() {
         ["traffic", "--to", "cart.shop", "--from", "west", "--lose", "east", "fixtures/broken"];
     assert!(!printed(&other).contains("the client is lost"));
 }
+
+#[test]
+fn a_subset_that_is_still_to_be_filled_in_is_known_by_bounds_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = "apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {selector: {app: cart}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: cart}}
+  template:
+    metadata: {labels: {app: cart}}
+    spec:
+      nodeSelector: {topology.kubernetes.io/region: r, topology.kubernetes.io/zone: a}
+      containers: [{name: cart, image: cart:1}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: cart, namespace: shop}
+spec:
+  host: cart
+  subsets: [{name: own, labels: {topology.istio.io/cluster: \"${cluster}\"}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart]
+  http: [{route: [{destination: {host: cart, subset: own}}]}]
+";
+    std::fs::write(folder.path().join("a.yaml"), mesh).unwrap();
+    let text = printed(&["traffic", "--to", "cart.shop", folder.path().to_str().unwrap()]);
+    assert!(text.contains("not sure: a pipeline is still to fill in `${cluster}`"), "{text}");
+    assert_eq!(text.matches("0 % to 100 %").count(), 2, "{text}");
+}

@@ -121,8 +121,11 @@ impl Finding {
         self
     }
 
-    /// Takes what looks like a token out of all its words: names that are none may hold one.
+    /// Takes what looks like a token out of all its words, and fixes that would write one: what ought to
+    /// be a name may be one.
     pub fn withhold_tokens(&mut self) {
+        let shows = |(_, text): &(Span, String)| find_token(text).is_some();
+        self.fixes.retain(|fix| !fix.edits.iter().any(shows));
         let labels = self.labels.iter_mut().map(|label| &mut label.text);
         let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
         for text in labels.chain(titles).chain(&mut self.help).chain([&mut self.message]) {

@@ -63,23 +63,11 @@ pub struct Label {
     pub text: String,
 }
 
-/// Whether a fix may be applied without asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Safety {
-    /// Keeps the meaning that was intended.
-    Safe,
-    /// A person should look at the result.
-    Unsafe,
-}
-
-/// A change of text that mends the finding.
+/// A change of text that mends the finding. A person should look at the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// What it does, in a few words.
     pub title: String,
-    /// Whether it may be applied without asking.
-    pub safety: Safety,
     /// Replacements, none overlapping another.
     pub edits: Vec<(Span, String)>,
 }
@@ -88,12 +76,7 @@ impl Fix {
     /// Replaces one stretch of text; a person should look at the result.
     pub fn unsafe_replace(title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
         let edits = vec![(span, text.into())];
-        Self { title: title.into(), safety: Safety::Unsafe, edits }
-    }
-
-    /// Replaces one stretch of text, keeping what was meant.
-    pub fn safe_replace(title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
-        Self { safety: Safety::Safe, ..Self::unsafe_replace(title, span, text) }
+        Self { title: title.into(), edits }
     }
 }
 
@@ -138,8 +121,11 @@ impl Finding {
         self
     }
 
-    /// Takes what looks like a token out of all its words: names that are none may hold one.
+    /// Takes what looks like a token out of all its words, and fixes that would write one: what ought to
+    /// be a name may be one.
     pub fn withhold_tokens(&mut self) {
+        let shows = |(_, text): &(Span, String)| find_token(text).is_some();
+        self.fixes.retain(|fix| !fix.edits.iter().any(shows));
         let labels = self.labels.iter_mut().map(|label| &mut label.text);
         let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
         for text in labels.chain(titles).chain(&mut self.help).chain([&mut self.message]) {

@@ -1,10 +1,8 @@
 //! # mesh-lint
 //!
 //! All clusters' manifests become one immutable, indexed model of a mesh; rules are short questions
-//! to that model. The rooms, from left to right; no room knows anything to its right
-//! (ARCHITECTURE.md has the table, and a test holds it to the code):
-//!
-//! `source -> yaml -> kinds -> api -> clusters -> mesh -> placement, traffic, trust -> access -> rules -> lint -> report -> cli`
+//! to that model. ARCHITECTURE.md tells which rooms there are and which may know which; a test holds the
+//! code to it.
 
 pub mod access;
 pub mod api;

@@ -75,8 +75,15 @@ pub struct Reported {
     pub fingerprint: String,
     /// The cluster of the primary label, where there is just one.
     pub cluster: Option<String>,
+    /// The resource in which each label lies, the primary one first.
+    pub resources: Vec<Option<Arc<ResourceName>>>,
+}
+
+impl Reported {
     /// The resource in which the primary label lies.
-    pub resource: Option<Arc<ResourceName>>,
+    pub fn resource(&self) -> Option<&ResourceName> {
+        self.resources.first()?.as_deref()
+    }
 }
 
 /// What a resource is called.
@@ -198,11 +205,6 @@ impl Model {
         self.resources.summary(&self.mesh)
     }
 
-    /// The resource at a place.
-    pub fn resource_at(&self, span: Span) -> Option<Arc<ResourceName>> {
-        self.resources.at(span, &self.mesh).0
-    }
-
     /// A finding whose words tell nothing of what must not be shown: what was found there.
     fn without_hidden(&self, mut finding: Finding, sources: &Sources) -> Finding {
         let hides =
@@ -289,26 +291,37 @@ fn run(rule: &Rule, evidence: &Evidence<'_>, model: &Model, sources: &Sources) -
     }
     let page = Page::parse(rule.page).expect("a test holds every page to the format");
     let aliases: Vec<String> = page.aliases().map(str::to_owned).collect();
-    let findings = said
-        .into_iter()
-        .map(|finding| {
-            let mut finding = model.without_hidden(finding, sources);
-            finding.withhold_tokens();
-            // What a delivery fills in is not mended where it is filled in.
-            let is_written = |span: Span| !is_placeholder(sources.slice(span));
-            finding.fixes.retain(|fix| fix.edits.iter().all(|(span, _)| is_written(*span)));
-            let severity = model
-                .settings
-                .severity(rule)
-                .unwrap_or_else(|| finding.lowered.map_or(page.severity, |l| l.min(page.severity)));
-            let (resource, cluster) = model.resources.at(finding.span(), &model.mesh);
-            let fingerprint = fingerprint::of(rule.name, resource.as_deref(), &finding, |span| {
-                model.visible(span, sources)
-            });
-            let aliases = aliases.clone();
-            Reported { rule: rule.name, aliases, severity, finding, fingerprint, cluster, resource }
-        })
-        .collect();
+    let findings =
+        said.into_iter()
+            .map(|finding| {
+                let mut finding = model.without_hidden(finding, sources);
+                finding.withhold_tokens();
+                // What a delivery fills in is not mended where it is filled in.
+                let is_written = |span: Span| !is_placeholder(sources.slice(span));
+                finding.fixes.retain(|fix| fix.edits.iter().all(|(span, _)| is_written(*span)));
+                let severity = model.settings.severity(rule).unwrap_or_else(|| {
+                    finding.lowered.map_or(page.severity, |l| l.min(page.severity))
+                });
+                let (resource, cluster) = model.resources.at(finding.span(), &model.mesh);
+                let others = finding.labels.iter().skip(1);
+                let others = others.map(|label| model.resources.at(label.span, &model.mesh).0);
+                let resources: Vec<_> = [resource].into_iter().chain(others).collect();
+                let fingerprint =
+                    fingerprint::of(rule.name, resources[0].as_deref(), &finding, |span| {
+                        model.visible(span, sources)
+                    });
+                let aliases = aliases.clone();
+                Reported {
+                    rule: rule.name,
+                    aliases,
+                    severity,
+                    finding,
+                    fingerprint,
+                    cluster,
+                    resources,
+                }
+            })
+            .collect();
     Said { findings, failed }
 }
 

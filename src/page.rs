@@ -13,10 +13,8 @@ pub struct Page<'p> {
     pub severity: Severity,
     /// The version that brought the rule.
     pub since: String,
-    /// Whether the rule offers a fix: `never`, `sometimes` or `always`.
+    /// Whether the rule offers a fix: `never` or `sometimes`.
     pub fix: String,
-    /// Names the rule had before.
-    pub was: Vec<String>,
     /// Codes of `istioctl analyze` for the same fact.
     pub istio: Vec<String>,
     /// Codes of Kiali for the same fact.
@@ -65,8 +63,6 @@ struct Front {
     #[serde(default)]
     fix: Option<String>,
     #[serde(default)]
-    was: Names,
-    #[serde(default)]
     istio: Names,
     #[serde(default)]
     kiali: Names,
@@ -101,12 +97,14 @@ impl<'p> Page<'p> {
         let front = text.strip_prefix("---\n").and_then(|t| t.split_once("\n---\n"));
         let (front, body) = front.ok_or("no front matter between two lines `---`")?;
         let front: Front = serde_yaml::from_str(front).map_err(|e| format!("front matter: {e}"))?;
+        if front.fix.as_ref().is_some_and(|fix| fix != "sometimes") {
+            return Err("front matter: `fix` is `sometimes`, or left out".to_owned());
+        }
         let title = body.lines().find_map(|line| line.strip_prefix("# "));
         Ok(Self {
             severity: front.severity,
             since: front.since,
             fix: front.fix.unwrap_or_else(|| "never".to_owned()),
-            was: front.was.into(),
             istio: front.istio.into(),
             kiali: front.kiali.into(),
             options: front
@@ -121,9 +119,9 @@ impl<'p> Page<'p> {
         })
     }
 
-    /// Other names the rule is known by: what it was called, and istioctl's and Kiali's codes.
+    /// Other names the rule is known by: istioctl's and Kiali's codes.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
-        self.was.iter().chain(&self.istio).chain(&self.kiali).map(String::as_str)
+        self.istio.iter().chain(&self.kiali).map(String::as_str)
     }
 }
 

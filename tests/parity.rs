@@ -289,15 +289,15 @@ fn said(case: &Case, texts: Vec<(String, String)>, rules: &[(Rule, Vec<String>)]
     let model = lint::build(&sources, &config);
     let report = lint::check(&model, &sources, &config);
     let shown = |found: &lint::Reported| {
-        let at = |label: &mesh_lint::finding::Label| {
-            let resource = model.resource_at(label.span)?;
+        let at = |resource: &Option<std::sync::Arc<lint::ResourceName>>| {
+            let resource = resource.as_ref()?;
             let namespace = if resource.namespace.is_empty() { "" } else { "/" };
             Some(format!("{} {}{namespace}{}", resource.kind, resource.namespace, resource.name))
         };
         let codes = &rules.iter().find(|(rule, _)| rule.name == found.rule).unwrap().1;
         Said {
             codes: codes.clone(),
-            resources: found.finding.labels.iter().filter_map(at).collect(),
+            resources: found.resources.iter().filter_map(at).collect(),
             text: format!("{}: {}", found.rule, found.finding.message),
         }
     };

@@ -5,13 +5,13 @@
 //! `pkg/kube/multicluster/secretcontroller.go`, `pkg/kube/util.go`, and Kubernetes' `clientcmd`.
 
 mod credential;
-mod matrix;
+mod edges;
 mod metrics;
 mod refusal;
 mod remote;
 
 pub use credential::{Auth, Expiry, auth, authorities, certificate, claims, expiry, seconds, used};
-pub use matrix::{Edge, State, edges};
+pub use edges::{Edge, State, edges};
 pub use metrics::{Metric, OF_CA, OF_CLUSTERS};
 pub use refusal::{Kind, Refusal, is_not_allowed, refusal, server_name, shown, unreachable};
 pub use remote::{Access, Entry, Label, Maker, Remote, Target};

@@ -8,7 +8,7 @@ pub struct Suppression {
     /// Where a finding's primary label must begin.
     pub scope: Span,
     /// What the scope is.
-    pub reach: Reach,
+    pub extent: Extent,
     /// Rules, rooms or aliases; every rule where empty.
     pub rules: Vec<Text>,
     /// Whose words they are.
@@ -19,7 +19,7 @@ pub struct Suppression {
 
 /// How far a suppression reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Extent {
     /// One line.
     Line,
     /// A resource.
@@ -70,12 +70,12 @@ pub fn in_comment(sources: &Sources, comment: Span) -> Option<Suppression> {
     let line = sources.place(comment.start)?.line;
     let own = sources.line(file, line)?;
     let alone = sources.slice(Span::new(own.start, comment.start)).trim().is_empty();
-    let (scope, reach) = match (whole_file, alone) {
-        (true, _) => (source.span(), Reach::File),
-        (false, true) => (next_line(sources, file, line)?, Reach::Line),
-        (false, false) => (own, Reach::Line),
+    let (scope, extent) = match (whole_file, alone) {
+        (true, _) => (source.span(), Extent::File),
+        (false, true) => (next_line(sources, file, line)?, Extent::Line),
+        (false, false) => (own, Extent::Line),
     };
-    Some(Suppression { scope, reach, rules, by: By::Us, span: comment })
+    Some(Suppression { scope, extent, rules, by: By::Us, span: comment })
 }
 
 /// The next line that is not just a comment.
@@ -97,7 +97,7 @@ pub fn in_annotation(sources: &Sources, value: &Text, resource: Span) -> Suppres
     if rules.iter().any(|rule| rule.as_str() == "*") {
         rules.clear();
     }
-    Suppression { scope: resource, reach: Reach::Resource, rules, by: By::Us, span: at }
+    Suppression { scope: resource, extent: Extent::Resource, rules, by: By::Us, span: at }
 }
 
 /// The annotation by which `istioctl analyze` is told to say nothing of a resource: codes, or `*`.
@@ -113,14 +113,14 @@ pub fn in_istio_annotation(_: &Sources, value: &Text, resource: Span) -> Suppres
     let codes: Vec<Text> = value.split(',').map(|code| Text::new(code.to_owned(), at)).collect();
     let all = codes.iter().any(|code| code.as_str() == "*");
     let rules = if all { Vec::new() } else { codes };
-    Suppression { scope: resource, reach: Reach::Resource, rules, by: By::Istio, span: at }
+    Suppression { scope: resource, extent: Extent::Resource, rules, by: By::Istio, span: at }
 }
 
 /// The suppression that Kiali's annotation asks for.
 pub fn in_kiali_annotation(_: &Sources, value: &Text, resource: Span) -> Suppression {
     let at = value.span;
     let rules = listed(value, |_, _| at);
-    Suppression { scope: resource, reach: Reach::Resource, rules, by: By::Kiali, span: at }
+    Suppression { scope: resource, extent: Extent::Resource, rules, by: By::Kiali, span: at }
 }
 
 /// The words of a list; `at` tells where in the input a stretch of it stands.

@@ -2,7 +2,7 @@
 
 use super::identity::together;
 use super::{Move, Shape, State, Step};
-use crate::access::{State as Reach, edges};
+use crate::access::{State as Edge, edges};
 use crate::clusters::{Cluster, Role};
 use crate::mesh::Lookup;
 
@@ -149,7 +149,7 @@ fn secrets(moved: &Move<'_, '_>) -> Step {
                 step.place(edge.at, format!("{} reads {}: {}", from.name, to.name, edge.state));
             }
             states.push(match edge.map(|edge| &edge.state) {
-                Some(Reach::Ok | Reach::Unknown(_)) => State::Done,
+                Some(Edge::Ok | Edge::Unknown(_)) => State::Done,
                 Some(_) => State::Todo,
                 None if moved.access.leads_to(from.id, to.id) => State::Done,
                 None => unread(moved, from),

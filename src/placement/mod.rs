@@ -219,15 +219,6 @@ impl Placement {
         self.in_zone(zone).least == 0
     }
 
-    /// The zone that has all replicas, where there is just one that can have any.
-    pub fn single_zone(&self) -> Option<&Locality> {
-        let mut open = self.zones.iter().filter(|(_, zone)| zone.bounds.most > 0);
-        match (open.next(), open.next()) {
-            (Some((zone, _)), None) if self.known && !zone.zone.is_empty() => Some(zone),
-            _ => None,
-        }
-    }
-
     fn unknown(demand: &Demand, total: Bounds) -> Self {
         Self {
             wanted: demand.bounds,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{At, url};
 use crate::finding::{Fix, Label, Severity};
-use crate::lint::{Report, Reported};
+use crate::lint::{Report, Reported, ResourceName};
 use crate::source::Sources;
 
 pub(super) fn write(report: &Report, sources: &Sources, out: &mut dyn Write) -> io::Result<()> {
@@ -31,7 +31,8 @@ pub(super) fn write(report: &Report, sources: &Sources, out: &mut dyn Write) -> 
 
 fn finding(found: &Reported, sources: &Sources) -> Value {
     let labels = found.finding.labels.iter().enumerate();
-    let labels: Vec<Value> = labels.map(|(i, l)| label(l, i == 0, sources)).collect();
+    let labels: Vec<Value> =
+        labels.map(|(i, l)| label(l, i == 0, found.resources[i].as_deref(), sources)).collect();
     let fixes: Vec<Value> = found.finding.fixes.iter().map(|f| fix(f, sources)).collect();
     json!({
         "rule": found.rule,
@@ -42,17 +43,23 @@ fn finding(found: &Reported, sources: &Sources) -> Value {
         "url": url(found.rule),
         "fingerprint": found.fingerprint,
         "cluster": found.cluster,
-        "resource": found.resource.as_deref(),
+        "resource": found.resource(),
         "labels": labels,
         "fixes": fixes,
     })
 }
 
-fn label(label: &Label, primary: bool, sources: &Sources) -> Value {
+fn label(
+    label: &Label,
+    primary: bool,
+    resource: Option<&ResourceName>,
+    sources: &Sources,
+) -> Value {
     let at = At::of(label.span, sources);
     json!({
         "primary": primary,
         "text": label.text,
+        "resource": resource,
         "file": at.file,
         "start": at.start,
         "end": at.end,
@@ -65,5 +72,5 @@ fn fix(fix: &Fix, sources: &Sources) -> Value {
         json!({"file": at.file, "start": at.start.offset, "end": at.end.offset, "text": text})
     };
     let edits: Vec<Value> = fix.edits.iter().map(edit).collect();
-    json!({"title": fix.title, "safety": fix.safety, "edits": edits})
+    json!({"title": fix.title, "edits": edits})
 }

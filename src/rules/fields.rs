@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Rule, rule};
 use crate::api::{Cause, Fault};
-use crate::finding::{Findings, Fix, Safety, Severity};
+use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{Faulty, Mesh};
 
 /// How many places of one cause a finding shows.
@@ -79,7 +79,7 @@ fn removed_version(mesh: &Mesh, found: &mut Findings) {
         if let Some(instead) = &fault.instead {
             let edits = faults.iter().map(|fault| (fault.span, instead.clone())).collect();
             let title = format!("write `{instead}`");
-            finding.fix([Fix { title, safety: Safety::Unsafe, edits }]);
+            finding.fix([Fix { title, edits }]);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Locality: does traffic stay in its zone, and does it find another when the zone is lost?
 
+pub(super) mod breadth;
 mod coverage;
 pub(super) mod distribute;
 mod ejection;
@@ -8,7 +9,6 @@ pub(super) mod flows;
 mod networks;
 pub(super) mod outliers;
 mod priority;
-pub(super) mod reach;
 pub(super) mod replaced;
 pub(super) mod settings;
 pub(super) mod stale;

@@ -167,7 +167,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         locality::flows::RULES,
         locality::stale::RULES,
         locality::outliers::RULES,
-        locality::reach::RULES,
+        locality::breadth::RULES,
         locality::replaced::RULES,
         locality::settings::RULES,
         migration::RULES,

@@ -3,6 +3,7 @@
 mod annotations;
 mod images;
 mod injectors;
+mod membership;
 mod protocols;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::mesh::{
     DATAPLANE_MODE, INJECTION, In, Lookup, Mesh, PodShape, REVISION, list, takes_in,
 };
 use crate::source::Text;
+use membership::sign_of_membership;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("workloads/alpha-annotation", annotations::alpha_annotation),
@@ -67,9 +69,11 @@ fn namespace_not_injected(mesh: &Mesh, found: &mut Findings) {
         };
         let outside: Vec<_> = namespaces(mesh, cluster.id)
             .filter(|ns| is_unlabelled(ns) && may_be_forgotten(mesh, cluster, ns))
+            .map(|ns| (ns, sign_of_membership(mesh, ns)))
+            .filter(|(_, sign)| cluster.is_complete() || sign.is_some())
             .collect();
-        let [first, others @ ..] = outside.as_slice() else { continue };
-        let names = list(outside.iter().map(|ns| ns.name()));
+        let [(first, _), others @ ..] = outside.as_slice() else { continue };
+        let names = list(outside.iter().map(|(ns, _)| ns.name()));
         let what = if others.is_empty() { "namespace" } else { "namespaces" };
         let verb = if others.is_empty() { "is" } else { "are" };
         let finding = found.say(
@@ -77,8 +81,11 @@ fn namespace_not_injected(mesh: &Mesh, found: &mut Findings) {
             first.named_at(),
             "its pods get no sidecar",
         );
-        for other in others {
+        for (other, _) in others {
             finding.also(other.named_at(), "and neither do these");
+        }
+        for (at, why) in outside.iter().filter_map(|(_, sign)| *sign) {
+            finding.also(at, why);
         }
         finding.also(labelled.named_at(), "this one is labelled").help(
             "label it as the others are, or `istio-injection: disabled` to say that it stays outside",

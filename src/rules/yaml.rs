@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::names::{complaint, nearest};
 use super::{Judged, Rule, rule};
-use crate::config::suppress::{By, Reach};
+use crate::config::suppress::{By, Extent};
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::Mesh;
@@ -48,10 +48,10 @@ fn misnamed(judged: &Judged<'_>, found: &mut Findings) {
 fn idle(judged: &Judged<'_>, found: &mut Findings) {
     let suppression = judged.suppression;
     let Some((first, others)) = judged.idle.split_first() else { return };
-    let place = match suppression.reach {
-        Reach::Line => "on its line",
-        Reach::Resource => "in this resource",
-        Reach::File => "in this file",
+    let place = match suppression.extent {
+        Extent::Line => "on its line",
+        Extent::Resource => "in this resource",
+        Extent::File => "in this file",
     };
     let word = suppression.rules.iter().find(|word| word.span == *first);
     let message = match word {

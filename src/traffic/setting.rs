@@ -154,9 +154,4 @@ impl<'m> Setting<'m> {
             None => Self::Locality { setting, by },
         }
     }
-
-    /// Whether it ranks endpoints without outlier detection too.
-    pub fn is_forced(self) -> bool {
-        matches!(self, Self::ZoneAware { .. } | Self::TrafficDistribution { .. })
-    }
 }

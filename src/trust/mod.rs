@@ -15,7 +15,6 @@
 //! are not looked at. Private keys are read for their public half and forgotten.
 
 mod certificate;
-mod evidence;
 mod flaws;
 mod found;
 mod groups;
@@ -26,13 +25,13 @@ mod path;
 mod pem;
 mod rotation;
 mod signature;
+mod summary;
 mod time;
 mod verify;
 
 pub use certificate::{
     Certificate, Curve, Digest, Facts, KeyKind, NameConstraints, PublicKey, Purposes,
 };
-pub use evidence::{DEFAULT_DOMAIN, Domain, Signer, Trust, asks_for_roots};
 pub use flaws::{Flaw, flaws};
 pub use found::{
     Found, certificates_of, from_config_map, from_secret, further_roots, is_root_map, values_of,
@@ -45,5 +44,6 @@ pub use path::{Path, Why};
 pub use pem::{Block, Fault, Pem, Value};
 pub use rotation::{Phase, Rotation};
 pub use signature::{Hash, Scheme, SignatureAlgorithm};
+pub use summary::{DEFAULT_DOMAIN, Domain, Signer, Trust, asks_for_roots};
 pub use time::Time;
 pub use verify::{Refusal, in_use, istiod_accepts, peer_accepts};

@@ -158,12 +158,10 @@ fn a_general_rule_joins_those_with_a_selector_that_it_is_as_visible_as() {
         let client = client(&mesh, namespace, Some(workload));
         let rule = applied(&mesh, &client, "httpbin.org", "test").unwrap();
         assert_eq!(names(&rule), words(expected), "{workload}");
-        assert!(!rule.may_differ_by_labels());
     }
     let unknown = client(&mesh, "test", None);
     let choice = mesh.choose_rule(&unknown, "httpbin.org", Some("test"), unknown.cluster);
     assert_eq!(choice.rule.as_ref().map(names), Some(words("ns-rule4")));
-    assert!(choice.rule.unwrap().may_differ_by_labels());
     let others: Vec<_> = choice.by_labels.iter().map(names).collect();
     assert_eq!(others, [words("ns-rule1 ns-rule4"), words("ns-rule2 ns-rule3 ns-rule4")]);
 }
@@ -356,7 +354,9 @@ fn summary(setting: Setting<'_>) -> String {
         Setting::Default => "default".to_owned(),
         Setting::Unknown(_) => "unknown".to_owned(),
     };
-    if setting.is_forced() { format!("{text}, forced") } else { text }
+    let is_forced =
+        matches!(setting, Setting::ZoneAware { .. } | Setting::TrafficDistribution { .. });
+    if is_forced { format!("{text}, forced") } else { text }
 }
 
 /// The setting for port 80 of `s` in `a`.

@@ -239,10 +239,15 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
         }
         writeln!(out, "{}", line.trim_end())?;
     }
+    legend(columns, out)
+}
+
+/// What the marks in a table mean.
+fn legend(columns: &[Column], out: &mut dyn Write) -> Result<(), Failed> {
     if columns.iter().any(|column| column.range.is_none()) {
         writeln!(out, "  -: the client is lost too")?;
     }
-    if ranges().any(|range| range.is_sampled) {
+    if columns.iter().filter_map(|c| c.range.as_ref()).any(|range| range.is_sampled) {
         writeln!(out, "  {SAMPLED}")?;
     }
     Ok(())

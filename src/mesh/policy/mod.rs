@@ -34,7 +34,6 @@ pub struct AppliedRule<'m> {
     /// What it was merged from, in istiod's order; at least one.
     pub parts: Vec<&'m In<DestinationRule>>,
     order_dependent: bool,
-    differs_by_labels: bool,
 }
 
 impl<'m> AppliedRule<'m> {
@@ -66,11 +65,6 @@ impl<'m> AppliedRule<'m> {
     /// one. Here the order is that of their names.
     pub fn is_order_dependent(&self) -> bool {
         self.order_dependent
-    }
-
-    /// Whether some of the clients may get another rule, by labels that are not known.
-    pub fn may_differ_by_labels(&self) -> bool {
-        self.differs_by_labels
     }
 }
 
@@ -169,20 +163,18 @@ impl Mesh {
             fitting.iter().copied().filter(|m| selected(m).is_none()).collect();
         let order_decides = self.several_may_fit(&fitting)
             || found.looked_at.iter().any(|group| self.order_parts(group, client.namespace));
-        let applied = |merged: &Merged, differs| {
-            let order = order_decides || self.order_changes(merged);
-            self.applied(merged, order, differs)
-        };
+        let applied =
+            |merged: &Merged| self.applied(merged, order_decides || self.order_changes(merged));
         Choice {
-            rule: chosen.map(|merged| applied(merged, !perhaps.is_empty())),
-            by_labels: perhaps.iter().map(|merged| applied(merged, true)).collect(),
+            rule: chosen.map(applied),
+            by_labels: perhaps.into_iter().map(applied).collect(),
             order_decides: order_decides || chosen.is_some_and(|merged| self.order_changes(merged)),
         }
     }
 
-    fn applied<'m>(&'m self, merged: &Merged, order: bool, labels: bool) -> AppliedRule<'m> {
+    fn applied<'m>(&'m self, merged: &Merged, order: bool) -> AppliedRule<'m> {
         let parts = merged.parts.iter().map(|&i| &self.destination_rules[i]).collect();
-        AppliedRule { parts, order_dependent: order, differs_by_labels: labels }
+        AppliedRule { parts, order_dependent: order }
     }
 
     fn selector_of(&self, merged: &Merged) -> Option<&WorkloadSelector> {
@@ -232,7 +224,7 @@ impl Mesh {
     fn distinct(&self, all: Vec<&Merged>) -> Vec<AppliedRule<'_>> {
         let mut told = BTreeSet::new();
         let first = all.into_iter().filter(|merged| told.insert(&merged.parts));
-        first.map(|merged| self.applied(merged, self.order_changes(merged), false)).collect()
+        first.map(|merged| self.applied(merged, self.order_changes(merged))).collect()
     }
 
     /// The namespaces whose clients may get another rule for a host than the clients of all others.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::installs::served;
 use crate::clusters::{Cluster, ClusterId};
-use crate::finding::{Findings, Fix, Safety};
+use crate::finding::{Findings, Fix};
 use crate::kinds::Meta;
 use crate::kinds::workloads::Selector;
 use crate::kinds::{core::Namespace, core::Service, is_placeholder};
@@ -150,7 +150,6 @@ fn say_short(mesh: &Mesh, places: &[(ShortHost<'_>, &In<Service>)], found: &mut 
     ));
     finding.fix([Fix {
         title: format!("use `{full}`"),
-        safety: Safety::Unsafe,
         edits: places.iter().map(|(host, _)| (host.text.span, full.clone())).collect(),
     }]);
 }

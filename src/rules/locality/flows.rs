@@ -220,15 +220,16 @@ fn help(border: Border) -> &'static str {
 
 /// One DestinationRule, perhaps of several clusters and for several hosts.
 fn by_rule(traffic: &Traffic<'_>, border: Border, leaks: &[Leak<'_, '_>], found: &mut Findings) {
-    let Some(worst) = leaks.iter().max_by(|a, b| a.share.total_cmp(&b.share)) else { return };
+    let Some(worst) = worst(leaks) else { return };
     let Some((destination, _)) = worst.visit.way.destinations().next() else { return };
     let Some(part) = destination.applied().and_then(|rule| rule.parts.first()) else { return };
     let why = match destination.policy.outlier_detection.missing() {
         Some(why) => missing(&why, destination.port).0,
         None => "clusters in the same zone are equally near".to_owned(),
     };
-    let finding = found.say(told(traffic, worst, border), part.named_at(), why);
-    point_at_services(leaks.iter().map(|leak| leak.visit), finding);
+    let message = format!("{}{}", told(traffic, worst, border), others(leaks));
+    let finding = found.say(message, part.named_at(), why);
+    point_at_services(from_worst(worst, leaks), finding);
     finding.help(help(border));
 }
 
@@ -239,20 +240,39 @@ fn without_rule(
     leaks: &[Leak<'_, '_>],
     found: &mut Findings,
 ) {
-    let Some(worst) = leaks.iter().max_by(|a, b| a.share.total_cmp(&b.share)) else { return };
+    let with_service = leaks.iter().filter(|leak| service(leak.visit).is_some());
+    let Some(worst) = worst(with_service) else { return };
+    let Some(service) = service(worst.visit) else { return };
+    let message = format!("{}{}", told(traffic, worst, border), others(leaks));
+    let finding =
+        found.say(message, service.named_at(), "no DestinationRule asks for near endpoints first");
+    point_at_services(from_worst(worst, leaks), finding);
+    finding.help(help(border));
+}
+
+/// The leak with the greatest share, and of these the first.
+fn worst<'l, 't: 'l, 'm: 't>(
+    leaks: impl IntoIterator<Item = &'l Leak<'t, 'm>, IntoIter: DoubleEndedIterator>,
+) -> Option<&'l Leak<'t, 'm>> {
+    leaks.into_iter().rev().max_by(|a, b| a.share.total_cmp(&b.share))
+}
+
+/// The worst first, since the headline speaks of it.
+fn from_worst<'t, 'm: 't>(
+    worst: &Leak<'t, 'm>,
+    leaks: &[Leak<'t, 'm>],
+) -> impl Iterator<Item = &'t Visit<'m>> {
+    [worst.visit].into_iter().chain(leaks.iter().map(|leak| leak.visit))
+}
+
+/// How many other services a finding is about.
+fn others(leaks: &[Leak<'_, '_>]) -> String {
     let hosts: BTreeSet<&str> = leaks.iter().map(|leak| leak.visit.host.name).collect();
-    let first = leaks.iter().find_map(|leak| service(leak.visit));
-    let Some(first) = first else { return };
-    let others = match hosts.len() - 1 {
+    match hosts.len() - 1 {
         0 => String::new(),
         1 => ", and 1 other service is alike".to_owned(),
         others => format!(", and {others} other services are alike"),
-    };
-    let message = format!("{}{others}", told(traffic, worst, border));
-    let finding =
-        found.say(message, first.named_at(), "no DestinationRule asks for near endpoints first");
-    point_at_services(leaks.iter().map(|leak| leak.visit), finding);
-    finding.help(help(border));
+    }
 }
 
 fn service<'m>(visit: &Visit<'m>) -> Option<&'m In<Service>> {

@@ -1,4 +1,4 @@
-//! The matrix: which cluster's istiod may read which API server, by what, and whether that holds.
+//! Which cluster's istiod may read which API server, by what, and whether that holds.
 
 use std::fmt;
 

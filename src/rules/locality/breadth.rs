@@ -1,4 +1,4 @@
-//! Settings that reach further than was meant, or not as far: the mesh's weights, hashes of ports,
+//! Settings that are for more than was meant, or for less: the mesh's weights, hashes of ports,
 //! retries.
 
 use std::collections::{BTreeMap, BTreeSet};

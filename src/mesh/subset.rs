@@ -41,7 +41,7 @@ impl<'m> Subset<'m> {
 
     /// Labels it selects by that pods carry themselves, so not those that Istio adds by place.
     pub fn pod_labels(self) -> impl Iterator<Item = (&'m Text, &'m Text)> {
-        self.subset.labels.iter().filter(|(key, _)| !is_place(key)).map(|(k, v)| (k, v))
+        self.subset.labels.iter().filter(|(key, want)| !is_added(key, want)).map(|(k, v)| (k, v))
     }
 
     /// The full name of the rule's host.
@@ -54,13 +54,13 @@ impl<'m> Subset<'m> {
     pub fn may_select(self, mesh: &Mesh, workload: &In<Workload>) -> bool {
         let pod = &workload.template.metadata.labels;
         self.subset.labels.iter().all(|(key, want)| match key.as_str() {
+            key if !is_added(key, want) => value(pod.get(key)) == Some(want.as_str()),
             CLUSTER_LABEL => mesh.may_be_called(mesh.cluster(workload.cluster), want),
             NETWORK_LABEL => {
                 let network = mesh.cluster(workload.cluster).network();
                 network.is_none_or(|network| network.as_str() == want.as_str())
             }
-            key if is_place(key) => true,
-            key => value(pod.get(key)) == Some(want.as_str()),
+            _ => true,
         })
     }
 
@@ -71,18 +71,18 @@ impl<'m> Subset<'m> {
     }
 }
 
-/// Whether Istio adds a label by the place an endpoint is in.
+/// Whether Istio adds a label with this value by the place an endpoint is in: never an empty one.
 /// Source: `serviceregistry/util/label`, `AugmentLabels`.
-fn is_place(key: &str) -> bool {
-    [
+fn is_added(key: &str, value: &str) -> bool {
+    let by_place = [
         CLUSTER_LABEL,
         NETWORK_LABEL,
         REGION_LABEL,
         ZONE_LABEL,
         SUBZONE_LABEL,
         "kubernetes.io/hostname",
-    ]
-    .contains(&key)
+    ];
+    by_place.contains(&key) && !value.is_empty()
 }
 
 impl Mesh {

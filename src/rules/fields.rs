@@ -93,9 +93,13 @@ fn unknown_value(mesh: &Mesh, found: &mut Findings) {
 
 fn wrong_type(mesh: &Mesh, found: &mut Findings) {
     for wrong in &mesh.problems().mismatches {
-        found
-            .say(format!("`{}` has the wrong type: {}", wrong.path, wrong.message), wrong.span, wrong.message.clone())
-            .help("correct the value: the API server refuses the resource; here the field counts as absent");
+        let help = if wrong.is_read {
+            "put it in quotes: the API server refuses the resource"
+        } else {
+            "correct the value: the API server refuses the resource; here the field counts as absent"
+        };
+        let message = format!("`{}` has the wrong type: {}", wrong.path, wrong.message);
+        found.say(message, wrong.span, wrong.message.clone()).help(help);
     }
     say(mesh, Cause::WrongType, found);
 }

@@ -1,5 +1,7 @@
 //! Fields: what the API server or Istio's webhook refuses, and what Istio passes over.
 
+mod kubernetes;
+
 use std::collections::BTreeMap;
 
 use super::{Rule, rule};
@@ -38,6 +40,7 @@ fn ignored(mesh: &Mesh, found: &mut Findings) {
 
 fn invalid(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::Invalid, found);
+    kubernetes::numbers(mesh, found);
 }
 
 fn missing(mesh: &Mesh, found: &mut Findings) {
@@ -89,6 +92,7 @@ fn unknown(mesh: &Mesh, found: &mut Findings) {
 
 fn unknown_value(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::UnknownValue, found);
+    kubernetes::words(mesh, found);
 }
 
 fn wrong_type(mesh: &Mesh, found: &mut Findings) {

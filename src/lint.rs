@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::clusters::{self, Placed};
+use crate::clusters::{self, Fleet, Placed};
 use crate::config::Config;
 use crate::config::suppress::{self, Suppression};
 use crate::finding::{Finding, Findings, Label, Severity};
 use crate::kinds::file::{self, Manifests};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Input, Mesh};
+use crate::mesh::{Faulty, Input, Mesh};
 use crate::page::Page;
 use crate::rules::{After, Evidence, Naming, Rule};
 use crate::source::{FileId, Skipped, Sources, Span, Text};
@@ -154,7 +154,7 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     let files_read = files.len() - skipped.len();
     skipped.retain(|s| !is_config(&s.file));
     let (placed, missing) = (fleet.placed.clone(), fleet.missing.clone());
-    let faults = faults::of(&fleet);
+    let faults = hold_to_api(&fleet);
     let settings = Settings::of(config);
     let hidden = files.iter().flat_map(|f| f.hidden.iter().copied()).collect();
     let mesh = Mesh::build(Input {
@@ -176,6 +176,12 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
         settings,
         hidden,
     }
+}
+
+/// What is wrong with the resources of all clusters by Istio's API, in parallel. One that several clusters
+/// share is looked at once.
+pub fn hold_to_api(fleet: &Fleet) -> Vec<Faulty> {
+    faults::of(fleet)
 }
 
 fn suppressions(sources: &Sources, files: &[Manifests]) -> Vec<Suppression> {

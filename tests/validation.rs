@@ -16,8 +16,6 @@ use mesh_lint::source::{Sources, Span, Text};
 
 /// Cases on which mesh-lint and Istio do not agree: kind, part of the case's place, and why.
 const KNOWN: &[(&str, &str, &str)] = &[
-    // The rows stand for labels without quotes, which their fixtures took for a part of the key.
-    ("DestinationRule", "good tag", "the fixture has quotes within the key"),
     // The webhook takes them, and the API server has refused them before by the CRD's schema.
     ("Gateway", "more than 2 certs", "refused by the CRD"),
     ("RequestAuthentication", "empty issuer and set jwksUri", "refused by the CRD"),
@@ -100,11 +98,17 @@ fn of_go(folder: &Path) -> Vec<Case> {
                 || about.contains("- \"null\"")
                 || about.contains("- null");
             let is_refused = told.starts_with("error") || has_null;
+            let rest = keys_of_go(&rest);
             let text = if kind.starts_with("Mesh") { config_map(&rest, &kind) } else { rest };
             all.push(Case { kind, place, text, is_refused });
         }
     }
     all
+}
+
+/// Keys of Go's maps, whose quotes the fixtures took for a part of the key: `'"key"': value`.
+fn keys_of_go(text: &str) -> String {
+    text.replace("'\"", "'").replace("\"':", "':")
 }
 
 /// MeshConfig and MeshNetworks stand in a ConfigMap.
@@ -220,7 +224,7 @@ fn istio_and_mesh_lint_refuse_the_same_documents() {
     }
     assert!(unknown.is_empty(), "{} cases, see above", unknown.len());
     assert_eq!(all - agree, odd.len());
-    assert!(agree * 100 >= all * 98, "{agree} of {all}");
+    assert!(agree * 100 >= all * 99, "{agree} of {all}");
 }
 
 /// Every line of what Istio takes, its value left to a pipeline.

@@ -212,9 +212,7 @@ pub(super) fn zone_setting(setting: Value<'_>, faults: &mut Faults<'_>) {
 
 fn topology_priorities(setting: Value<'_>, why: &str, faults: &mut Faults<'_>) {
     for value in setting.list("failoverPriority") {
-        if let Some(label) = known_text(value)
-            .filter(|it| TOPOLOGY.contains(&it.split('=').next().unwrap_or_default()))
-        {
+        if let Some(label) = known_text(value).filter(|it| TOPOLOGY.contains(&&**it)) {
             let what = format!("is `{label}`, which cannot be used {why}");
             faults.invalid(value, what, "leave it out");
         }

@@ -5,6 +5,7 @@ use super::fault::{Cause, Faults};
 use super::look::{Look, known_text};
 use super::policies::selector;
 use super::re2;
+use crate::kinds::is_placeholder;
 use crate::yaml::{Shape, Value};
 
 /// The filter whose filters are those of HTTP.
@@ -125,6 +126,9 @@ fn operation(entry: Value<'_>, applies: Option<&str>, faults: &mut Faults<'_>) {
     }
     if let Some(value) = patch.field("value") {
         types(value, faults);
+        if let Some(applies) = applies {
+            filter(value, applies, operation.as_deref(), faults);
+        }
         let name = value.field("name").filter(|name| name.as_str().is_none());
         if let Some(name) = name.filter(|_| applies != Some("BOOTSTRAP")) {
             let help = "put it in quotes: all that Envoy names has a string for it";
@@ -133,28 +137,92 @@ fn operation(entry: Value<'_>, applies: Option<&str>, faults: &mut Faults<'_>) {
     }
 }
 
-/// Types of Envoy's second API, which no Envoy of today reads.
+/// What Envoy calls the parts of a filter, by where it is put.
+const PARTS: &[(&str, &[&str])] = &[
+    ("EXTENSION_CONFIG", &["name", "typed_config"]),
+    ("HTTP_FILTER", &["name", "typed_config", "config_discovery", "is_optional", "disabled"]),
+    ("LISTENER_FILTER", &["name", "typed_config", "config_discovery", "filter_disabled"]),
+    ("NETWORK_FILTER", &["name", "typed_config", "config_discovery"]),
+];
+
+/// A filter: Envoy finds its kind by the type of its configuration, and Istio drops what it has no field for.
+fn filter(value: Value<'_>, applies: &str, operation: Option<&str>, faults: &mut Faults<'_>) {
+    let Some((_, parts)) = PARTS.iter().find(|(name, _)| *name == applies) else { return };
+    let mut is_open = value.shape() != Shape::Mapping;
+    let mut is_typed = false;
+    for (key, _) in value.entries() {
+        let Some(name) = key.text() else { continue };
+        let snake = snake(&name);
+        is_open |= is_placeholder(&name);
+        is_typed |= matches!(snake.as_str(), "typed_config" | "config_discovery");
+        if !parts.contains(&snake.as_str()) && !is_placeholder(&name) {
+            let help = match &*name {
+                "config" => "write `typed_config`, with the `@type` of the filter".to_owned(),
+                _ => format!("leave it out; a filter has `{}`", parts.join("`, `")),
+            };
+            faults.ignored(key, "is no field of a filter, and Istio drops it", help);
+        }
+    }
+    let adds = operation.is_some_and(|it| it == "ADD" || it.starts_with("INSERT"));
+    if adds && !is_typed && !is_open {
+        let what = "has no `typed_config`, by whose `@type` alone Envoy finds a filter";
+        faults.ignored(value, what, "add `typed_config` with its `@type`");
+    }
+}
+
+/// `typedConfig` as `typed_config`: both are read.
+fn snake(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            text.push('_');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
+}
+
+/// Types of configurations: none may be left out, and none be of Envoy's second API, which is gone.
 fn types(value: Value<'_>, faults: &mut Faults<'_>) {
     let mut rest = vec![(value, 0)];
     while let Some((value, depth)) = rest.pop() {
+        let own = value.field("@type").and_then(|it| known_text(it));
+        let is_free = own.is_some_and(|it| it.contains("TypedStruct"));
         for (key, inner) in value.entries() {
-            let is_old = |it: &str| {
-                it.contains("type.googleapis.com/envoy.")
-                    && (it.contains(".v2.") || it.contains(".v2alpha"))
-            };
-            if key.text().is_some_and(|it| it == "@type")
-                && inner.text().is_some_and(|it| is_old(&it))
-            {
-                let help = "write the type of Envoy's third API (`...v3...`)";
-                faults.invalid(inner, "is a type of Envoy's second API, which is gone", help);
+            let name = key.text().unwrap_or_default();
+            match &*name {
+                "@type" => second_api(inner, faults),
+                "typed_config" | "typedConfig" => typed(inner, faults),
+                _ => {}
             }
-            if depth < 64 {
+            // Here anything may stand.
+            let is_data = is_free && name == "value" || snake(&name) == "filter_metadata";
+            if depth < 64 && !is_data {
                 rest.push((inner, depth + 1));
             }
         }
         if depth < 64 {
             rest.extend(value.items().map(|item| (item, depth + 1)));
         }
+    }
+}
+
+fn second_api(value: Value<'_>, faults: &mut Faults<'_>) {
+    let is_old = |it: &str| {
+        it.contains("type.googleapis.com/envoy.")
+            && (it.contains(".v2.") || it.contains(".v2alpha"))
+    };
+    if value.text().is_some_and(|it| is_old(&it)) {
+        let help = "write the type of Envoy's third API (`...v3...`)";
+        faults.invalid(value, "is a type of Envoy's second API, which is gone", help);
+    }
+}
+
+fn typed(config: Value<'_>, faults: &mut Faults<'_>) {
+    let is_open = |key: Value<'_>| key.text().is_none_or(|it| it == "@type" || is_placeholder(&it));
+    if config.shape() == Shape::Mapping && !config.entries().any(|(key, _)| is_open(key)) {
+        let help = "say of what type it is, such as `type.googleapis.com/envoy.extensions...`";
+        faults.missing(config, "@type", help);
     }
 }
 

@@ -49,7 +49,7 @@ formats! {
     "protocol": is_protocol, "a protocol that Istio knows", "write one of `HTTP`, `HTTPS`, `HTTP2`, `GRPC`, `GRPC-Web`, `TCP`, `TLS`, `UDP`, `Mongo`, `Redis`, `MySQL`";
     "regex": re2::is_pattern, "a regular expression of RE2", "write one of at most 1024 bytes; RE2 has no look-around and no back references";
     "regex-or-star": |it| it == "*" || re2::is_pattern(it), "a regular expression of RE2", "write one of at most 1024 bytes; RE2 has no look-around and no back references";
-    "request-header": |it| it == ":authority" || !it.starts_with(':'), "a header that a route may set", "leave it out: of those with a `:` only `:authority` can be set";
+    "request-header": |it| it.eq_ignore_ascii_case(":authority") || !it.starts_with(':'), "a header that a route may set", "leave it out: of those with a `:` only `:authority` can be set";
     "response-header": |it| !it.starts_with(':') && !it.eq_ignore_ascii_case("host"), "a header that may be changed here", "leave it out: `host` and those with a `:` cannot be changed";
     "retry-on": http::is_retry_on, "a list of retry conditions", "write known ones with commas and without spaces, such as `5xx,reset,503`";
     "service-account": is_service_account, "a service account", "write `name` or `namespace/name`, without `*`";

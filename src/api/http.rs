@@ -52,6 +52,13 @@ fn has_reason_phrase(status: u16) -> bool {
         | 451 | 500..=508 | 510 | 511)
 }
 
+/// Statuses that Envoy has a name for.
+pub(super) fn is_status_of_envoy(status: u16) -> bool {
+    matches!(status,
+        100 | 102 | 103 | 200..=208 | 226 | 300..=305 | 307 | 308 | 400..=417 | 421..=424 | 426 | 428 | 429
+        | 431 | 500..=508 | 510 | 511)
+}
+
 /// What of a header's value is to be read next.
 #[derive(Clone, Copy, PartialEq)]
 enum Next {

@@ -8,6 +8,7 @@ use super::destination_rule::{
 use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
 use super::hosts::{is_dns_label, is_host, is_wildcard_domain};
+use super::http::is_status_of_envoy;
 use super::look::{Look, known_number, known_text};
 use super::table::Version;
 use super::urls::is_absolute_path;
@@ -132,11 +133,7 @@ fn extension_providers(mesh: Value<'_>, faults: &mut Faults<'_>) {
                 }
             }
         }
-        for (key, settings) in provider.entries() {
-            if key.text().is_some_and(|it| it != "name") && settings.shape() == Shape::Mapping {
-                service(settings, faults);
-            }
-        }
+        provider_kind(provider, faults);
         if let Some(http) = provider.field("opentelemetry")
             && let (Some(grpc), Some(http)) = (http.field("grpc"), http.field("http"))
         {
@@ -150,6 +147,41 @@ fn extension_providers(mesh: Value<'_>, faults: &mut Faults<'_>) {
         {
             faults.ignored(value, "is not a path from the root", "begin with `/`");
         }
+    }
+}
+
+/// What a provider is, and where it is reached.
+fn provider_kind(provider: Value<'_>, faults: &mut Faults<'_>) {
+    let is_kind = |key: Value<'_>| key.text().is_none_or(|it| it != "name");
+    let mut kinds = provider.entries().filter(|(key, _)| is_kind(*key)).peekable();
+    if kinds.peek().is_none() {
+        let help = "say what it is, such as `envoyExtAuthzGrpc`, `opentelemetry` or `prometheus`";
+        faults.ignored(provider, "is a provider of no kind, and istiod does without it", help);
+    }
+    for (key, settings) in kinds.filter(|(_, settings)| settings.shape() == Shape::Mapping) {
+        match key.text().as_deref() {
+            Some("prometheus" | "stackdriver" | "envoyFileAccessLog") => {}
+            Some("sds") => {
+                let help = "leave it out: Telemetry and policies cannot name it";
+                faults.ignored(key, "is a kind of provider that istiod does not support", help);
+            }
+            Some("lightstep") if !settings.has("accessToken") => {
+                mild(faults.missing(settings, "accessToken", "add the token of the collector"));
+                service(settings, faults);
+            }
+            _ => service(settings, faults),
+        }
+        status_on_error(settings, faults);
+    }
+}
+
+/// What Envoy answers where the authorizer does not; it knows statuses by number.
+fn status_on_error(settings: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(value) = settings.field("statusOnError") else { return };
+    let Some(text) = known_text(value).filter(|it| !it.is_empty()) else { return };
+    if !text.parse::<u16>().is_ok_and(is_status_of_envoy) {
+        let help = "write the number of a status in quotes, such as `\"503\"`";
+        faults.ignored(value, "is no status that Envoy knows", help);
     }
 }
 

@@ -37,6 +37,7 @@ use fault::Faults;
 pub use fault::{Cause, Fault};
 pub use formats::PROTOCOLS;
 pub use hosts::is_ip;
+pub use nearest::nearest;
 pub use table::Version;
 use walk::{Reader, walk};
 

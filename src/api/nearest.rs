@@ -1,7 +1,7 @@
 //! Names for messages: "did you mean" for one that is not known, and "a" or "an" before one that is.
 
 /// The nearest name, where one is near enough that it was probably meant.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let lower = name.to_ascii_lowercase();
     let allowed = (name.len() / 3).clamp(1, 3);
     known

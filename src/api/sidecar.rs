@@ -141,9 +141,10 @@ fn egress(subject: &Subject<'_>, faults: &mut Faults<'_>) {
                 faults.invalid(*listener, "has no port and is not the last", help);
             }
             if let Some(bind) = listener.field("bind")
-                && known_text(bind).is_some_and(|it| !it.is_empty() && !is_ip(&it))
+                && known_text(bind).is_some_and(|it| !it.is_empty())
             {
-                faults.invalid(bind, "is not an IP address", "write an IP address");
+                let help = "add `port`, or leave `bind` out";
+                faults.ignored(bind, "is set on a listener without a port", help);
             }
             continue;
         };

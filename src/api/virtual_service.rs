@@ -349,7 +349,8 @@ fn authority(route: Value<'_>, faults: &mut Faults<'_>) {
     let request = route.field("headers").and_then(|it| it.field("request"));
     let set = request.into_iter().flat_map(|it| it.map("set").chain(it.map("add")));
     let keys = set.map(|(key, _)| key).filter(|key| {
-        key.text().is_some_and(|it| it == ":authority" || it.eq_ignore_ascii_case("host"))
+        key.text()
+            .is_some_and(|it| [":authority", "host"].iter().any(|own| it.eq_ignore_ascii_case(own)))
     });
     let all: Vec<Value<'_>> = rewritten.into_iter().chain(keys).collect();
     if let [first, second, ..] = all.as_slice() {

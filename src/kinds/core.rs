@@ -38,7 +38,7 @@ pub struct Taint {
     /// Its value.
     pub value: Option<String>,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
-    pub effect: Option<String>,
+    pub effect: Option<Text>,
 }
 
 /// A namespace: only labels and annotations count.

@@ -243,7 +243,8 @@ macro_rules! views {
             $(
                 if $groups.contains(&group) && $kinds.contains(&kind) {
                     let spec = spec::<$view>(root, $root, mismatches);
-                    let unread = mismatches.iter().map(|m| m.path.clone()).collect();
+                    let unread = mismatches.iter().filter(|m| !m.is_read);
+                    let unread = unread.map(|m| m.path.clone()).collect();
                     let meta = Meta { unread, ..meta.clone() };
                     return View::$name(Arc::new(Resource { meta, spec }));
                 }
@@ -374,7 +375,7 @@ fn spec<S: DeserializeOwned + Default>(
 ) -> S {
     let value = if path.is_empty() { Some(root) } else { root.get(path) };
     let Some(value) = value else { return S::default() };
-    let (spec, wrong) = value.read::<S>();
+    let (spec, wrong) = value.read_strictly::<S>();
     mismatches.extend(wrong.into_iter().map(|m| match (path, m.path.as_str()) {
         ("", _) => m,
         (_, "") => Mismatch { path: path.to_owned(), ..m },
@@ -385,7 +386,7 @@ fn spec<S: DeserializeOwned + Default>(
 
 /// What a resource is called, without looking into it; `None` where it is no Kubernetes resource.
 pub fn head(root: Value<'_>, file: Option<FileId>, mismatches: &mut Vec<Mismatch>) -> Option<Meta> {
-    let (head, wrong) = root.read::<Head>();
+    let (head, wrong) = root.read_strictly::<Head>();
     let head = head?;
     let (api_version, kind) = (head.api_version?, head.kind?);
     mismatches.extend(wrong);
@@ -458,7 +459,8 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             let copy = copy.get_or_init(|| Arc::new(document.clone()));
             Subtree::new(Arc::clone(copy), root)
         });
-        known |= !matches!(view, View::Other) || is_istio;
+        // A resource of whatever kind has to have a sound head.
+        known |= !matches!(view, View::Other) || is_istio || !mismatches.is_empty();
         found.push(Object { meta: Arc::new(meta), view, mismatches, tree });
     }
     match (kubernetes, known) {

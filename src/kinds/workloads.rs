@@ -339,9 +339,9 @@ pub struct SpreadConstraint {
     /// Labels whose values are added to the selector.
     pub match_label_keys: Vec<String>,
     /// Whether nodes outside the pod's node affinity count as domains: `Honor` where absent.
-    pub node_affinity_policy: Option<String>,
+    pub node_affinity_policy: Option<Text>,
     /// Whether tainted nodes count as domains: `Ignore` where absent.
-    pub node_taints_policy: Option<String>,
+    pub node_taints_policy: Option<Text>,
 }
 
 /// A toleration.
@@ -349,13 +349,13 @@ pub struct SpreadConstraint {
 #[serde(default)]
 pub struct Toleration {
     /// The taint's key; every key where absent.
-    pub key: Option<String>,
+    pub key: Option<Text>,
     /// `Equal` (where absent) or `Exists`.
-    pub operator: Option<String>,
+    pub operator: Option<Text>,
     /// The taint's value.
-    pub value: Option<String>,
+    pub value: Option<Text>,
     /// The taint's effect; every effect where absent.
-    pub effect: Option<String>,
+    pub effect: Option<Text>,
 }
 
 /// What an autoscaler scales, or a policy is attached to.

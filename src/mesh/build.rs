@@ -7,7 +7,7 @@ use super::{Duplicate, Faulty, Mesh, Order, PemFile, by_namespace, service};
 use crate::clusters::{Fleet, Member, Origin};
 use crate::config::{Config, Options};
 use crate::kinds::file::{Manifests, is_pem};
-use crate::kinds::{ISTIO_GROUPS, Meta, Object, View, is_placeholder};
+use crate::kinds::{Meta, Object, View, is_placeholder};
 use crate::source::{Sources, Span};
 use crate::yaml::Mismatch;
 
@@ -76,9 +76,8 @@ impl Mesh {
         for file in files {
             self.problems.syntax.extend(file.errors);
             self.problems.duplicate_keys.extend(file.duplicates);
-            let refused = file.objects.iter().filter(|o| is_checked(o.meta.group()));
-            let wrong = refused.flat_map(|o| {
-                let own = o.mismatches.iter().filter(|m| !is_of_istio(o, m));
+            let wrong = file.objects.iter().flat_map(|o| {
+                let own = o.mismatches.iter().filter(|m| is_refused(o, m));
                 own.map(|m| without_value(&o.meta, m))
             });
             let wrong = wrong.filter(|m| {
@@ -193,19 +192,35 @@ fn duplicates(members: &[Member]) -> Vec<Duplicate> {
     found
 }
 
-/// Whether a field is one of those that `api` looks at.
-fn is_of_istio(object: &Object, wrong: &Mismatch) -> bool {
-    let is_istio = ISTIO_GROUPS.contains(&object.meta.group());
-    (is_istio && wrong.path.starts_with("spec")) || wrong.path.starts_with("data.mesh")
+/// Whether a value of the wrong type is for the API server, and is told here: what Istio's API wants is
+/// looked at in `api`. What installs and delivers is read with the eyes of Istio's charts, and may be meant
+/// for others.
+fn is_refused(object: &Object, wrong: &Mismatch) -> bool {
+    let group = object.meta.group();
+    if wrong.path.starts_with("metadata.") {
+        return !is_file_of_a_tool(group);
+    }
+    if wrong.path.starts_with("data.mesh") {
+        return false;
+    }
+    // Argo's Rollouts and the kinds of the Gateway API have schemas as strict as Kubernetes' own types.
+    let is_api = matches!(
+        group,
+        "" | "apps"
+            | "autoscaling"
+            | "batch"
+            | "policy"
+            | "discovery.k8s.io"
+            | "gateway.networking.k8s.io"
+            | "admissionregistration.k8s.io"
+    );
+    is_api || object.meta.kind.as_str() == "Rollout"
 }
 
-/// Whether the views of an API group are those of its API. What installs and delivers is read with the
-/// eyes of Istio's charts, and may be meant for others.
-fn is_checked(group: &str) -> bool {
-    matches!(
-        group,
-        "" | "apps" | "autoscaling" | "policy" | "networking.istio.io" | "discovery.k8s.io"
-    )
+/// Whether what looks like a resource never comes to an API server.
+fn is_file_of_a_tool(group: &str) -> bool {
+    let groups = ["kustomize.config.k8s.io", "eksctl.io", "kind.x-k8s.io", "k3d.io"];
+    groups.contains(&group) || group.starts_with("skaffold")
 }
 
 /// What is wrong with a field; of a Secret nothing is told of what is there.

@@ -42,7 +42,7 @@ impl<'m> Subset<'m> {
 
     /// Labels it selects by that pods carry themselves, so not those that Istio adds by place.
     pub fn pod_labels(self) -> impl Iterator<Item = (&'m Text, &'m Text)> {
-        self.subset.labels.iter().filter(|(key, _)| !is_place(key)).map(|(k, v)| (k, v))
+        self.subset.labels.iter().filter(|(key, want)| !is_added(key, want)).map(|(k, v)| (k, v))
     }
 
     /// The full name of the rule's host.
@@ -56,14 +56,17 @@ impl<'m> Subset<'m> {
     pub fn may_select(self, mesh: &Mesh, workload: &In<Workload>) -> bool {
         let pod = &workload.template.metadata.labels;
         self.subset.labels.iter().all(|(key, want)| match key.as_str() {
+            key if is_placeholder(key) => true,
+            key if !is_added(key, want) => pod
+                .get(key)
+                .is_some_and(|has| has == want || is_placeholder(want) || is_placeholder(has)),
             CLUSTER_LABEL => mesh.may_be_called(mesh.cluster(workload.cluster), want),
             NETWORK_LABEL => {
                 let network = mesh.cluster(workload.cluster).network();
                 let open = |network: &Text| is_placeholder(want) || is_placeholder(network);
                 network.is_none_or(|network| network == want || open(network))
             }
-            key if is_place(key) || is_placeholder(key) || is_placeholder(want) => true,
-            key => pod.get(key).is_some_and(|has| has == want || is_placeholder(has)),
+            _ => true,
         })
     }
 
@@ -74,18 +77,18 @@ impl<'m> Subset<'m> {
     }
 }
 
-/// Whether Istio adds a label by the place an endpoint is in.
+/// Whether Istio adds a label with this value by the place an endpoint is in: never an empty one.
 /// Source: `serviceregistry/util/label`, `AugmentLabels`.
-fn is_place(key: &str) -> bool {
-    [
+fn is_added(key: &str, value: &str) -> bool {
+    let by_place = [
         CLUSTER_LABEL,
         NETWORK_LABEL,
         REGION_LABEL,
         ZONE_LABEL,
         SUBZONE_LABEL,
         "kubernetes.io/hostname",
-    ]
-    .contains(&key)
+    ];
+    by_place.contains(&key) && !value.is_empty()
 }
 
 impl Mesh {

@@ -133,8 +133,8 @@ impl<'m> Spread<'m> {
         let selector = constraint.label_selector.as_ref().filter(|s| s.matches(own.labels))?;
         let skew = constraint.max_skew.as_ref().filter(|s| s.value > 0)?;
         let key = constraint.topology_key.as_ref().filter(|_| when == "DoNotSchedule")?;
-        let honours = |policy: &Option<String>, default| {
-            policy.as_deref().map_or(default, |policy| policy == "Honor")
+        let honours = |policy: &Option<Text>, default| {
+            policy.as_ref().map_or(default, |policy| policy.as_str() == "Honor")
         };
         Some(Self {
             key: Key::of(key),

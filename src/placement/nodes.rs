@@ -169,7 +169,7 @@ impl Site<'_> {
 
 /// Source: `k8s.io/api/core/v1`, `Toleration.ToleratesTaint`.
 fn tolerates(toleration: &Toleration, (key, taint, effect): (&str, &str, &str)) -> bool {
-    let given = |text: &Option<String>| text.clone().unwrap_or_default();
+    let given = |text: &Option<Text>| value(text.as_ref()).unwrap_or_default().to_owned();
     let operator = given(&toleration.operator);
     let (own, every) = (given(&toleration.key), given(&toleration.effect));
     (every.is_empty() || every == effect)
@@ -183,7 +183,7 @@ pub(super) fn sites(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
     let mut sites: Vec<Site<'_>> = Vec::new();
     for node in mesh.nodes.iter().filter(|n| n.cluster == cluster) {
         let taints = node.spec.spec.taints.iter().map(|t| {
-            let (content, effect) = (t.value.as_deref(), t.effect.as_deref());
+            let (content, effect) = (t.value.as_deref(), value(t.effect.as_ref()));
             let key = value(t.key.as_ref());
             (key.unwrap_or_default(), content.unwrap_or_default(), effect.unwrap_or_default())
         });
@@ -327,7 +327,7 @@ impl Asks<'_> {
         }
         for t in &self.spec.tolerations {
             let parts = [&t.key, &t.operator, &t.value, &t.effect];
-            put(&parts.map(|part| part.as_deref().unwrap_or_default()));
+            put(&parts.map(|part| value(part.as_ref()).unwrap_or_default()));
         }
         put(&self.keys);
         text

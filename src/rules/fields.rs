@@ -1,5 +1,7 @@
 //! Fields: what the API server or Istio's webhook refuses, and what Istio passes over.
 
+mod kubernetes;
+
 use std::collections::BTreeMap;
 
 use super::{Rule, rule};
@@ -39,6 +41,7 @@ fn ignored(mesh: &Mesh, found: &mut Findings) {
 fn invalid(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::Invalid, found);
     say(mesh, Cause::Misfit, found);
+    kubernetes::numbers(mesh, found);
 }
 
 fn missing(mesh: &Mesh, found: &mut Findings) {
@@ -90,13 +93,18 @@ fn unknown(mesh: &Mesh, found: &mut Findings) {
 
 fn unknown_value(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::UnknownValue, found);
+    kubernetes::words(mesh, found);
 }
 
 fn wrong_type(mesh: &Mesh, found: &mut Findings) {
     for wrong in &mesh.problems().mismatches {
-        found
-            .say(format!("`{}` has the wrong type: {}", wrong.path, wrong.message), wrong.span, wrong.message.clone())
-            .help("correct the value: the API server refuses the resource; here the field counts as absent");
+        let help = if wrong.is_read {
+            "put it in quotes: the API server refuses the resource"
+        } else {
+            "correct the value: the API server refuses the resource; here the field counts as absent"
+        };
+        let message = format!("`{}` has the wrong type: {}", wrong.path, wrong.message);
+        found.say(message, wrong.span, wrong.message.clone()).help(help);
     }
     say(mesh, Cause::WrongType, found);
 }

@@ -6,6 +6,7 @@ mod delegates;
 mod hosts;
 mod matches;
 mod order;
+mod patterns;
 
 use super::{Rule, rule};
 

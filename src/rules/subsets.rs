@@ -308,7 +308,10 @@ fn say_empty(
 ) {
     let bare = all.iter().find(|w| {
         let labels = &w.template.metadata.labels;
-        subset.pod_labels().all(|(key, want)| labels.get(key).is_none_or(|label| label == want))
+        let may_get = |want: &Text| !want.is_empty();
+        subset
+            .pod_labels()
+            .all(|(key, want)| labels.get(key).map_or(may_get(want), |label| label == want))
     });
     let labels: Vec<String> = subset.pod_labels().map(|(k, v)| format!("{k}={v}")).collect();
     let finding = found.say(

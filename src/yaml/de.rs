@@ -1,7 +1,7 @@
 //! Typed views: a serde `Deserializer` over the tape.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use serde::de::{
@@ -25,6 +25,8 @@ pub(super) struct Attempt<'t> {
     pub skip: &'t BTreeSet<u32>,
     /// How many more nodes may be visited: aliases of aliases multiply.
     pub budget: Cell<usize>,
+    /// Nodes that were taken for texts and are numbers or booleans.
+    pub loose: RefCell<Vec<u32>>,
 }
 
 /// Reads one node.
@@ -107,8 +109,11 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
 
     /// Any scalar but null is text where text is wanted.
     fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
-        if !self.is_key && self.value.is_null() {
-            return self.visit(visitor);
+        match self.value.scalar() {
+            _ if self.is_key => {}
+            Some(Scalar::Null) => return self.visit(visitor),
+            None | Some(Scalar::Str(_)) => {}
+            Some(_) => self.attempt.loose.borrow_mut().push(self.value.index),
         }
         self.deserialize_identifier(visitor)
     }

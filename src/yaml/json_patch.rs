@@ -14,7 +14,7 @@ impl Document {
     /// pointing at the text each value came from.
     pub fn patched_by_json(&self, operations: Value<'_>) -> Result<Self, Mismatch> {
         let fail = |path: String, (value, message): Refusal<'_>| {
-            Err(Mismatch { span: value.span(), path, message })
+            Err(Mismatch { span: value.span(), path, message, is_read: false })
         };
         if operations.shape() != Shape::Sequence {
             let message = "expected a list of operations".to_owned();

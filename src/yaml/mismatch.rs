@@ -1,6 +1,6 @@
 //! Lenient reading: what can't be read is reported, left out, and the rest is read again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, Expected, Unexpected};
 
 use super::Mismatch;
 use super::de::{Attempt, Reader};
+use super::scalar::Scalar;
 use super::value::Value;
 
 /// With more mismatches than this a value is given up.
@@ -69,6 +70,7 @@ impl Error {
             span: Value { index, ..root }.span(),
             path: path.strip_prefix('.').unwrap_or(&path).to_owned(),
             message: self.message.clone(),
+            is_read: false,
         }
     }
 
@@ -91,14 +93,26 @@ impl Value<'_> {
     /// [`Spanned`](crate::source::Spanned) fields get their places. `flatten`, `untagged` and internal
     /// tags lose them, so views do without.
     pub fn read<T: DeserializeOwned>(self) -> (Option<T>, Vec<Mismatch>) {
+        let (read, mut mismatches) = self.read_strictly();
+        mismatches.retain(|it| !it.is_read);
+        (read, mismatches)
+    }
+
+    /// The same, and scalars that were taken as text and are none are reported as well, as
+    /// [`is_read`](Mismatch::is_read).
+    pub fn read_strictly<T: DeserializeOwned>(self) -> (Option<T>, Vec<Mismatch>) {
         let mut skip = BTreeSet::new();
         let mut mismatches = Vec::new();
         let visits = self.tape.nodes.len() * VISITS.0 + VISITS.1;
         // Each turn leaves out one more node: the one that is wrong, or one that needs what was left out.
         for _ in 0..2 * MAX_MISMATCHES {
-            let attempt = Attempt { tape: self.tape, skip: &skip, budget: Cell::new(visits) };
+            let (budget, loose) = (Cell::new(visits), RefCell::default());
+            let attempt = Attempt { tape: self.tape, skip: &skip, budget, loose };
             let error = match T::deserialize(Reader::new(&attempt, self)) {
-                Ok(value) => return (Some(value), mismatches),
+                Ok(value) => {
+                    mismatches.extend(attempt.loose.take().into_iter().map(|at| self.loose(at)));
+                    return (Some(value), mismatches);
+                }
                 Err(error) => error,
             };
             if !error.follows_from(&skip, self) {
@@ -111,6 +125,21 @@ impl Value<'_> {
             };
         }
         (None, mismatches)
+    }
+
+    /// What is told of a scalar that was taken as text.
+    fn loose(self, index: u32) -> Mismatch {
+        let value = Value { index, ..self };
+        let found = match value.scalar() {
+            Some(Scalar::Bool(_)) => "a boolean",
+            _ => "a number",
+        };
+        Mismatch {
+            span: value.span(),
+            path: self.path_to(value).0,
+            message: format!("expected a string, found {found}"),
+            is_read: true,
+        }
     }
 }
 

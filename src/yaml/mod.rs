@@ -66,6 +66,8 @@ pub struct Mismatch {
     pub path: String,
     /// What was wanted and what is there: lower case, no full stop.
     pub message: String,
+    /// Whether its reader took it all the same: a number, say, for a text.
+    pub is_read: bool,
 }
 
 /// One document: a tree of nodes whose spans lie in the one address space of all texts.

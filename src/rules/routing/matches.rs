@@ -1,7 +1,7 @@
 //! Whether one match leaves something for another.
 
+use super::patterns::Asked;
 use crate::kinds::networking::{HttpMatch, L4Match, StringMatch};
-use crate::mesh::value;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
 
@@ -13,15 +13,22 @@ pub(super) trait Covers {
 
 impl Covers for HttpMatch {
     fn covers(&self, other: &Self) -> bool {
-        let case = self.ignore_uri_case == other.ignore_uri_case || self.is_any_path();
-        let path = self.is_any_path() || string_covers(self.uri.as_ref(), other.uri.as_ref());
+        // Regular expressions look at case whatever is said.
+        let by_regex =
+            [self, other].iter().any(|it| it.uri.as_ref().is_some_and(|uri| uri.regex.is_some()));
+        let case =
+            self.ignore_uri_case == other.ignore_uri_case && !(by_regex && self.ignore_uri_case);
+        let path =
+            self.is_any_path() || case && string_covers(self.uri.as_ref(), other.uri.as_ref());
         let strings = [
             (&self.method, &other.method),
             (&self.authority, &other.authority),
             (&self.scheme, &other.scheme),
         ];
-        case && path
-            && strings.into_iter().all(|(a, b)| string_covers(a.as_ref(), b.as_ref()))
+        // Every request has these.
+        let is_any =
+            |it: &Option<StringMatch>| it.as_ref().is_some_and(|it| Asked::of(it).is_any());
+        path && strings.into_iter().all(|(a, b)| is_any(a) || string_covers(a.as_ref(), b.as_ref()))
             && all_covered(&self.headers, &other.headers, string_covers)
             && all_covered(&self.query_params, &other.query_params, string_covers)
             && all_covered(&self.without_headers, &other.without_headers, |a, b| {
@@ -38,7 +45,10 @@ impl Covers for HttpMatch {
 
 impl HttpMatch {
     fn is_any_path(&self) -> bool {
-        self.uri.as_ref().is_none_or(|uri| value(uri.prefix.as_ref()) == Some("/"))
+        self.uri.as_ref().is_none_or(|uri| match Asked::of(uri) {
+            Asked::Prefix(prefix) => matches!(&*prefix, "" | "/"),
+            asked => asked.is_any(),
+        })
     }
 }
 
@@ -88,17 +98,5 @@ fn all_covered(
 fn string_covers(a: Option<&StringMatch>, b: Option<&StringMatch>) -> bool {
     let Some(a) = a else { return true };
     let Some(b) = b else { return false };
-    let text = |t: &Option<Text>| t.as_ref().map(|t| t.value.clone());
-    if let Some(exact) = text(&a.exact) {
-        return text(&b.exact) == Some(exact);
-    }
-    if let Some(prefix) = text(&a.prefix) {
-        let starts = |t: Option<String>| t.is_some_and(|t| t.starts_with(&prefix));
-        return starts(text(&b.exact)) || starts(text(&b.prefix));
-    }
-    match text(&a.regex) {
-        Some(regex) => text(&b.regex) == Some(regex),
-        // Nothing but its presence is asked for.
-        None => true,
-    }
+    Asked::of(a).covers(&Asked::of(b))
 }

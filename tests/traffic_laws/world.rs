@@ -198,7 +198,7 @@ fn node(zone: usize, names: &Names) -> String {
     let (region, zone) = (names.regions[REGION_OF[zone]], names.zones[zone]);
     format!(
         "apiVersion: v1\nkind: Node\nmetadata:\n  name: n-{zone}\n  labels:\n    \
-         topology.kubernetes.io/region: {region}\n    {NODE_ZONE}: {zone}\n"
+         topology.kubernetes.io/region: '{region}'\n    {NODE_ZONE}: '{zone}'\n"
     )
 }
 
@@ -222,7 +222,7 @@ fn gateway(at: usize, cluster: &Cluster, names: &Names) -> Vec<String> {
 }
 
 fn selector(zone: &str) -> String {
-    format!("nodeSelector: {{{NODE_ZONE}: {zone}}}")
+    format!("nodeSelector: {{{NODE_ZONE}: '{zone}'}}")
 }
 
 impl Host {

@@ -90,17 +90,23 @@ fn harm<'m>(traffic: &Traffic<'m>, host: Host<'m>, lost: ClusterId) -> Option<Ha
         (false, false) => Stay::Unseen,
     };
     let mut shares: BTreeMap<ClusterId, Shares> = BTreeMap::new();
+    let mut known = Outlooks::new();
     for cluster in mesh.peers(lost).filter(|c| c.id != lost) {
         for client in traffic.clients_of(host, cluster.id) {
             for port in host.ports() {
-                let Some(found) = of_client(traffic, client, host, port, lost) else { continue };
-                let known = shares.entry(cluster.id).or_insert(found);
-                *known = known.worse(found);
+                let Some(found) = of_client(traffic, client, host, port, lost, &mut known) else {
+                    continue;
+                };
+                let worst = shares.entry(cluster.id).or_insert(found);
+                *worst = worst.worse(found);
             }
         }
     }
     Some(Harm { host, stay, shares })
 }
+
+/// What is known of clients, by what decides where their requests arrive.
+type Outlooks = BTreeMap<String, Shares>;
 
 /// What clients of one namespace meet in the worst of their zones; none where they are never sent to the
 /// lost cluster.
@@ -110,6 +116,7 @@ fn of_client<'m>(
     host: Host<'m>,
     port: u32,
     lost: ClusterId,
+    outlooks: &mut Outlooks,
 ) -> Option<Shares> {
     let journey = traffic.journey(client, host.name, port, &Request::default());
     // Without a request the way that is taken where no condition holds.
@@ -125,7 +132,12 @@ fn of_client<'m>(
     let nowhere = [Locality::default()];
     let places = if known.is_empty() { &nowhere[..] } else { known };
     let is_known = way.is_known(traffic) && !journey.order_decides() && !known.is_empty();
-    let shares = places.iter().map(|at| of_place(traffic, &client, at, way, lost, is_known));
+    let shares = places.iter().map(|at| {
+        let outlook = traffic.outlook(&client, at, way);
+        let told = outlooks.entry(outlook);
+        let shares = *told.or_insert_with(|| of_place(traffic, &client, at, way, lost));
+        Shares { is_known, ..shares }
+    });
     shares.reduce(Shares::worse)
 }
 
@@ -135,14 +147,13 @@ fn of_place<'m>(
     at: &Locality,
     way: &Way<'m>,
     lost: ClusterId,
-    is_known: bool,
 ) -> Shares {
     let gone = [Lost::Cluster(lost)];
     let of = |lost: &[Lost], phase| traffic.failing(client, at, way, lost, phase);
     let (now, _) = of(&[], Phase::Noticed);
     let (listed, at_last) = of(&gone, Phase::Unnoticed);
     let (taken_out, _) = of(&gone, Phase::Noticed);
-    Shares { now, listed, at_last, taken_out, ejects: ejects(way), is_known }
+    Shares { now, listed, at_last, taken_out, ejects: ejects(way), is_known: true }
 }
 
 /// Whether endpoints that fail are thrown out on every part of a way.

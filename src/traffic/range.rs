@@ -1,8 +1,11 @@
 //! Where requests arrive at least and at most, where it is not known how many endpoints there are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::mem::discriminant;
 
 use super::Traffic;
+use super::assignment::Preference;
 use super::bounds::Ground;
 use super::chance::Chance;
 use super::counts::Interval;
@@ -168,6 +171,13 @@ impl<'m> Traffic<'m> {
             self.flow_to(client, at, destination, Case { favoured, ..case })
         };
         let gone = |pool: &Pool<'_>| case.takes_away(pool);
+        // What is near matters most.
+        let mut places: Vec<_> = places.into_iter().collect();
+        let is_near = |(cluster, zone): &(ClusterId, &Locality)| {
+            *cluster == client.cluster || zone.region == at.region
+        };
+        places.sort_by_key(|place| !is_near(place));
+        places.truncate(PLACES);
         let mut flows = vec![flow(&gone), flow(&|pool: &Pool<'_>| !gone(pool))];
         for place in places {
             let here = |pool: &Pool<'_>| (pool.cluster, &pool.zone) == place;
@@ -176,6 +186,47 @@ impl<'m> Traffic<'m> {
             flows.push(flow(&|pool: &Pool<'_>| !here(pool) && !gone(pool)));
         }
         Range { is_sampled: true, ..Range::of(&flows) }
+    }
+
+    /// What of a client decides where the requests of a way arrive, written down: clients with the same get
+    /// the same shares, whatever is lost.
+    pub fn outlook(&self, client: &Client<'m>, at: &Locality, way: &Way<'m>) -> String {
+        let identity = supply::client(self.mesh(), client, at);
+        let gateways = self.gateways(client.cluster);
+        let known: Vec<_> = gateways.iter().map(|gateway| gateway.known.clone()).collect();
+        let mut told = String::new();
+        for part in &way.parts {
+            let End::At(destination) = &part.end else {
+                let _ = write!(told, "{} {:?};", part.share, discriminant(&part.end));
+                continue;
+            };
+            let terms = &destination.terms;
+            let pools: Vec<&Pool<'m>> = destination.pools().collect();
+            let counted = pools.iter().map(|pool| (*pool, pool.bounds.most.min(PRESENT)));
+            let offers = self.offers(destination, counted, Case::now(&|_| true));
+            let endpoints = flow::endpoints(&offers);
+            let groups = flow::laid_out(&identity, &endpoints, &known, terms);
+            let decides = |pool: &&Pool<'m>| (pool.span, pool.cluster, pool.written.clone());
+            let place = !matches!(terms.preference, Preference::None)
+                || destination.delivery != Delivery::Balanced;
+            let services = gateways.iter().map(|g| g.service.map(|s| (s.cluster, s.meta.span)));
+            let _ = write!(
+                told,
+                "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {groups:?} {:?} {:?};",
+                part.share,
+                destination.delivery,
+                destination.retries(way.choice.retries),
+                terms.filter,
+                terms.zones,
+                terms.panic_threshold,
+                terms.max_ejection,
+                place.then_some((client.cluster, &identity.locality)),
+                known,
+                services.collect::<Vec<_>>(),
+                pools.iter().map(decides).collect::<Vec<_>>(),
+            );
+        }
+        told
     }
 
     /// The share of a way's requests from a locality that fails, at least and at most, and of what is sent
@@ -200,6 +251,8 @@ impl<'m> Traffic<'m> {
 const TRIED: usize = 250;
 /// Where so many are to be expected none is.
 const MANY: u64 = 20_000;
+/// In so many places at most it is tried to have as many as can be.
+const PLACES: usize = 24;
 /// As many as need be for endpoints to be there.
 const PRESENT: u32 = 1000;
 

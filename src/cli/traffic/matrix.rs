@@ -46,15 +46,24 @@ impl Line<'_> {
         // What is not elsewhere has to be here.
         let all = sum(|i| i.most, &|landing| !at(landing))
             + self.range.failures.values().map(|f| f.most).sum::<f64>()
-            + self.range.elsewhere.map_or(0.0, |e| e.most);
+            + self.range.elsewhere.map_or(0.0, |e| e.most)
+            + self.range.unseen.map_or(0.0, |e| e.most);
         Interval {
             least: least.max(1.0 - all).max(0.0),
             most: most.min(1.0 - others - rest).max(0.0),
         }
     }
 
+    /// A share; what the input does not tell may be part of any.
     fn shown(&self, share: Interval) -> String {
-        path::share(&self.range, share)
+        match self.range.unseen {
+            None => path::share(&self.range, share),
+            Some(unseen) if unseen.least >= 1.0 => "?".to_owned(),
+            Some(unseen) => {
+                let most = (share.most + unseen.most).min(1.0);
+                path::share(&self.range, Interval { most, ..share })
+            }
+        }
     }
 
     fn stays(&self) -> Interval {

@@ -171,7 +171,8 @@ impl<'m> Asked<'_, 'm> {
 /// have slashes too.
 fn sender<'m, 't>(mesh: &'m Mesh, from: &'t str) -> Result<(&'m Cluster, &'t str), Failed> {
     let whole = [(from, "")].into_iter();
-    let parts = from.rmatch_indices('/').map(|(at, slash)| (&from[..at], &from[at + slash.len()..]));
+    let parts =
+        from.rmatch_indices('/').map(|(at, slash)| (&from[..at], &from[at + slash.len()..]));
     for (name, rest) in whole.chain(parts) {
         match mesh.clusters_called(name)[..] {
             [cluster] => return Ok((cluster, rest)),

@@ -91,7 +91,8 @@ fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {
             let [(first, at), others @ ..] = places.as_slice() else { continue };
             // One text for all of them is a base that each is still to fill in, unless another cluster has
             // got another name out of it.
-            let filled = |c: &Cluster| c.istio_name().is_some_and(|n| n.span == *at && n.as_str() != name);
+            let filled =
+                |c: &Cluster| c.istio_name().is_some_and(|n| n.span == *at && n.as_str() != name);
             if others.iter().all(|(_, other)| other == at) && !mesh.clusters().iter().any(filled) {
                 continue;
             }

@@ -17,6 +17,7 @@ use crate::traffic::flow::Landing;
 use crate::traffic::journey::Way;
 use crate::traffic::loss::Phase;
 use crate::traffic::range::Range;
+use crate::traffic::route::Action;
 use requests::Requests;
 
 /// What clients of one zone get for a host and port.
@@ -158,6 +159,11 @@ fn lines_of<'m>(
         let journey = asked.traffic.journey(client, host.name, port, &asked.request());
         // Without a request the way that is taken where no condition holds.
         let Some(way) = journey.ways.last() else { continue };
+        // Clusters of other meshes do not know it.
+        let is_foreign = matches!(way.choice.action, Action::Passthrough(_));
+        if is_foreign && asked.args.from.is_none() && asked.args.to.is_none() {
+            continue;
+        }
         for at in localities {
             let range = asked.traffic.range(&client, &at, way, &lost, Phase::Noticed);
             let known =

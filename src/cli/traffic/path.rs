@@ -157,7 +157,9 @@ enum Row<'r> {
     Failure(Failure),
     AtLast,
     /// Whether some of it goes to pods that the client picks.
-    Elsewhere { picks: bool },
+    Elsewhere {
+        picks: bool,
+    },
     Unseen,
 }
 
@@ -172,7 +174,9 @@ impl Row<'_> {
             Self::Failure(failure) => format!("fails  {failure}"),
             Self::AtLast => "fails  even after it is tried again".to_owned(),
             Self::Elsewhere { picks: false } => "leaves the mesh".to_owned(),
-            Self::Elsewhere { picks: true } => "goes to the address that the client picks".to_owned(),
+            Self::Elsewhere { picks: true } => {
+                "goes to the address that the client picks".to_owned()
+            }
             Self::Unseen => "not known: the input does not tell where it arrives".to_owned(),
         }
     }

@@ -140,7 +140,9 @@ pub(super) fn gateway_without_network_view(mesh: &Mesh, found: &mut Findings) {
                 list(clusters.iter().copied())
             ),
             at,
-            format!("no `{NETWORK_VIEW}`: it gets the endpoints of all networks, by their gateways"),
+            format!(
+                "no `{NETWORK_VIEW}`: it gets the endpoints of all networks, by their gateways"
+            ),
         );
         for (_, network) in gateways.iter().take(SHOWN) {
             finding.also(network.span, format!("the gateway of network `{network}`"));

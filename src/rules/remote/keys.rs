@@ -92,7 +92,8 @@ fn is_alike(a: &str, b: &str) -> bool {
 
 pub(super) fn unknown_cluster(access: &Access<'_>, found: &mut Findings) {
     // One name that no cluster has any more is often in the secrets of many.
-    let mut by_key: BTreeMap<(usize, &str), Vec<(&Remote<'_>, &Text, Misnamed<'_>)>> = BTreeMap::new();
+    let mut by_key: BTreeMap<(usize, &str), Vec<(&Remote<'_>, &Text, Misnamed<'_>)>> =
+        BTreeMap::new();
     for (remote, _) in access.texts() {
         if is_passed_over(access, remote) {
             continue;

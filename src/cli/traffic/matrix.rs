@@ -132,7 +132,9 @@ fn wanted<'m>(asked: &Asked<'_, 'm>) -> Result<Vec<(Host<'m>, u32, Option<Reques
         let (host, port) = asked.host(to)?;
         return Ok(vec![(host, port, None)]);
     }
-    let all = asked.mesh().hosts();
+    // Gateways are called from elsewhere, by no name of theirs.
+    let is_gateway = |host: &Host<'m>| host.services().any(|s| asked.mesh().is_gateway(s));
+    let all = asked.mesh().hosts().filter(|host| !is_gateway(host));
     Ok(all.flat_map(|host| host.ports().into_iter().map(move |port| (host, port, None))).collect())
 }
 

@@ -177,6 +177,14 @@ fn joined(clusters: &[Cluster], seeds: &[Seed], members: &[Member]) -> Vec<(usiz
     };
     let mut pairs = Vec::new();
     for member in members {
+        // What is beside an external istiod is for that alone, and whose it is was told before.
+        let is_guests = |c: &Cluster| {
+            c.hosted_in == Some(member.cluster)
+                && c.hosted_namespace() == Some(member.namespace.as_str())
+        };
+        if clusters.iter().any(is_guests) {
+            continue;
+        }
         let from = member.cluster.index();
         let names = clusters_of_remote_secret(&member.object);
         pairs.extend(names.into_iter().filter_map(|name| Some((from, called(name, from)?))));

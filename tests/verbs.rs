@@ -154,7 +154,7 @@ spec:
   hosts: [cart]
   http: [{route: [{destination: {host: cart, subset: own}}]}]
 ";
-    std::fs::write(folder.path().join("a.yaml"), mesh).unwrap();
+    fs::write(folder.path().join("a.yaml"), mesh).unwrap();
     let text = printed(&["traffic", "--to", "cart.shop", folder.path().to_str().unwrap()]);
     assert!(text.contains("not sure: a pipeline is still to fill in `${cluster}`"), "{text}");
     assert_eq!(text.matches("0 % to 100 %").count(), 2, "{text}");

@@ -48,10 +48,11 @@ fn takes_other_ports(route: &Route<'_>) -> bool {
     let http = http.map(|rule| rule.matches.iter().map(|m| m.port.as_ref()).collect::<Vec<_>>());
     let l4 = service.tls.iter().chain(&service.tcp).filter(|rule| leads_here(&rule.route));
     let l4 = l4.map(|rule| rule.matches.iter().map(|m| m.port.as_ref()).collect::<Vec<_>>());
-    let is_other = |port: &Option<&Spanned<u32>>| {
-        port.is_none_or(|port| ![XDS, WEBHOOK].contains(&port.value))
+    let is_own = |port: &Spanned<u32>| [XDS, WEBHOOK].contains(&port.value);
+    let is_other = |ports: Vec<Option<&Spanned<u32>>>| {
+        ports.is_empty() || ports.into_iter().any(|port| !port.is_some_and(is_own))
     };
-    http.chain(l4).any(|ports| ports.is_empty() || ports.iter().any(is_other))
+    http.chain(l4).any(is_other)
 }
 
 /// What opens a control plane to other clusters, as far as the input shows.

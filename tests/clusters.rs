@@ -663,3 +663,16 @@ fn the_kubeconfig_of_an_external_istiod_tells_whose_the_secrets_beside_it_are() 
     let (_, alone) = build(&[("mgmt/secrets.yaml", secrets.as_str())]);
     assert_eq!(alone.mesh.clusters()[0].role(), None);
 }
+
+#[test]
+fn a_remote_secret_that_is_made_joins_clusters_whatever_their_mesh_ids() {
+    let other = istio("west").replace("meshID: shop", "meshID: shpo");
+    let made = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: \
+                istio-remote-secret-west, namespace: istio-system}\nspec:\n  target: {template: {metadata: {labels: \
+                {istio/multiCluster: 'true'}}}}\n  data: [{secretKey: west, remoteRef: {key: west}}]\n";
+    let east = istio("east");
+    let apart = [("clusters/east/istio.yaml", east.as_str()), ("clusters/west/istio.yaml", &other)];
+    assert_eq!(build(&apart).1.mesh.meshes().len(), 2);
+    let joined = [apart[0], apart[1], ("clusters/east/west.yaml", made)];
+    assert_eq!(build(&joined).1.mesh.meshes().len(), 1);
+}

@@ -394,3 +394,24 @@ fn a_closed_pipe_is_no_failure() {
         assert!(done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 }
+
+#[test]
+fn huge_numbers_are_no_internal_error() {
+    let routes = "route: [{weight: N, destination: {host: a}}, {weight: N, destination: {host: a, subset: b}}]";
+    let mesh = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: a, namespace: s}}\nspec: {{selector: {{app: a}}, ports: [{{name: http, \
+         port: 80}}]}}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a, namespace: s}}\nspec: {{replicas: N, selector: \
+         {{matchLabels: {{app: a}}}}, template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: [{{name: a}}]}}}}}}\n---\n\
+         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a, namespace: s}}\nspec: {{hosts: [a], http: \
+         [{{{routes}}}]}}\n"
+    );
+    for number in
+        ["9223372036854775807", "18446744073709551615", "4294967295", "0x7fffffffffffffff", "1e400"]
+    {
+        let folder = with(&[("a.yaml", &mesh.replace('N', number))]);
+        for args in [&["check"][..], &["clusters"], &["traffic", "--matrix"]] {
+            let out = run(args, folder.path());
+            assert!(out.status.code().is_some_and(|code| code < 4), "{number} {args:?}: {out:?}");
+        }
+    }
+}

@@ -93,3 +93,29 @@ spec: {rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}
     assert_eq!(state(&found, "remote-clusters"), "to do");
     assert!(!found.iter().any(|step| step["name"] == "east-west-gateways"));
 }
+
+#[test]
+fn a_remote_cluster_needs_no_mesh_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let plane = |values: &str| {
+        format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio}}\nspec: {{{values}}}\n"
+        )
+    };
+    for (cluster, values) in [
+        (
+            "main",
+            "values: {global: {meshID: m, externalIstiod: true, multiCluster: {clusterName: main}}}",
+        ),
+        (
+            "edge",
+            "profile: remote, values: {istiodRemote: {injectionPath: /inject/cluster/edge/net/n}, \
+             global: {remotePilotAddress: 192.0.2.1, multiCluster: {clusterName: edge}}}",
+        ),
+    ] {
+        let path = folder.path().join("clusters").join(cluster);
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("istio.yaml"), plane(values)).unwrap();
+    }
+    assert_eq!(state(&steps(folder.path(), &[]), "mesh-id"), "done");
+}

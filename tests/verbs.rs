@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
@@ -153,8 +154,75 @@ spec:
   hosts: [cart]
   http: [{route: [{destination: {host: cart, subset: own}}]}]
 ";
-    std::fs::write(folder.path().join("a.yaml"), mesh).unwrap();
+    fs::write(folder.path().join("a.yaml"), mesh).unwrap();
     let text = printed(&["traffic", "--to", "cart.shop", folder.path().to_str().unwrap()]);
     assert!(text.contains("not sure: a pipeline is still to fill in `${cluster}`"), "{text}");
     assert_eq!(text.matches("0 % to 100 %").count(), 2, "{text}");
+}
+
+/// Three environments whose clusters have the same names, and no word on zones.
+fn environments() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for environment in ["dev", "prod"] {
+        for cluster in ["east", "west"] {
+            let text = format!(
+                "apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+metadata: {{name: istio}}
+spec: {{values: {{global: {{meshID: {environment}, network: {cluster}, multiCluster: {{clusterName: {cluster}}}}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: cart, namespace: shop}}
+spec: {{selector: {{app: cart}}, ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: cart, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: cart}}}}
+  template: {{metadata: {{labels: {{app: cart}}}}, spec: {{containers: [{{name: cart, image: cart}}]}}}}
+"
+            );
+            let path = folder.path().join(format!("environments/{environment}/{cluster}"));
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("all.yaml"), text).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_name_of_several_clusters_is_asked_about() {
+    let folder = environments();
+    let folder = folder.path().to_str().unwrap();
+    for args in [
+        &["clusters", "--lose", "east", folder][..],
+        &["traffic", "--to", "cart.shop", "--from", "east", folder],
+        &["traffic", "--to", "cart.shop", "--lose", "east", folder],
+    ] {
+        let (code, _, said) = run(args);
+        assert_eq!(code, Some(2), "{args:?}");
+        assert!(said.contains("`east` may be `dev/east` and `prod/east`: say which"), "{said}");
+    }
+    let text = printed(&["clusters", "--lose", "prod/east", folder]);
+    assert!(text.contains("if prod/east is lost"), "{text}");
+    assert!(text.contains("NOT KNOWN: the input does not tell enough"), "{text}");
+    let text = printed(&["traffic", "--to", "cart.shop", "--from", "prod/east", folder]);
+    assert!(text.contains("of `prod/east`"), "{text}");
+}
+
+#[test]
+fn what_is_not_known_is_no_failure() {
+    let folder = environments();
+    let folder = folder.path().to_str().unwrap();
+    let asked = ["traffic", "--to", "cart.shop", "--from", "dev/east", folder];
+    let text = printed(&asked);
+    assert!(text.contains("not known: the input does not tell where it arrives  100 %"), "{text}");
+    assert!(!text.contains("503"), "{text}");
+    let shown = json(&[&asked[..], &["--format", "json"]].concat());
+    let shares = &shown["from"][0]["ways"][0]["flows"][0]["shares"];
+    assert_eq!(shares[0]["to"], "unknown", "{shares}");
+    let matrix = printed(&["traffic", "--matrix", folder]);
+    assert!(!matrix.contains("100 %") && matrix.contains("  ?  "), "{matrix}");
 }

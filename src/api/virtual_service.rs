@@ -364,7 +364,9 @@ fn authority(route: Value<'_>, faults: &mut Faults<'_>) {
 fn weights(route: Value<'_>, faults: &mut Faults<'_>) {
     let Some(list) = route.set("route") else { return };
     let weights: Option<Vec<i64>> = list.items().map(|it| it.number_or_zero("weight")).collect();
-    if weights.is_some_and(|all| all.len() > 1 && all.iter().sum::<i64>() == 0) {
+    if weights
+        .is_some_and(|all| all.len() > 1 && all.iter().map(|&w| i128::from(w)).sum::<i128>() == 0)
+    {
         faults.invalid(list, "has several destinations and no weight", "give each its `weight`");
     }
 }

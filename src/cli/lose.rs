@@ -63,11 +63,13 @@ impl Shown<'_, '_> {
 }
 
 fn called(mesh: &Mesh, name: &str) -> Result<ClusterId, Failed> {
-    let mut found = mesh.clusters().iter().filter(|c| c.name == name);
-    let exact = found.next();
-    let told = || mesh.clusters().iter().find(|c| c.is_called(name));
-    if let Some(cluster) = exact.or_else(told) {
-        return Ok(cluster.id);
+    match mesh.clusters_called(name)[..] {
+        [cluster] => return Ok(cluster.id),
+        [] => {}
+        ref several => {
+            let names = list(several.iter().map(|c| c.name.as_str()));
+            return Err(Failed(format!("`{name}` may be {names}: say which")));
+        }
     }
     let names = || mesh.clusters().iter().map(|c| c.name.as_str());
     let hint = match Lookup::<()>::absent(name, names()) {

@@ -10,7 +10,7 @@ use std::io::Write;
 
 use super::args::{Traffic as Args, TrafficFormat};
 use super::{CLEAN, Failed, NOTHING, input};
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::lint;
 use crate::mesh::{Client, Host, Locality, Mesh, list, short};
 use crate::source::Sources;
@@ -86,11 +86,8 @@ impl<'m> Asked<'_, 'm> {
             let all = mesh.clusters().iter().map(|c| (c.id, self.localities(c.id)));
             return Ok(all.collect());
         };
-        let (name, rest) = from.split_once('/').unwrap_or((from, ""));
-        let Some(cluster) = mesh.clusters().iter().find(|c| c.is_called(name)) else {
-            let names = list(mesh.clusters().iter().map(|c| c.name.as_str()));
-            return Err(Failed(format!("no cluster is called `{name}`: there are {names}")));
-        };
+        let (cluster, rest) = sender(mesh, from)?;
+        let name = &cluster.name;
         let known = self.localities(cluster.id);
         if rest.is_empty() {
             return Ok(vec![(cluster.id, known)]);
@@ -168,6 +165,27 @@ impl<'m> Asked<'_, 'm> {
         let lost = self.args.lose.iter().map(|text| Lost::parse(self.mesh(), text));
         lost.collect::<Result<_, _>>().map_err(Failed)
     }
+}
+
+/// The cluster and the rest of `CLUSTER`, `CLUSTER/REGION` or `CLUSTER/REGION/ZONE`; names of clusters may
+/// have slashes too.
+fn sender<'m, 't>(mesh: &'m Mesh, from: &'t str) -> Result<(&'m Cluster, &'t str), Failed> {
+    let whole = [(from, "")].into_iter();
+    let parts =
+        from.rmatch_indices('/').map(|(at, slash)| (&from[..at], &from[at + slash.len()..]));
+    for (name, rest) in whole.chain(parts) {
+        match mesh.clusters_called(name)[..] {
+            [cluster] => return Ok((cluster, rest)),
+            [] => {}
+            ref several => {
+                let names = list(several.iter().map(|c| c.name.as_str()));
+                return Err(Failed(format!("`{name}` may be {names}: say which")));
+            }
+        }
+    }
+    let name = from.split('/').next().unwrap_or_default();
+    let names = list(mesh.clusters().iter().map(|c| c.name.as_str()));
+    Err(Failed(format!("no cluster is called `{name}`: there are {names}")))
 }
 
 /// The host of a name as people write it: full, `cart.shop`, or `cart` where there is just one.

@@ -183,6 +183,16 @@ impl Mesh {
         &self.cluster(id).name
     }
 
+    /// The cluster that a person names: by the name that reports give it, or by that which Istio does.
+    ///
+    /// Clusters of several environments are often called alike, so that a name may be that of many.
+    pub fn clusters_called(&self, name: &str) -> Vec<&Cluster> {
+        match self.clusters.iter().find(|c| c.name == name) {
+            Some(exact) => vec![exact],
+            None => self.clusters.iter().filter(|c| c.is_called(name)).collect(),
+        }
+    }
+
     /// The clusters of the same mesh, the cluster itself among them.
     pub fn peers(&self, id: ClusterId) -> impl Iterator<Item = &Cluster> {
         let mesh = self.cluster(id).mesh;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Move, State, Step};
-use crate::clusters::{Cluster, Fact};
+use crate::clusters::{Cluster, Fact, Role};
 use crate::kinds::is_placeholder;
 use crate::trust::{Domain, Groups, Signer};
 
@@ -117,7 +117,10 @@ pub(super) fn mesh_id(moved: &Move<'_, '_>) -> Step {
         "one mesh ID",
         "metrics and traces of all clusters go by it; without one it is the trust domain",
     );
-    shared(moved, step, |c| &c.facts.mesh_id).how(&["values.global.meshID: MESH"])
+    // What a remote cluster is told does not count: its pods are injected by its primary, with that one's.
+    let is_plane = |c: &&Cluster| c.role() != Some(Role::Remote);
+    let planes: Vec<_> = moved.clusters.iter().copied().filter(is_plane).collect();
+    shared(&planes, step, |c| &c.facts.mesh_id).how(&["values.global.meshID: MESH"])
 }
 
 /// One trust domain.
@@ -156,25 +159,25 @@ pub(super) fn trust_domain(moved: &Move<'_, '_>) -> Step {
 
 /// A fact that is to be the same for all.
 fn shared<'m>(
-    moved: &Move<'_, 'm>,
+    clusters: &[&'m Cluster],
     mut step: Step,
     of: impl Fn(&'m Cluster) -> &'m [Fact],
 ) -> Step {
-    let told: Vec<Option<&Fact>> = moved.clusters.iter().map(|c| of(c).first()).collect();
-    for (cluster, fact) in moved.clusters.iter().zip(&told) {
+    let told: Vec<Option<&Fact>> = clusters.iter().map(|c| of(c).first()).collect();
+    for (cluster, fact) in clusters.iter().zip(&told) {
         if let Some(fact) = fact {
             step.place(fact.value.span, format!("{}: {}", cluster.name, fact.value));
         }
     }
     let values: BTreeSet<&str> = told.iter().flatten().map(|f| f.value.as_str()).collect();
-    let is_installed = moved.clusters.iter().all(|c| installed(c).is_some());
+    let is_installed = clusters.iter().all(|c| installed(c).is_some());
     step.state = match (values.len(), told.iter().all(Option::is_some)) {
         (1, true) => State::Done,
         (0 | 1, _) if !is_installed => State::Unknown,
         _ => State::Todo,
     };
     if step.state == State::Todo {
-        for (cluster, _) in moved.clusters.iter().zip(&told).filter(|(_, fact)| fact.is_none()) {
+        for (cluster, _) in clusters.iter().zip(&told).filter(|(_, fact)| fact.is_none()) {
             if let Some(at) = installed(cluster) {
                 step.place(at, format!("{}: none", cluster.name));
             }

@@ -61,6 +61,7 @@ pub(super) fn harms<'m>(traffic: &Traffic<'m>, lost: ClusterId) -> (Vec<Harm<'m>
         let supply = traffic.supply(**host, lost);
         let of_lost = |unknown: &Unknown<'_>| match unknown {
             Unknown::Pods(service) => service.cluster == lost,
+            Unknown::Zones { cluster, .. } => *cluster == lost,
             _ => false,
         };
         supply.unknown.iter().any(of_lost)

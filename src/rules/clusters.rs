@@ -89,8 +89,11 @@ fn duplicate_cluster_name(mesh: &Mesh, found: &mut Findings) {
             let places: Vec<_> =
                 clusters.iter().filter_map(|c| Some((*c, c.istio_name()?.span))).collect();
             let [(first, at), others @ ..] = places.as_slice() else { continue };
-            // One text for all of them is a base that each is still to fill in.
-            if others.iter().all(|(_, other)| other == at) {
+            // One text for all of them is a base that each is still to fill in, unless another cluster has
+            // got another name out of it.
+            let filled =
+                |c: &Cluster| c.istio_name().is_some_and(|n| n.span == *at && n.as_str() != name);
+            if others.iter().all(|(_, other)| other == at) && !mesh.clusters().iter().any(filled) {
                 continue;
             }
             let all = list(clusters.iter().map(|c| c.name.as_str()));

@@ -132,6 +132,15 @@ impl<'m> Destination<'m> {
         self.selected.iter().map(|&i| &self.supply.pools[i])
     }
 
+    /// Whether none of its endpoints is known, and the input does not tell where they are or whether there
+    /// are any: that is not the same as none.
+    pub fn is_unseen(&self) -> bool {
+        let hides = |unknown: &Unknown<'_>| !matches!(unknown, Unknown::Assumed(_));
+        self.delivery == Delivery::Balanced
+            && self.pools().next().is_none()
+            && self.supply.unknown.iter().any(hides)
+    }
+
     /// How often a request is really tried again: by a hash a retry finds the same host.
     pub(super) fn retries(&self, asked: u32) -> u32 {
         let hashes = self.policy.load_balancer.get().is_some_and(|lb| lb.consistent_hash.is_some());

@@ -22,8 +22,13 @@ impl Lost {
     ///
     /// Fails with what there is where nothing is called so.
     pub fn parse(mesh: &Mesh, text: &str) -> Result<Self, String> {
-        if let Some(cluster) = mesh.clusters().iter().find(|c| c.is_called(text)) {
-            return Ok(Self::Cluster(cluster.id));
+        match mesh.clusters_called(text)[..] {
+            [cluster] => return Ok(Self::Cluster(cluster.id)),
+            [] => {}
+            ref several => {
+                let names = list(several.iter().map(|c| c.name.as_str()));
+                return Err(format!("`{text}` may be {names}: say which"));
+            }
         }
         let mut zones: Vec<Locality> =
             mesh.clusters().iter().flat_map(|c| mesh.zones(c.id)).collect();

@@ -27,8 +27,10 @@ pub struct Range {
     pub failures: BTreeMap<Failure, Interval>,
     /// What fails even after it was tried again, of what is sent to what is lost; where some is.
     pub lost_at_last: Option<Interval>,
-    /// What leaves the mesh, or is answered by the proxy.
+    /// What leaves the mesh, goes to an address of the client's choice, or is answered by the proxy.
     pub elsewhere: Option<Interval>,
+    /// What becomes of it is not in the input: the host, or where any of its endpoints are.
+    pub unseen: Option<Interval>,
     /// Whether not all that can be was looked at, so that shares may be somewhat less or more: behind
     /// gateways, where there are too many ways to place pods.
     pub is_sampled: bool,
@@ -59,6 +61,9 @@ impl<'m> Traffic<'m> {
         let mut whole = Range::default();
         for part in &way.parts {
             match &part.end {
+                End::At(destination) if destination.is_unseen() => {
+                    whole.add(&Range::unseen(), part.share);
+                }
                 End::At(destination) => {
                     let favoured = |_: &Pool<'_>| true;
                     let retries = way.choice.retries;
@@ -68,7 +73,8 @@ impl<'m> Traffic<'m> {
                 End::Fails(failure, _) => {
                     whole.add(&Range::of(&[failing(*failure)]), part.share);
                 }
-                End::Leaves(_) | End::Unseen(_) => {
+                End::Unseen(_) => whole.add(&Range::unseen(), part.share),
+                End::Leaves(_) => {
                     let leaves = Flow { elsewhere: 1.0, ..Flow::default() };
                     whole.add(&Range::of(&[leaves]), part.share);
                 }
@@ -303,6 +309,11 @@ fn place(pools: &[Pool<'_>], counts: impl Fn(&usize) -> bool, chance: &Chance) -
 }
 
 impl Range {
+    /// Of requests of which nothing is known.
+    fn unseen() -> Self {
+        Self { unseen: Some(Interval { least: 1.0, most: 1.0 }), ..Self::default() }
+    }
+
     /// Adds a part of another range.
     fn add(&mut self, other: &Self, part: f64) {
         let sum = |to: &mut Interval, more: &Interval| {
@@ -321,6 +332,9 @@ impl Range {
         }
         if let Some(share) = &other.elsewhere {
             sum(self.elsewhere.get_or_insert(none), share);
+        }
+        if let Some(share) = &other.unseen {
+            sum(self.unseen.get_or_insert(none), share);
         }
         self.is_sampled |= other.is_sampled;
     }
@@ -350,6 +364,7 @@ impl Range {
             failures: failures.collect(),
             lost_at_last: Some(lost_at_last).filter(|_| is_lost),
             elsewhere: Some(elsewhere).filter(|e| e.most > 0.0),
+            unseen: None,
             is_sampled: false,
         }
     }

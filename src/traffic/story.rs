@@ -107,7 +107,8 @@ impl<'m> Destination<'m> {
     fn health_step(&self) -> Option<Step> {
         let unready = |pool: &&Pool<'_>| pool.health != Health::Healthy;
         let first = self.pools().find(unready)?;
-        let count: u32 = self.pools().filter(unready).map(|pool| pool.bounds.least).sum();
+        let pools = self.pools().filter(unready);
+        let count = pools.fold(0_u32, |sum, pool| sum.saturating_add(pool.bounds.least));
         let then = if self.terms.filter.send_unhealthy {
             "which Envoy counts and passes over"
         } else {

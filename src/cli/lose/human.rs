@@ -116,10 +116,16 @@ fn requests(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     }
     title(out, "REQUESTS THAT FAIL (in the worst zone of the clients)")?;
     if lines.is_empty() {
-        return writeln!(
-            out,
-            "  none that is known: no client elsewhere is sent to an endpoint of it"
-        );
+        return match outage.unknown.len() {
+            0 => writeln!(
+                out,
+                "  none that is known: no client elsewhere is sent to an endpoint of it"
+            ),
+            _ => writeln!(
+                out,
+                "  NOT KNOWN: the input does not tell enough of its endpoints (see below)"
+            ),
+        };
     }
     for row in table::rows(&lines, others) {
         writeln!(out, "  {row}")?;
@@ -350,7 +356,12 @@ fn unknown(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     }
     if !outage.unknown.is_empty() {
         let names = outage.unknown.iter().map(|host| crate::mesh::short(host));
-        writeln!(out, "  what is behind these in {}: {}", outage.lost.name, several(names))?;
+        writeln!(
+            out,
+            "  what is behind these in {}, or in which zones: {}",
+            outage.lost.name,
+            several(names)
+        )?;
     }
     writeln!(
         out,

@@ -128,7 +128,8 @@ fn shares(range: &Range) -> Vec<(String, String)> {
     let arrivals = range.arrivals.iter().map(|(to, share)| (format!("{to:?}"), share));
     let failures = range.failures.iter().map(|(to, share)| (to.to_string(), share));
     let elsewhere = range.elsewhere.iter().map(|share| (String::new(), share));
-    let all = arrivals.chain(failures).chain(elsewhere);
+    let unseen = range.unseen.iter().map(|share| ("?".to_owned(), share));
+    let all = arrivals.chain(failures).chain(elsewhere).chain(unseen);
     all.filter(|(_, share)| share.most > 0.0).map(|(to, share)| (to, share.to_string())).collect()
 }
 

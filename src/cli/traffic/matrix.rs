@@ -17,6 +17,7 @@ use crate::traffic::flow::Landing;
 use crate::traffic::journey::Way;
 use crate::traffic::loss::Phase;
 use crate::traffic::range::Range;
+use crate::traffic::route::Action;
 use requests::Requests;
 
 /// What clients of one zone get for a host and port.
@@ -46,15 +47,24 @@ impl Line<'_> {
         // What is not elsewhere has to be here.
         let all = sum(|i| i.most, &|landing| !at(landing))
             + self.range.failures.values().map(|f| f.most).sum::<f64>()
-            + self.range.elsewhere.map_or(0.0, |e| e.most);
+            + self.range.elsewhere.map_or(0.0, |e| e.most)
+            + self.range.unseen.map_or(0.0, |e| e.most);
         Interval {
             least: least.max(1.0 - all).max(0.0),
             most: most.min(1.0 - others - rest).max(0.0),
         }
     }
 
+    /// A share; what the input does not tell may be part of any.
     fn shown(&self, share: Interval) -> String {
-        path::share(&self.range, share)
+        match self.range.unseen {
+            None => path::share(&self.range, share),
+            Some(unseen) if unseen.least >= 1.0 => "?".to_owned(),
+            Some(unseen) => {
+                let most = (share.most + unseen.most).min(1.0);
+                path::share(&self.range, Interval { most, ..share })
+            }
+        }
     }
 
     fn stays(&self) -> Interval {
@@ -122,7 +132,9 @@ fn wanted<'m>(asked: &Asked<'_, 'm>) -> Result<Vec<(Host<'m>, u32, Option<Reques
         let (host, port) = asked.host(to)?;
         return Ok(vec![(host, port, None)]);
     }
-    let all = asked.mesh().hosts();
+    // Gateways are called from elsewhere, by no name of theirs.
+    let is_gateway = |host: &Host<'m>| host.services().any(|s| asked.mesh().is_gateway(s));
+    let all = asked.mesh().hosts().filter(|host| !is_gateway(host));
     Ok(all.flat_map(|host| host.ports().into_iter().map(move |port| (host, port, None))).collect())
 }
 
@@ -149,6 +161,11 @@ fn lines_of<'m>(
         let journey = asked.traffic.journey(client, host.name, port, &asked.request());
         // Without a request the way that is taken where no condition holds.
         let Some(way) = journey.ways.last() else { continue };
+        // Clusters of other meshes do not know it.
+        let is_foreign = matches!(way.choice.action, Action::Passthrough(_));
+        if is_foreign && asked.args.from.is_none() && asked.args.to.is_none() {
+            continue;
+        }
         for at in localities {
             let range = asked.traffic.range(&client, &at, way, &lost, Phase::Noticed);
             let known =

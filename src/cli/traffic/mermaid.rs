@@ -34,8 +34,9 @@ pub(super) fn print(
         });
         let failures = range.failures.iter().map(|(failure, share)| (failure.to_string(), *share));
         let elsewhere = range.elsewhere.iter().map(|share| ("elsewhere".to_owned(), *share));
-        for (end, share) in arrivals.chain(failures).chain(elsewhere).filter(|(_, s)| s.most > 0.0)
-        {
+        let unseen = range.unseen.iter().map(|share| ("not known".to_owned(), *share));
+        let all = arrivals.chain(failures).chain(elsewhere).chain(unseen);
+        for (end, share) in all.filter(|(_, s)| s.most > 0.0) {
             let next = ends.len();
             let to = *ends.entry(end).or_insert(next);
             edges.push((from, path::share(range, share), to));

@@ -47,7 +47,7 @@ pub(super) fn human(
                 writeln!(out, "\n{}", condition(way))?;
             }
             writeln!(out)?;
-            table(asked, columns, out)?;
+            table(asked, way, columns, out)?;
         }
         for other in &answer.otherwise {
             otherwise(asked, answer, other, out)?;
@@ -81,7 +81,7 @@ fn otherwise(
             writeln!(out, "\n{}", condition(way))?;
         }
         writeln!(out)?;
-        table(asked, columns, out)?;
+        table(asked, way, columns, out)?;
     }
     Ok(())
 }
@@ -156,7 +156,11 @@ enum Row<'r> {
     Place(&'r Landing),
     Failure(Failure),
     AtLast,
-    Elsewhere,
+    /// Whether some of it goes to pods that the client picks.
+    Elsewhere {
+        picks: bool,
+    },
+    Unseen,
 }
 
 impl Row<'_> {
@@ -169,7 +173,11 @@ impl Row<'_> {
             }
             Self::Failure(failure) => format!("fails  {failure}"),
             Self::AtLast => "fails  even after it is tried again".to_owned(),
-            Self::Elsewhere => "leaves the mesh".to_owned(),
+            Self::Elsewhere { picks: false } => "leaves the mesh".to_owned(),
+            Self::Elsewhere { picks: true } => {
+                "goes to the address that the client picks".to_owned()
+            }
+            Self::Unseen => "not known: the input does not tell where it arrives".to_owned(),
         }
     }
 
@@ -178,13 +186,19 @@ impl Row<'_> {
             Self::Place(landing) => range.arrivals.get(landing),
             Self::Failure(failure) => range.failures.get(failure),
             Self::AtLast => range.lost_at_last.as_ref(),
-            Self::Elsewhere => range.elsewhere.as_ref(),
+            Self::Elsewhere { .. } => range.elsewhere.as_ref(),
+            Self::Unseen => range.unseen.as_ref(),
         };
         found.copied().unwrap_or(Interval { least: 0.0, most: 0.0 })
     }
 }
 
-fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Result<(), Failed> {
+fn table(
+    asked: &Asked<'_, '_>,
+    way: &Way<'_>,
+    columns: &[Column],
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
     let ranges = || columns.iter().filter_map(|c| c.range.as_ref());
     let places: BTreeSet<&Landing> = ranges().flat_map(|r| r.arrivals.keys()).collect();
     let failures: BTreeSet<Failure> = ranges().flat_map(|r| r.failures.keys().copied()).collect();
@@ -196,7 +210,10 @@ fn table(asked: &Asked<'_, '_>, columns: &[Column], out: &mut dyn Write) -> Resu
         }
     }
     if ranges().any(|r| r.elsewhere.is_some()) {
-        rows.push(Row::Elsewhere);
+        rows.push(Row::Elsewhere { picks: way.destinations().next().is_some() });
+    }
+    if ranges().any(|r| r.unseen.is_some()) {
+        rows.push(Row::Unseen);
     }
     let cell = |row: &Row<'_>, column: &Column| match &column.range {
         Some(range) => share(range, row.of(range)),
@@ -348,7 +365,7 @@ fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
     })
 }
 
-/// Shares as an array of objects: places first, then what fails, then what leaves the mesh.
+/// Shares as an array of objects: places first, then what fails, what leaves the mesh, and what is not known.
 pub(super) fn shares(asked: &Asked<'_, '_>, range: &Range) -> Vec<Value> {
     let arrivals = range.arrivals.iter().map(|(landing, share)| {
         let zone = landing.zone.as_ref().map(ToString::to_string);
@@ -365,5 +382,9 @@ pub(super) fn shares(asked: &Asked<'_, '_>, range: &Range) -> Vec<Value> {
         .elsewhere
         .iter()
         .map(|share| json!({"to": "elsewhere", "least": share.least, "most": share.most}));
-    arrivals.chain(failures).chain(elsewhere).collect()
+    let unseen = range
+        .unseen
+        .iter()
+        .map(|share| json!({"to": "unknown", "least": share.least, "most": share.most}));
+    arrivals.chain(failures).chain(elsewhere).chain(unseen).collect()
 }

@@ -9,9 +9,9 @@ use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
-use crate::kinds::networking::{Gateway, Server};
+use crate::kinds::networking::{Gateway, RouteDestination, Server};
 use crate::mesh::{In, Mesh, Named, Route, list, value};
-use crate::source::{Span, Text};
+use crate::source::{Span, Spanned, Text};
 
 /// How many further places of one cause a finding shows.
 const SHOWN: usize = 6;
@@ -35,6 +35,24 @@ fn istiod_of<'r>(route: &'r Route<'_>) -> Option<(&'r str, &'r str)> {
     let (name, rest) = route.host.split_once('.')?;
     let namespace = rest.strip_suffix(".svc.cluster.local").or(rest.strip_suffix(".svc"))?;
     (name == "istiod" || name.starts_with("istiod-")).then_some((name, namespace))
+}
+
+/// Whether a route takes requests at other ports than istiod's own, which Gateways have to open.
+fn takes_other_ports(route: &Route<'_>) -> bool {
+    let leads_here = |all: &[Spanned<RouteDestination>]| {
+        let mut told = all.iter().filter_map(|d| d.destination.as_ref());
+        told.any(|d| d.span == route.destination.span)
+    };
+    let service = route.service;
+    let http = service.http.iter().filter(|rule| leads_here(&rule.route));
+    let http = http.map(|rule| rule.matches.iter().map(|m| m.port.as_ref()).collect::<Vec<_>>());
+    let l4 = service.tls.iter().chain(&service.tcp).filter(|rule| leads_here(&rule.route));
+    let l4 = l4.map(|rule| rule.matches.iter().map(|m| m.port.as_ref()).collect::<Vec<_>>());
+    let is_own = |port: &Spanned<u32>| [XDS, WEBHOOK].contains(&port.value);
+    let is_other = |ports: Vec<Option<&Spanned<u32>>>| {
+        ports.is_empty() || ports.into_iter().any(|port| !port.is_some_and(is_own))
+    };
+    http.chain(l4).any(is_other)
 }
 
 /// What opens a control plane to other clusters, as far as the input shows.
@@ -66,7 +84,7 @@ impl<'m> Opened<'m> {
         let to_istiod = |text: &Text| text.starts_with("istiod");
         let mut of_api = self.mesh.api_routes.iter().filter(|r| here(r.cluster));
         services.any(leads_to_istiod)
-            || routes.any(|r| istiod_of(r).is_some())
+            || routes.any(|r| istiod_of(r).is_some() && takes_other_ports(r))
             || of_api.any(|route| {
                 let mut backends = route.rules.iter().flat_map(|rule| &rule.backend_refs);
                 backends.any(|b| b.value.name.as_ref().is_some_and(to_istiod))
@@ -235,7 +253,7 @@ fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Te
     let is_past = cluster.runs().is_some_and(|(version, _)| version < SINCE);
     let installs_all = |install: &&Installed| {
         let values = install.values();
-        let is = |flag: &Option<crate::source::Spanned<bool>>, told: bool| {
+        let is = |flag: &Option<Spanned<bool>>, told: bool| {
             flag.as_ref().is_some_and(|flag| flag.value == told)
         };
         let remote = &values.istiod_remote;

@@ -4,8 +4,7 @@ use super::installs::{control_plane, is_open, whole};
 use crate::clusters::{Cluster, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
-use crate::kinds::workloads::Workload;
-use crate::mesh::{In, Mesh, list};
+use crate::mesh::{Mesh, list};
 use crate::source::{Span, Text};
 
 /// What the charts call a cluster that nobody names.
@@ -83,77 +82,7 @@ fn unnamed(mesh: &Mesh, cluster: &Cluster) -> Option<(Span, String)> {
     Some((at, format!("no `global.multiCluster.clusterName` for `{name}`")))
 }
 
-/// What ztunnel calls its cluster, where it is told, and where that stands.
-struct Tunnel<'m> {
-    name: &'m str,
-    at: Span,
-    is_told: bool,
-}
-
-/// The ztunnels of a cluster: by their chart, or as they are written out.
-fn tunnels<'m>(mesh: &'m Mesh, cluster: &'m Cluster, sets: &[&'m In<Workload>]) -> Vec<Tunnel<'m>> {
-    let of_chart = |install: &'m Installed| {
-        let meta = install.meta.as_ref().filter(|meta| !mesh.is_assumed(meta))?;
-        let values = install.values();
-        let names = [&values.multi_cluster.cluster_name, &values.global.multi_cluster.cluster_name];
-        let told = names.into_iter().flatten().find(|name| !name.is_empty());
-        let is_open = meta.unread.iter().any(|path| path.contains("multiCluster"));
-        match told {
-            Some(name) if is_placeholder(name) => None,
-            Some(name) => Some(Tunnel { name, at: name.span, is_told: true }),
-            None if install.is_whole && !is_open => {
-                Some(Tunnel { name: DEFAULT_NAME, at: install.at(), is_told: false })
-            }
-            None => None,
-        }
-    };
-    let charts = cluster.facts.installs.iter().filter(|i| i.chart_name() == Some("ztunnel"));
-    let sets = sets.iter().filter(|set| set.cluster == cluster.id);
-    let written = sets.filter_map(|set| {
-        let mut env = set.template.spec.containers.iter().flat_map(|c| &c.env);
-        let name = env.find(|e| e.name == "CLUSTER_ID")?.value.as_ref()?;
-        let is_known = !name.is_empty() && !is_placeholder(name);
-        is_known.then_some(Tunnel { name, at: name.span, is_told: true })
-    });
-    charts.filter_map(of_chart).chain(written).collect()
-}
-
-/// Says where ztunnel and istiod of a cluster call it differently.
-fn tunnel_name_differs(mesh: &Mesh, found: &mut Findings) {
-    let mut said: Vec<Span> = Vec::new();
-    let is_tunnel = |w: &&In<Workload>| w.name() == "ztunnel" && !mesh.is_assumed(&w.meta);
-    let sets: Vec<&In<Workload>> = mesh.workloads.iter().filter(is_tunnel).collect();
-    for cluster in mesh.clusters() {
-        let planes = cluster.facts.installs.iter().filter(|i| i.is_control_plane());
-        let mut names =
-            planes.filter_map(|i| i.values().global.multi_cluster.cluster_name.as_ref());
-        let Some(name) = names.find(|n| !n.is_empty() && !is_placeholder(n)) else { continue };
-        for tunnel in tunnels(mesh, cluster, &sets) {
-            if tunnel.name == name.as_str() || said.contains(&tunnel.at) {
-                continue;
-            }
-            said.push(tunnel.at);
-            let why = if tunnel.is_told {
-                "istiod knows no such cluster: it refuses ztunnel's certificates".to_owned()
-            } else {
-                format!(
-                    "nothing is told, which is `{DEFAULT_NAME}`: istiod refuses its certificates"
-                )
-            };
-            found
-                .say(
-                    format!("ztunnel calls its cluster `{}`, and istiod `{name}`", tunnel.name),
-                    tunnel.at,
-                    why,
-                )
-                .also(name.span, "the name that counts")
-                .help(format!("set `multiCluster.clusterName: {name}` in the values of ztunnel"));
-        }
-    }
-}
-
 pub(super) fn cluster_name_shadowed(mesh: &Mesh, found: &mut Findings) {
-    tunnel_name_differs(mesh, found);
     let mut told: Vec<Span> = Vec::new();
     for cluster in mesh.clusters() {
         for install in &cluster.facts.installs {

@@ -198,7 +198,8 @@ fn system_namespace<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<(&'m str
 
 pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
-    for (remote, primary) in served(mesh) {
+    let hosted = mesh.clusters().iter().filter_map(|c| Some((c, mesh.cluster(c.hosted_in?))));
+    for (remote, primary) in served(mesh).into_iter().chain(hosted) {
         if injects_itself(remote) || is_open(remote, "injection") {
             continue;
         }
@@ -211,6 +212,8 @@ pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
                 Some(why) => (path.span, why),
                 None => continue,
             },
+            // An external control plane calls itself as its config cluster is called.
+            None if remote.hosted_in.is_some() => continue,
             None => {
                 let Some(plane) = control_plane(remote).filter(|_| whole(mesh, remote).is_some())
                 else {
@@ -225,20 +228,20 @@ pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
         said.push(at);
         let name = istio_name(remote).unwrap_or(remote.name.as_str());
         let net = remote.network().map_or("NETWORK", |n| n.as_str());
-        found
-            .say(
-                format!(
-                    "pods of `{}` are injected as if they were of another cluster than `{name}`",
-                    remote.name
-                ),
-                at,
-                why,
-            )
-            .also(
-                primary_at(primary),
-                format!("by istiod of `{}`, which knows only the path", primary.name),
-            )
-            .help(format!("set `istiodRemote.injectionPath: /inject/cluster/{name}/net/{net}`"));
+        let finding = found.say(
+            format!(
+                "pods of `{}` are injected as if they were of another cluster than `{name}`",
+                remote.name
+            ),
+            at,
+            why,
+        );
+        let by = primary_at(primary);
+        if remote.hosted_in.is_none() && !by.is_empty() {
+            let text = format!("by istiod of `{}`, which knows only the path", primary.name);
+            finding.also(by, text);
+        }
+        finding.help(format!("set `istiodRemote.injectionPath: /inject/cluster/{name}/net/{net}`"));
     }
 }
 
@@ -268,9 +271,9 @@ fn wrong_path(mesh: &Mesh, remote: &Cluster, path: &Text) -> Option<String> {
         return Some(format!("`{last}` is a key without a value: istiod drops it"));
     }
     let Some(cluster) = value("cluster") else {
-        return Some(
-            "it names no cluster (`/cluster/NAME`): pods get the name of istiod's own".to_owned(),
-        );
+        return remote.hosted_in.is_none().then(|| {
+            "it names no cluster (`/cluster/NAME`): pods get the name of istiod's own".to_owned()
+        });
     };
     let named = told(remote, |v| v.global.multi_cluster.cluster_name.as_ref())
         .filter(|n| !n.is_empty() && !is_placeholder(n));
@@ -284,9 +287,10 @@ fn wrong_path(mesh: &Mesh, remote: &Cluster, path: &Text) -> Option<String> {
             Some(format!("it says network `{net}`, and the installation `{told}`"))
         }
         (None, Some(told))
-            if mesh
-                .peers(remote.id)
-                .any(|c| c.network().is_some_and(|other| other.as_str() != told.as_str())) =>
+            if remote.hosted_in.is_none()
+                && mesh
+                    .peers(remote.id)
+                    .any(|c| c.network().is_some_and(|other| other.as_str() != told.as_str())) =>
         {
             Some(format!("it names no network (`/net/{told}`): pods get that of istiod's own"))
         }

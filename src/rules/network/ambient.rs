@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::clusters::{Cluster, ClusterId, is_on};
+use crate::clusters::{Cluster, ClusterId, Installed, is_on};
 use crate::finding::Findings;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
@@ -215,7 +215,8 @@ fn names_of_ztunnel<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Said<'m>> {
     let env = env.filter_map(|e| e.value.as_ref());
     let env = env.map(|told| Said { what: "`CLUSTER_ID`", told: Some(told), at: told.span });
     let charts = cluster.facts.installs.iter().filter(|i| i.chart_name() == Some("ztunnel"));
-    let charts = charts.filter_map(|i| {
+    let is_sure = |i: &&Installed| i.meta.as_ref().is_none_or(|meta| !mesh.is_assumed(meta));
+    let charts = charts.filter(is_sure).filter_map(|i| {
         let values = i.values();
         let own = values.multi_cluster.cluster_name.as_ref();
         let told = own.or(values.global.multi_cluster.cluster_name.as_ref());

@@ -133,7 +133,7 @@ pub(super) fn gateway_hides_failover(traffic: &Traffic<'_>, found: &mut Findings
     let mesh = traffic.mesh();
     let mut by_policy: BTreeMap<Span, Vec<(u32, Behind<'_, '_>)>> = BTreeMap::new();
     for behind in all_behind(traffic).filter(|behind| is_ejectable(mesh, behind)) {
-        let pods = behind.pools().map(|pool| pool.bounds.least).sum();
+        let pods = behind.pools().fold(0_u32, |sum, pool| sum.saturating_add(pool.bounds.least));
         if let Some(at) = at_once(behind.destination).filter(|_| pods > 1) {
             by_policy.entry(at).or_default().push((pods, behind));
         }

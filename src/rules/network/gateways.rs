@@ -307,6 +307,12 @@ pub(super) fn eastwest_gateway_hosts(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for service in passthrough_services(mesh) {
         let Exposure::Open(gateway, server) = mesh.exposure(service) else { continue };
+        // Hosts of a mesh whose Services have another domain are told with that.
+        let plane = mesh.config_cluster(service.cluster).found();
+        let domain = plane.and_then(|plane| mesh.istiod_domain(plane));
+        if domain.is_some_and(|domain| domain.name != "cluster.local") {
+            continue;
+        }
         let hosts: Vec<&str> =
             server.hosts.iter().map(|h| h.rsplit('/').next().unwrap_or(h)).collect();
         let Some(first) = server.hosts.first().filter(|_| !hosts.iter().any(|h| is_placeholder(h)))

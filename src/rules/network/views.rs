@@ -1,15 +1,18 @@
 //! What a gateway between networks knows: the subsets that its namespace sees, and the networks it is for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::gateways::passthrough_services;
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
 use crate::kinds::core::Service;
-use crate::mesh::{Client, Host, In, Mesh, NETWORK_VIEW, PodShape, Route, Subset};
+use crate::mesh::{Client, Host, In, Mesh, NETWORK_VIEW, PodShape, Route, Subset, list};
+use crate::source::{Span, Text};
 
 /// What istiod puts on the Service that it makes for a Gateway of the Gateway API.
 const MADE_FOR: &str = "gateway.networking.k8s.io/gateway-name";
+/// How many networks of gateways that share a text are shown.
+const SHOWN: usize = 5;
 /// Settings of a proxy, on its pods.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
 
@@ -18,7 +21,7 @@ struct Hidden<'m> {
     subset: Subset<'m>,
     gateway: &'m In<Service>,
     /// The DestinationRule that the gateway gets instead.
-    instead: Option<crate::source::Span>,
+    instead: Option<Span>,
 }
 
 pub(super) fn subset_unseen_by_gateway(mesh: &Mesh, found: &mut Findings) {
@@ -111,6 +114,8 @@ fn has_view(mesh: &Mesh, pods: &PodShape<'_>) -> bool {
 }
 
 pub(super) fn gateway_without_network_view(mesh: &Mesh, found: &mut Findings) {
+    // By the text of the gateway: a base that several clusters share is said once.
+    let mut lacking: BTreeMap<Span, Vec<(&In<Service>, &Text)>> = BTreeMap::new();
     for service in passthrough_services(mesh).filter(|s| mesh.has_several_networks(s.cluster)) {
         let Some(network) = service.network() else { continue };
         let by_istiod = service.meta.label(MADE_FOR).is_some();
@@ -118,20 +123,38 @@ pub(super) fn gateway_without_network_view(mesh: &Mesh, found: &mut Findings) {
             pods.spec.containers.iter().any(|c| c.name == "istio-proxy") && !mesh.has_maker(pods)
         };
         let pods = mesh.shapes_behind(service).find(|pods| written(pods) && !has_view(mesh, pods));
-        let Some(pods) = pods.filter(|pods| !by_istiod && !mesh.is_assumed(pods.meta)) else {
-            continue;
+        if let Some(pods) = pods.filter(|pods| !by_istiod && !mesh.is_assumed(pods.meta)) {
+            lacking.entry(pods.named_at()).or_default().push((service, network));
+        }
+    }
+    for (at, gateways) in lacking {
+        let clusters: BTreeSet<&str> =
+            gateways.iter().map(|(service, _)| mesh.cluster_name(service.cluster)).collect();
+        let (of, may) = match clusters.len() {
+            1 => ("the gateway", "may hand"),
+            _ => ("the gateways", "may each hand"),
         };
-        let cluster = mesh.cluster_name(service.cluster);
-        found
-            .say(
-                format!("the gateway of `{cluster}` may hand requests of other networks on to other networks"),
-                pods.named_at(),
-                format!("no `{NETWORK_VIEW}`: it gets the endpoints of all networks, by their gateways"),
-            )
-            .also(network.span, format!("the gateway of network `{network}`"))
-            .help(format!(
-                "set `{NETWORK_VIEW}: {network}` in its proxy's environment; in the gateway chart \
-                 `networkGateway: {network}` does, and labels the Service too"
-            ));
+        let finding = found.say(
+            format!(
+                "{of} of {} {may} requests of other networks on to other networks",
+                list(clusters.iter().copied())
+            ),
+            at,
+            format!(
+                "no `{NETWORK_VIEW}`: it gets the endpoints of all networks, by their gateways"
+            ),
+        );
+        for (_, network) in gateways.iter().take(SHOWN) {
+            finding.also(network.span, format!("the gateway of network `{network}`"));
+        }
+        let networks: BTreeSet<&str> = gateways.iter().map(|(_, n)| n.as_str()).collect();
+        let network = match networks.first() {
+            Some(only) if networks.len() == 1 => *only,
+            _ => "NETWORK",
+        };
+        finding.help(format!(
+            "set `{NETWORK_VIEW}: {network}` in its proxy's environment; in the gateway chart \
+             `networkGateway: {network}` does, and labels the Service too"
+        ));
     }
 }

@@ -10,7 +10,7 @@ use crate::kinds::core::Secret;
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
 use crate::mesh::{In, Mesh, list};
-use crate::source::Span;
+use crate::source::{Span, Text};
 
 /// Keys that tools give to a kubeconfig, and nobody to a cluster.
 const OF_TOOLS: &[&str] = &[
@@ -91,27 +91,41 @@ fn is_alike(a: &str, b: &str) -> bool {
 }
 
 pub(super) fn unknown_cluster(access: &Access<'_>, found: &mut Findings) {
+    // One name that no cluster has any more is often in the secrets of many.
+    let mut by_key: BTreeMap<(usize, &str), Vec<(&Remote<'_>, &Text, Misnamed<'_>)>> =
+        BTreeMap::new();
     for (remote, _) in access.texts() {
         if is_passed_over(access, remote) {
             continue;
         }
         for Entry { key, .. } in &remote.entries {
-            let Some(misnamed) = misnamed(access, remote, key.as_str()) else { continue };
-            let finding = found.say(
-                format!("`{key}` in Secret `{}` is the name of no cluster", remote.name()),
-                key.span,
-                misnamed.why,
-            );
-            if let Some(told) = remote.annotation.filter(|_| misnamed.meant.is_some()) {
-                finding.also(told.span, "only people read this: for istiod the key is the name");
+            if let Some(misnamed) = misnamed(access, remote, key.as_str()) {
+                let mesh = access.mesh().cluster(remote.holder).mesh;
+                by_key.entry((mesh, key.as_str())).or_default().push((remote, key, misnamed));
             }
-            finding.help(match misnamed.meant {
-                Some(name) => format!("call the key `{name}`"),
-                None => {
-                    "call the key what `global.multiCluster.clusterName` is in that cluster".into()
-                }
-            });
         }
+    }
+    for ((_, name), secrets) in by_key {
+        let [(remote, key, misnamed), more @ ..] = secrets.as_slice() else { continue };
+        let others = match more.len() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let finding = found.say(
+            format!("`{name}` in Secret `{}`{others} is the name of no cluster", remote.name()),
+            key.span,
+            misnamed.why.clone(),
+        );
+        if let Some(told) = remote.annotation.filter(|_| misnamed.meant.is_some()) {
+            finding.also(told.span, "only people read this: for istiod the key is the name");
+        }
+        for (_, key, _) in more.iter().take(SHOWN) {
+            finding.also(key.span, "nor here");
+        }
+        finding.help(match misnamed.meant {
+            Some(name) => format!("call the key `{name}`"),
+            None => "call the key what `global.multiCluster.clusterName` is in that cluster".into(),
+        });
     }
 }
 

@@ -79,6 +79,10 @@ fn at_gateways(mesh: &Mesh, known: &[(&Cluster, Domain<'_>)], found: &mut Findin
     for service in mesh.gateway_services().filter(|s| s.takes_other_networks()) {
         let plane = mesh.config_cluster(service.cluster).found();
         let Some((_, domain)) = known.iter().find(|(c, _)| Some(c.id) == plane) else { continue };
+        // Of the usual domain another rule tells which Services are not let in.
+        if domain.name == "cluster.local" {
+            continue;
+        }
         let Exposure::Open(_, server) = mesh.exposure(service) else { continue };
         let name = format!("name.namespace.svc.{}", domain.name);
         let lets_in = |host: &str| {

@@ -212,25 +212,17 @@ impl<'m> Traffic<'m> {
             let offers = self.offers(destination, counted, Case::now(&|_| true));
             let endpoints = flow::endpoints(&offers);
             let groups = flow::laid_out(&identity, &endpoints, &known, terms);
-            let decides = |pool: &&Pool<'m>| (pool.span, pool.cluster, pool.written.clone());
-            let place = !matches!(terms.preference, Preference::None)
+            let near = !matches!(terms.preference, Preference::None)
                 || destination.delivery != Delivery::Balanced;
+            let place = near.then_some((client.cluster, &identity.locality));
+            let asked = (terms.filter, terms.zones, terms.panic_threshold, terms.max_ejection);
+            let pools = pools.iter().map(|pool| (pool.span, pool.cluster, &pool.written));
             let services = gateways.iter().map(|g| g.service.map(|s| (s.cluster, s.meta.span)));
-            let _ = write!(
-                told,
-                "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {groups:?} {:?} {:?};",
-                part.share,
-                destination.delivery,
-                destination.retries(way.choice.retries),
-                terms.filter,
-                terms.zones,
-                terms.panic_threshold,
-                terms.max_ejection,
-                place.then_some((client.cluster, &identity.locality)),
-                known,
-                services.collect::<Vec<_>>(),
-                pools.iter().map(decides).collect::<Vec<_>>(),
-            );
+            let way_in = (&known, services.collect::<Vec<_>>());
+            let retries = destination.retries(way.choice.retries);
+            let sent = (part.share, destination.is_unseen(), &destination.delivery, retries);
+            let all = (sent, asked, place, groups, way_in, pools.collect::<Vec<_>>());
+            let _ = write!(told, "{all:?};");
         }
         told
     }

@@ -1,7 +1,7 @@
 //! What tells that an istiod reads another cluster than the one it runs in.
 
 use super::facts::{Fact, Facts, Origin};
-use super::is_on;
+use super::{SECRET_WATCHER, is_on};
 use crate::kinds::control_plane::Values;
 use crate::kinds::{Object, View};
 use crate::source::{Span, Text};
@@ -76,7 +76,7 @@ impl<'o> Told<'o> {
     /// Whether its own settings make sense only where it reads another cluster than the one it runs in.
     pub fn is_away(&self) -> bool {
         let shares = self.env("SHARED_MESH_CONFIG").is_some_and(|map| !map.is_empty());
-        let watches_here = self.env("LOCAL_CLUSTER_SECRET_WATCHER").is_some_and(is_on);
+        let watches_here = self.env(SECRET_WATCHER).is_some_and(is_on);
         let no_hook = self.env("INJECTION_WEBHOOK_CONFIG_NAME").is_some_and(str::is_empty);
         self.serves_others && (shares || watches_here || no_hook)
     }

@@ -11,12 +11,10 @@ use std::collections::BTreeMap;
 use super::away::Told;
 use super::facts::{Fact, Facts, Origin};
 use super::roster::Seed;
-use super::{Cluster, ClusterId, Fleet, Member, Role, is_on};
+use super::{Cluster, ClusterId, Fleet, Member, Role, SECRET_WATCHER, is_on};
+use crate::kinds::kubeconfig::{CONFIG_SECRET, REMOTE_LABEL};
 use crate::kinds::{Object, View, is_placeholder};
 use crate::source::Text;
-
-/// The Secret by which an external istiod reads its cluster.
-const KUBECONFIG: &str = "istio-kubeconfig";
 
 /// The namespaces that host control planes of other clusters, each with what tells so.
 pub(super) struct Hosts(BTreeMap<(ClusterId, String), Fact>);
@@ -73,7 +71,7 @@ fn config_names(fleet: &Fleet) -> Vec<(ClusterId, &str)> {
 
 /// Whether an object is the Secret by which an external istiod reads its cluster.
 fn is_kubeconfig(object: &Object) -> bool {
-    is_secret(object) && object.meta.name.as_str() == KUBECONFIG && !leads_to_a_cluster(object)
+    is_secret(object) && object.meta.name.as_str() == CONFIG_SECRET && !leads_to_a_cluster(object)
 }
 
 fn is_secret(object: &Object) -> bool {
@@ -82,15 +80,14 @@ fn is_secret(object: &Object) -> bool {
 
 /// Whether a Secret is one by which istiod reads a further cluster.
 fn leads_to_a_cluster(object: &Object) -> bool {
-    let label = "istio/multiCluster";
     let made = match &object.view {
         View::OpaqueSecret(r) => {
             let (sealed, external) = (&r.spec.template.metadata, &r.spec.target.template.metadata);
-            sealed.labels.get(label).or(external.labels.get(label)).is_some()
+            sealed.labels.get(REMOTE_LABEL).or(external.labels.get(REMOTE_LABEL)).is_some()
         }
         _ => false,
     };
-    made || object.meta.label(label).is_some()
+    made || object.meta.label(REMOTE_LABEL).is_some()
 }
 
 /// Gives what is told of hosted control planes to the clusters they are for. One by a name that no cluster
@@ -159,7 +156,7 @@ fn config_cluster(
 
 fn hand_over(fleet: &mut Fleet, host: usize, of: usize, mut plane: Facts) {
     let namespace = plane.system_namespace().to_owned();
-    let watcher = plane.istiod_env("LOCAL_CLUSTER_SECRET_WATCHER");
+    let watcher = plane.istiod_env(SECRET_WATCHER);
     let watches_here = watcher.map_or(!plane.is_installed(), |told| is_on(told));
     let (here, there) = (ClusterId::at(host), ClusterId::at(of));
     for member in &mut fleet.members {

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::roster::{Families, Seed};
 use super::{Cluster, Member, Role};
+use crate::kinds::kubeconfig::{CLUSTER_ANNOTATION, REMOTE_LABEL};
 use crate::kinds::{Object, View};
 use crate::source::Text;
 
@@ -111,7 +112,7 @@ fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
     for member in members {
         let object = &member.object;
         let label = "topology.istio.io/cluster";
-        signs[member.cluster.index()] |= object.meta.label("istio/multiCluster").is_some()
+        signs[member.cluster.index()] |= object.meta.label(REMOTE_LABEL).is_some()
             || !clusters_of_remote_secret(object).is_empty()
             || match &object.view {
                 View::Gateway(r) => r.servers.iter().any(|s| {
@@ -146,10 +147,10 @@ fn clusters_of_remote_secret(object: &Object) -> Vec<&str> {
         _ => return Vec::new(),
     };
     let is_read = |label: &Text| label.as_str() == "true";
-    if !labels.iter().any(|all| all.get("istio/multiCluster").is_some_and(is_read)) {
+    if !labels.iter().any(|all| all.get(REMOTE_LABEL).is_some_and(is_read)) {
         return Vec::new();
     }
-    let told = annotations.iter().find_map(|all| all.get("networking.istio.io/cluster"));
+    let told = annotations.iter().find_map(|all| all.get(CLUSTER_ANNOTATION));
     let mut names: Vec<&str> = told.map(|told| told.as_str()).into_iter().collect();
     match &object.view {
         View::OpaqueSecret(made) => names.extend(made.keys().map(|key| key.as_str())),

@@ -33,6 +33,10 @@ pub use generators::OneServer;
 pub use installs::Installed;
 pub use supply::{Kinds, Supply};
 
+/// The variable by which an external istiod looks for remote secrets in the cluster it runs in. Source:
+/// `secretcontroller.go`, `NewController`.
+pub const SECRET_WATCHER: &str = "LOCAL_CLUSTER_SECRET_WATCHER";
+
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(u32);
@@ -112,7 +116,7 @@ impl Cluster {
     /// The cluster in whose API server its control plane looks for the remote secrets: its own, or, for an
     /// external one that is told so, that in which this runs. Source: `secretcontroller.go`, `NewController`.
     pub fn remote_secrets_in(&self) -> ClusterId {
-        let watches = self.facts.istiod_env("LOCAL_CLUSTER_SECRET_WATCHER");
+        let watches = self.facts.istiod_env(SECRET_WATCHER);
         let here = watches.is_some_and(|told| is_on(told));
         self.hosted_in.filter(|_| here).unwrap_or(self.id)
     }

@@ -8,6 +8,7 @@ use super::tree::Tree;
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::Application;
 use crate::kinds::file::is_pem;
+use crate::kinds::kubeconfig::REMOTE_LABEL;
 use crate::kinds::{Object, View};
 
 /// What a file shows.
@@ -84,8 +85,7 @@ impl Signs {
                 self.markers.insert(id.clone());
             }
             View::Secret(_)
-                if meta.name.as_str() == "cacerts"
-                    || meta.label("istio/multiCluster").is_some() =>
+                if meta.name.as_str() == "cacerts" || meta.label(REMOTE_LABEL).is_some() =>
             {
                 self.markers.insert(id.clone());
             }

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use super::{Lookup, Mesh};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
+use crate::kinds::kubeconfig::{CLUSTER_ANNOTATION, REMOTE_LABEL};
 use crate::source::Text;
 use crate::yaml::Entries;
 
-/// What says which cluster a remote secret leads to.
-const CLUSTER_ANNOTATION: &str = "networking.istio.io/cluster";
-
 fn is_remote(labels: &Entries<Text>) -> bool {
-    labels.get("istio/multiCluster").is_some_and(|label| label.as_str() == "true")
+    labels.get(REMOTE_LABEL).is_some_and(|label| label.as_str() == "true")
 }
 
 impl Mesh {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Locality, LocalityPattern, Lookup, Mesh, Role};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
+use crate::kinds::kubeconfig::REMOTE_LABEL;
 use crate::kinds::networking::{Server, WorkloadEntry};
 use crate::source::Text;
 use crate::yaml::Entries;
@@ -145,7 +146,7 @@ impl Mesh {
         let mut gateways = self.gateways.iter().filter(|g| g.cluster == id);
         told.iter().any(|facts| !facts.is_empty())
             || self.cluster(id).role() == Some(Role::Remote)
-            || secrets.any(|s| s.meta.label("istio/multiCluster").is_some())
+            || secrets.any(|s| s.meta.label(REMOTE_LABEL).is_some())
             || gateways.any(|g| g.servers.iter().any(Server::is_for_other_networks))
     }
 

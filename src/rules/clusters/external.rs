@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use super::installs::served;
 use crate::access::{Access, Label, Remote};
-use crate::clusters::{Cluster, ClusterId, Installed, Origin, is_on};
+use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER, is_on};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Meta, is_placeholder};
 use crate::mesh::{HostPattern, Mesh};
 use crate::source::{Span, Text};
-
-/// Where an external control plane is told to look for remote secrets in the cluster it runs in.
-const WATCHER: &str = "LOCAL_CLUSTER_SECRET_WATCHER";
 
 /// An external control plane: the cluster it reads, the one it runs in, and its namespace there.
 struct Hosted<'m> {
@@ -39,7 +36,7 @@ fn reads_away(install: &Installed) -> Option<&Text> {
         by_part.or_else(|| values.pilot.env.get(name))
     };
     let shares = env("SHARED_MESH_CONFIG").is_some_and(|map| !map.is_empty());
-    let watches = env(WATCHER).is_some_and(|told| is_on(told));
+    let watches = env(SECRET_WATCHER).is_some_and(|told| is_on(told));
     let by_part = own.iter().rev().find(|(key, _)| *key == "CLUSTER_ID").map(|(_, value)| *value);
     let name = by_part.or(values.global.multi_cluster.cluster_name.as_ref());
     name.filter(|name| !name.is_empty() && (shares || watches))
@@ -173,7 +170,7 @@ fn plane_at(it: &Hosted<'_>) -> Option<Span> {
 pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
     for it in hosted(mesh) {
-        let told = it.config.facts.istiod_env(WATCHER);
+        let told = it.config.facts.istiod_env(SECRET_WATCHER);
         // Of an istiod that is not in the input nobody knows where it looks.
         let is_installed = !it.config.facts.istiod_env.is_empty();
         if !is_installed || told.is_some_and(|told| told.is_empty() || is_placeholder(told)) {
@@ -210,10 +207,10 @@ pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &m
             finding.also(other.at, "nor this");
         }
         if let Some(told) = told {
-            finding.also(told.span, format!("`{WATCHER}`"));
+            finding.also(told.span, format!("`{SECRET_WATCHER}`"));
         }
         finding.help(format!(
-            "move it to `{}`, or set `{WATCHER}: \"{}\"`",
+            "move it to `{}`, or set `{SECRET_WATCHER}: \"{}\"`",
             looks.name, !watches_host
         ));
     }

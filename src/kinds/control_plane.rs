@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::parts::OutboundTrafficPolicy;
 use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
@@ -63,7 +64,7 @@ pub struct Component {
 #[serde(default)]
 pub struct ComponentSettings {
     /// Its environment.
-    pub env: Vec<super::workloads::EnvVar>,
+    pub env: Vec<super::parts::EnvVar>,
 }
 
 /// Helm values of istiod, base, ztunnel and gateway charts, as far as they tell facts of a cluster.
@@ -141,7 +142,7 @@ pub struct CsrTls {
 #[serde(default)]
 pub struct CsrIssuing {
     /// The issuer that signs workloads.
-    pub issuer: super::core::IssuerRef,
+    pub issuer: super::parts::IssuerRef,
 }
 
 /// `global`.
@@ -309,14 +310,6 @@ pub struct DefaultProviders {
     pub metrics: Vec<Text>,
     /// For traces.
     pub tracing: Vec<Text>,
-}
-
-/// `outboundTrafficPolicy`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct OutboundTrafficPolicy {
-    /// `ALLOW_ANY` where absent, or `REGISTRY_ONLY`.
-    pub mode: Option<Text>,
 }
 
 /// `defaultConfig`.

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::control_plane::{MeshConfig, MeshNetworks};
 use super::injector::InjectorValues;
+use super::parts::{Conditions, IssuerRef};
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString, Mismatch, Value};
 
@@ -129,18 +130,6 @@ pub struct Endpoint {
     pub conditions: Conditions,
 }
 
-/// `conditions` of an endpoint, and what becomes of a pod's in its endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Conditions {
-    /// Absent counts as ready.
-    pub ready: Option<bool>,
-    /// Whether it still answers; as `ready`, but for pods that are about to go.
-    pub serving: Option<bool>,
-    /// Whether it is about to go.
-    pub terminating: Option<bool>,
-}
-
 /// A ConfigMap.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -228,24 +217,12 @@ pub struct OpaqueSecret {
     pub common_name: Option<Text>,
 }
 
-/// The issuer of a cert-manager `Certificate`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct IssuerRef {
-    /// Its name.
-    pub name: Option<Text>,
-    /// `Issuer` where absent, `ClusterIssuer`, or a kind of another group.
-    pub kind: Option<Text>,
-    /// `cert-manager.io` where absent.
-    pub group: Option<Text>,
-}
-
 /// `spec` of a cert-manager `Issuer` or `ClusterIssuer`: what is written says of which sort it is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Issuer {
     /// Each certificate signs itself.
-    pub self_signed: Option<super::networking::Anything>,
+    pub self_signed: Option<super::parts::Anything>,
     /// A CA in a Secret signs.
     pub ca: Option<IssuerSecret>,
 }
@@ -286,7 +263,7 @@ pub struct OpaqueTemplate {
     /// External Secrets: its values by key, made of what is fetched.
     pub data: Entries<Text>,
     /// External Secrets: objects whose entries are templates too.
-    pub template_from: Vec<super::networking::Anything>,
+    pub template_from: Vec<super::parts::Anything>,
     /// External Secrets: `Replace` where absent, or `Merge`, which keeps what is fetched too.
     pub merge_policy: Option<Text>,
     /// External Secrets: `v2`.

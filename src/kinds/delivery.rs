@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::control_plane::Values;
-use super::networking::Anything;
+use super::parts::Anything;
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, Value};
 

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::control_plane::ProxyImage;
 use super::networking::WorkloadSelector;
-use super::workloads::{Selector, TargetRef};
+use super::parts::TargetRef;
+use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 use crate::yaml::IntOrString;
 

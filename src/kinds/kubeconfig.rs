@@ -6,8 +6,7 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use super::core::Secret;
-use super::{Resource, is_placeholder};
+use super::{Meta, is_placeholder};
 use crate::source::{Span, Spanned, Text};
 use crate::yaml::{Shape, Stream, Value};
 
@@ -217,30 +216,27 @@ fn is_open(text: &str) -> bool {
     is_placeholder(text) || marks.iter().any(|mark| text.starts_with(mark))
 }
 
-impl Resource<Secret> {
-    /// Reads the kubeconfigs that it holds. `stringData` goes first, as in the API server.
-    pub(super) fn read_kubeconfigs(&mut self, root: Value<'_>) {
-        let meta = &self.meta;
-        let is_meant = meta.label(REMOTE_LABEL).is_some()
-            || meta.annotation(CLUSTER_ANNOTATION).is_some()
-            || meta.name.starts_with(REMOTE_PREFIX)
-            || meta.name.as_str() == CONFIG_SECRET;
-        let mut found: Vec<Held> = Vec::new();
-        for (field, is_encoded) in [("stringData", false), ("data", true)] {
-            let entries = root.get(field).map(Value::entries).into_iter().flatten();
-            for (key, value) in entries {
-                let (Some(name), Some(text)) = (key.text(), value.text()) else { continue };
-                let known = found.iter().any(|held| held.key.as_str() == name);
-                if known || !(is_meant || looks_like_kubeconfig(&text, is_encoded)) {
-                    continue;
-                }
-                let content = if is_encoded { decoded(value, &text) } else { plain(value, &text) };
-                let key = Text::new(name.into_owned(), key.span());
-                found.push(Held { key, at: value.span(), is_encoded, content });
+/// The kubeconfigs that a Secret holds. `stringData` goes first, as in the API server.
+pub(super) fn held(meta: &Meta, root: Value<'_>) -> Vec<Held> {
+    let is_meant = meta.label(REMOTE_LABEL).is_some()
+        || meta.annotation(CLUSTER_ANNOTATION).is_some()
+        || meta.name.starts_with(REMOTE_PREFIX)
+        || meta.name.as_str() == CONFIG_SECRET;
+    let mut found: Vec<Held> = Vec::new();
+    for (field, is_encoded) in [("stringData", false), ("data", true)] {
+        let entries = root.get(field).map(Value::entries).into_iter().flatten();
+        for (key, value) in entries {
+            let (Some(name), Some(text)) = (key.text(), value.text()) else { continue };
+            let known = found.iter().any(|held| held.key.as_str() == name);
+            if known || !(is_meant || looks_like_kubeconfig(&text, is_encoded)) {
+                continue;
             }
+            let content = if is_encoded { decoded(value, &text) } else { plain(value, &text) };
+            let key = Text::new(name.into_owned(), key.span());
+            found.push(Held { key, at: value.span(), is_encoded, content });
         }
-        self.spec.kubeconfigs = found;
     }
+    found
 }
 
 /// Whether it may be a kubeconfig, by how these begin, in base64 or not.

@@ -14,6 +14,7 @@ pub mod machines;
 pub mod monitoring;
 pub mod networking;
 pub mod networks;
+pub mod parts;
 mod placeholder;
 pub mod policy;
 mod secret;
@@ -442,7 +443,9 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
             View::ConfigMap(map) => {
                 Arc::make_mut(map).spec.read_embedded(root, &mut mismatches);
             }
-            View::Secret(secret) => Arc::make_mut(secret).read_kubeconfigs(root),
+            View::Secret(secret) => {
+                Arc::make_mut(secret).spec.kubeconfigs = kubeconfig::held(&meta, root);
+            }
             View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
             // Definitions of others' kinds are of no interest.
             View::Definition(_)

@@ -2,12 +2,11 @@
 
 use serde::Deserialize;
 
-use super::control_plane::OutboundTrafficPolicy;
+use super::parts::{Anything, OutboundTrafficPolicy, PortSelector, TargetRef};
 pub use super::policy::{
     ClientTls, Distribute, Failover, LoadBalancer, LocalityLb, OutlierDetection, PortPolicy,
     Retries, TrafficPolicy, ZoneAwareLb,
 };
-use super::workloads::TargetRef;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
 
@@ -47,14 +46,6 @@ pub struct WorkloadSelector {
     pub match_labels: Entries<Text>,
     /// In a Sidecar or ServiceEntry.
     pub labels: Entries<Text>,
-}
-
-/// `port` of a destination or policy.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct PortSelector {
-    /// The port's number.
-    pub number: Option<Spanned<u32>>,
 }
 
 /// `spec` of a VirtualService.
@@ -276,10 +267,6 @@ pub struct L4Match {
     /// Gateways.
     pub gateways: Vec<Text>,
 }
-
-/// Something whose content does not matter here.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Anything {}
 
 /// `spec` of an Istio Gateway.
 #[derive(Clone, Debug, Default, Deserialize)]

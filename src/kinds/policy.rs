@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::networking::{Anything, PortSelector};
+use super::parts::{Anything, PortSelector};
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
 

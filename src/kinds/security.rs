@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::workloads::{Selector, TargetRef};
+use super::parts::TargetRef;
+use super::workloads::Selector;
 use crate::source::Text;
 use crate::yaml::Entries;
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::core::Conditions;
+use super::parts::{Conditions, EnvVar, TargetRef};
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString};
 
@@ -186,16 +186,6 @@ pub struct Container {
     pub security_context: SecurityContext,
 }
 
-/// An environment variable.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct EnvVar {
-    /// Its name.
-    pub name: String,
-    /// Its value, where it is written down.
-    pub value: Option<Text>,
-}
-
 /// `affinity` of a pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -356,20 +346,6 @@ pub struct Toleration {
     pub value: Option<Text>,
     /// The taint's effect; every effect where absent.
     pub effect: Option<Text>,
-}
-
-/// What an autoscaler scales, or a policy is attached to.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct TargetRef {
-    /// Its API group, in a policy.
-    pub group: Option<Text>,
-    /// Its `apiVersion`.
-    pub api_version: Option<Text>,
-    /// Its kind; a ScaledObject means a Deployment where absent.
-    pub kind: Option<Text>,
-    /// Its name.
-    pub name: Option<Text>,
 }
 
 /// `spec` of a HorizontalPodAutoscaler.

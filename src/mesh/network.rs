@@ -7,7 +7,7 @@ use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Gateway, Server};
-use crate::kinds::{gateway_api, workloads::EnvVar};
+use crate::kinds::{gateway_api, parts::EnvVar};
 use crate::source::{Span, Text};
 use crate::yaml::IntOrString;
 

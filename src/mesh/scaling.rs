@@ -2,7 +2,8 @@
 
 use super::{In, Mesh};
 use crate::clusters::ClusterId;
-use crate::kinds::workloads::{DisruptionBudget, TargetRef, Workload};
+use crate::kinds::parts::TargetRef;
+use crate::kinds::workloads::{DisruptionBudget, Workload};
 use crate::source::{Span, Spanned};
 
 /// A HorizontalPodAutoscaler or a KEDA ScaledObject.

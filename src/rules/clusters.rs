@@ -9,6 +9,7 @@ mod installs;
 mod remotes;
 mod revisions;
 mod settings;
+mod skew;
 mod values;
 mod versions;
 mod webhooks;

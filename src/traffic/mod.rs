@@ -17,6 +17,7 @@ pub mod mtls;
 pub mod network;
 pub mod outliers;
 pub mod policy;
+mod possible;
 pub mod protocol;
 pub mod range;
 pub mod retries;

@@ -5,8 +5,9 @@
 
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{
-    Anything, ClientTls, DestinationRule, LoadBalancer, OutlierDetection, PortPolicy, TrafficPolicy,
+    ClientTls, DestinationRule, LoadBalancer, OutlierDetection, PortPolicy, TrafficPolicy,
 };
+use crate::kinds::parts::Anything;
 use crate::mesh::{AppliedRule, In, Mesh};
 use crate::source::{Span, Spanned};
 

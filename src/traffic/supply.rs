@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
 use super::mtls::{self, Mtls};
 use crate::clusters::{Cluster, ClusterId};
-use crate::kinds::core::{Conditions, Service};
+use crate::kinds::core::Service;
+use crate::kinds::parts::Conditions;
 use crate::kinds::workloads::{Pod, TemplateMeta, Workload};
 use crate::mesh::{
     Client, Host, In, Locality, Mesh, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL, value,

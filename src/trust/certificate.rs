@@ -4,13 +4,14 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ring::digest::{SHA256, digest};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name, X509Version};
 
+use super::digest::{Digest, colons};
+use super::public_key::{Curve, KeyKind, PublicKey};
 use super::signature::{Checked, SignatureAlgorithm, check};
 use super::time::Time;
 use crate::source::Span;
@@ -28,40 +29,6 @@ const ISTIO_SAMPLES: [&str; 9] = [
     "99:5E:14:00:33:5A:AA:F3:B7:0D:AD:F1:6E:73:4F:CC:6F:E7:43:83:15:97:C4:F5:A2:D8:03:2C:46:7C:EE:DC",
     "D9:97:99:35:E6:BC:FB:C9:AA:A1:D7:92:39:7E:D4:13:1B:EC:87:B2:57:50:F0:5F:7A:77:C5:1F:67:0E:0F:2F",
 ];
-
-/// A SHA-256 digest, shown as `openssl x509 -fingerprint -sha256` shows it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        let mut all = [0; 32];
-        all.copy_from_slice(digest(&SHA256, bytes).as_ref());
-        Self(all)
-    }
-
-    /// Its first twelve digits, in lower case: enough to tell two of one name apart.
-    pub fn short(&self) -> String {
-        let digits = colons(&self.0[..6]).replace(':', "");
-        digits.to_ascii_lowercase()
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&colons(&self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-fn colons(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
-}
 
 /// A certificate and its place; cheap to clone. Equal when the bytes are, wherever they stand.
 #[derive(Clone)]
@@ -109,67 +76,13 @@ pub struct Facts {
     organization_alone: Option<String>,
     pub(super) subject_der: Vec<u8>,
     pub(super) issuer_der: Vec<u8>,
-    pub(super) signed: Vec<u8>,
-    pub(super) signature_bytes: Vec<u8>,
+    signed: Vec<u8>,
+    signature_bytes: Vec<u8>,
     subject_key_id: Option<Vec<u8>>,
     issuer_key_id: Option<Vec<u8>>,
     self_signed: OnceLock<bool>,
     /// By issuer's key: checking a signature is dear, and many ask.
     checked: Mutex<Vec<(Digest, Checked)>>,
-}
-
-/// A public key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicKey {
-    /// Algorithm and size.
-    pub kind: KeyKind,
-    /// SHA-256 of the `SubjectPublicKeyInfo`: the same key.
-    pub spki: Digest,
-    /// The bits alone: a point, or modulus and exponent.
-    pub(super) bits: Vec<u8>,
-}
-
-/// Algorithm and size of a public key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// RSA.
-    Rsa {
-        /// Size of the modulus.
-        bits: usize,
-    },
-    /// Elliptic curves.
-    Ec(Curve),
-    /// Ed25519.
-    Ed25519,
-    /// Anything else, by its object identifier.
-    Other(String),
-}
-
-/// An elliptic curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Curve {
-    /// NIST P-256.
-    P256,
-    /// NIST P-384.
-    P384,
-    /// NIST P-521.
-    P521,
-    /// Any other.
-    Other,
-}
-
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rsa { bits } => write!(f, "RSA {bits}"),
-            Self::Ec(Curve::P256) => f.write_str("ECDSA P-256"),
-            Self::Ec(Curve::P384) => f.write_str("ECDSA P-384"),
-            Self::Ec(Curve::P521) => f.write_str("ECDSA P-521"),
-            Self::Ec(Curve::Other) => f.write_str("ECDSA on another curve"),
-            Self::Ed25519 => f.write_str("Ed25519"),
-            Self::Other(oid) => write!(f, "key of type {oid}"),
-        }
-    }
 }
 
 /// Extended key usage, as far as a mesh cares.
@@ -288,7 +201,7 @@ impl Facts {
 
     /// Whether its own key signed it, as far as the signature can be checked: a root.
     pub fn is_self_signed(&self) -> bool {
-        *self.self_signed.get_or_init(|| self.is_self_issued() && check(self, self) != Checked::Bad)
+        *self.self_signed.get_or_init(|| self.is_self_issued() && self.check(self) != Checked::Bad)
     }
 
     /// Whether the key of `issuer` signed it. Names are not compared.
@@ -299,9 +212,13 @@ impl Facts {
             return *checked;
         }
         drop(known);
-        let checked = check(self, issuer);
+        let checked = self.check(issuer);
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).push((key, checked));
         checked
+    }
+
+    fn check(&self, issuer: &Self) -> Checked {
+        check(self.signature, &issuer.public_key, &self.signed, &self.signature_bytes)
     }
 
     /// The same name and the same key, whatever dates and serial: either vouches for the other's.

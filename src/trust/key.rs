@@ -3,7 +3,8 @@
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use x509_parser::asn1_rs::{Any, FromDer, Tag};
 
-use super::certificate::{Certificate, Digest};
+use super::certificate::Certificate;
+use super::digest::Digest;
 use super::pem::{Block, Pem};
 use crate::source::Span;
 

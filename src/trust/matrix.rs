@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::certificate::{Certificate, Digest};
+use super::certificate::Certificate;
+use super::digest::Digest;
 use super::material::CaMaterial;
 use super::path::{Signatures, Why};
 use super::verify::peer_paths;

@@ -15,6 +15,7 @@
 //! are not looked at. Private keys are read for their public half and forgotten.
 
 mod certificate;
+mod digest;
 mod flaws;
 mod found;
 mod groups;
@@ -23,15 +24,15 @@ mod material;
 mod matrix;
 mod path;
 mod pem;
+mod public_key;
 mod rotation;
 mod signature;
 mod summary;
 mod time;
 mod verify;
 
-pub use certificate::{
-    Certificate, Curve, Digest, Facts, KeyKind, NameConstraints, PublicKey, Purposes,
-};
+pub use certificate::{Certificate, Facts, NameConstraints, Purposes};
+pub use digest::Digest;
 pub use flaws::{Flaw, flaws};
 pub use found::{
     Found, certificates_of, from_config_map, from_secret, further_roots, is_root_map, values_of,
@@ -42,6 +43,7 @@ pub use material::{CaMaterial, Layout, Origin, Problem, from_files};
 pub use matrix::{Matrix, Standing, Verdict};
 pub use path::{Path, Why};
 pub use pem::{Block, Fault, Pem, Value};
+pub use public_key::{Curve, KeyKind, PublicKey};
 pub use rotation::{Phase, Rotation};
 pub use signature::{Hash, Scheme, SignatureAlgorithm};
 pub use summary::{DEFAULT_DOMAIN, Domain, Signer, Trust, asks_for_roots};

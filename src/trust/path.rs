@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 
-use super::certificate::{Certificate, Digest};
+use super::certificate::Certificate;
+use super::digest::Digest;
 use super::signature::Checked;
 use super::time::Time;
 

@@ -6,7 +6,7 @@ use ring::signature as ring;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::AlgorithmIdentifier;
 
-use super::certificate::{Curve, Facts, KeyKind};
+use super::public_key::{Curve, KeyKind, PublicKey};
 
 /// How a certificate was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +109,14 @@ pub(super) enum Checked {
     Unknown,
 }
 
-/// Whether the key of `issuer` signed `child`. Names are not compared.
-pub(super) fn check(child: &Facts, issuer: &Facts) -> Checked {
-    let (scheme, key) = (child.signature.scheme, &issuer.public_key);
+/// Whether `signature` of `text` was made with `key`.
+pub(super) fn check(
+    used: SignatureAlgorithm,
+    key: &PublicKey,
+    text: &[u8],
+    signature: &[u8],
+) -> Checked {
+    let scheme = used.scheme;
     let fits = match &key.kind {
         KeyKind::Rsa { .. } => matches!(scheme, Scheme::RsaPkcs1 | Scheme::RsaPss | Scheme::Other),
         KeyKind::Ec(_) => matches!(scheme, Scheme::Ecdsa | Scheme::Other),
@@ -121,12 +126,10 @@ pub(super) fn check(child: &Facts, issuer: &Facts) -> Checked {
     if !fits {
         return Checked::Bad;
     }
-    let Some(algorithm) = algorithm(child.signature, &key.kind, &key.bits) else {
+    let Some(algorithm) = algorithm(used, &key.kind, &key.bits) else {
         return Checked::Unknown;
     };
-    match ring::UnparsedPublicKey::new(algorithm, &key.bits)
-        .verify(&child.signed, &child.signature_bytes)
-    {
+    match ring::UnparsedPublicKey::new(algorithm, &key.bits).verify(text, signature) {
         Ok(()) => Checked::Good,
         Err(_) => Checked::Bad,
     }

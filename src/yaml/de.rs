@@ -9,7 +9,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::mismatch::Error;
+use super::error::Error;
 use super::scalar::Scalar;
 use super::tape::Tape;
 use super::typed::SPANNED;

@@ -3,6 +3,7 @@
 mod complaint;
 mod de;
 mod embedded;
+mod error;
 mod json_patch;
 mod mismatch;
 mod parse;

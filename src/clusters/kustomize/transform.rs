@@ -8,7 +8,7 @@ use super::{Made, Node, labels, patch};
 use crate::clusters::is_cluster_scoped;
 use crate::clusters::tree::Tree;
 use crate::kinds::delivery::{Replacement, Replicas};
-use crate::kinds::workloads::TargetRef;
+use crate::kinds::parts::TargetRef;
 use crate::kinds::{Object, View};
 use crate::source::Text;
 

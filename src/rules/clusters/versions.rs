@@ -10,7 +10,7 @@ use crate::mesh::{Mesh, list};
 use crate::source::Span;
 
 pub(super) fn control_plane_version_skew(mesh: &Mesh, found: &mut Findings) {
-    super::revisions::data_plane_skew(mesh, found);
+    super::skew::data_plane_skew(mesh, found);
     for clusters in mesh.meshes() {
         let primaries = clusters.iter().filter(|c| c.role() == Some(Role::Primary));
         let mut told: Vec<(&Cluster, (u32, u32), Span)> =
@@ -45,7 +45,6 @@ pub(super) fn revision_unknown_in_cluster(mesh: &Mesh, found: &mut Findings) {
         let cluster = mesh.cluster(namespace.cluster);
         let Some(label) = namespace.meta.label("istio.io/rev") else { continue };
         let Some(revisions) = revisions(mesh, cluster) else { continue };
-        let is_version = |name: &str| name.contains('-') && crate::api::version(name).is_some();
         if revisions.contains(label.as_str())
             || !is_version(label)
             || mesh.is_assumed(&namespace.meta)
@@ -74,6 +73,11 @@ pub(super) fn revision_unknown_in_cluster(mesh: &Mesh, found: &mut Findings) {
             list(revisions.iter().map(String::as_str))
         ));
     }
+}
+
+/// Whether a name looks like a revision called by its version, and not like a tag made by hand.
+pub(super) fn is_version(name: &str) -> bool {
+    name.contains('-') && crate::api::version(name).is_some()
 }
 
 /// All revisions of a cluster, where its texts tell them. What looks like no version may be a tag, which is

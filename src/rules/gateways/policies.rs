@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::finding::{Findings, Severity};
 use crate::kinds::Meta;
-use crate::kinds::workloads::{Selector, TargetRef};
+use crate::kinds::parts::TargetRef;
+use crate::kinds::workloads::Selector;
 use crate::mesh::{In, Mesh, value};
 use crate::source::{Span, Text};
 

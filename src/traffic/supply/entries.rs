@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::{Pods, Pool, Supply, Unknown, identity, own_locality, plain};
 use crate::clusters::ClusterId;
-use crate::kinds::core::{Conditions, Service};
+use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{ServiceEntry, WorkloadEntry};
+use crate::kinds::parts::Conditions;
 use crate::mesh::{In, Locality, Mesh, selects, value};
 use crate::placement::{Bounds, Placements};
 use crate::source::{Span, Spanned, Text};

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -126,6 +127,54 @@ fn no_room_knows_anything_to_its_right() {
             let at = |name: &String| order.iter().position(|r| r == name).unwrap();
             assert!(at(other) < at(room), "`{other}` stands to the right of `{room}`");
         }
+    }
+}
+
+/// The modules that a file names, each as its path from `src/`. `within` is the path of the file's own.
+fn modules_named(text: &str, within: &[String]) -> Vec<Vec<String>> {
+    static PATH: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b(crate::|(?:super::)+)((?:[a-z_]+::)*)").unwrap());
+    let mut found = Vec::new();
+    for named in PATH.captures_iter(text) {
+        let up = named[1].matches("super::").count();
+        let mut base = if up == 0 { Vec::new() } else { within[..within.len() - up].to_vec() };
+        base.extend(named[2].split_terminator("::").map(str::to_owned));
+        let rest = &text[named.get(0).unwrap().end()..];
+        let lasts = rest.strip_prefix('{').map_or_else(Vec::new, first_names);
+        found.extend(lasts.into_iter().map(|last| [base.clone(), vec![last]].concat()));
+        found.push(base);
+    }
+    found
+}
+
+#[test]
+fn no_files_lean_on_each_other_in_a_circle() {
+    let src = root().join("src");
+    let module = |path: &Path| -> Vec<String> {
+        let inside = path.strip_prefix(&src).unwrap().with_extension("");
+        let parts = inside.iter().map(|part| part.to_string_lossy().into_owned());
+        parts.filter(|part| part != "mod").collect()
+    };
+    let files = code();
+    let known: BTreeSet<Vec<String>> = files.iter().map(|(path, ..)| module(path)).collect();
+    // What a module uses of one beside it, by the folder in which both are.
+    let mut uses: BTreeMap<Vec<String>, BTreeSet<(String, String)>> = BTreeMap::new();
+    for (path, _, text) in &files {
+        let own = module(path);
+        for other in modules_named(text, &own) {
+            let apart = own.iter().zip(&other).position(|(a, b)| a != b);
+            let Some(at) = apart.filter(|at| known.contains(&other[..=*at])) else { continue };
+            let pair = (own[at].clone(), other[at].clone());
+            uses.entry(own[..at].to_vec()).or_default().insert(pair);
+        }
+    }
+    assert!(uses.len() > 20, "few folders: {uses:#?}");
+    for (folder, pairs) in &uses {
+        let pairs = pairs.iter().map(|(a, b)| (a.as_str(), b.as_str(), ()));
+        let graph = petgraph::graphmap::DiGraphMap::<&str, ()>::from_edges(pairs);
+        let mut circles = petgraph::algo::tarjan_scc(&graph);
+        circles.retain(|members| members.len() > 1);
+        assert!(circles.is_empty(), "in src/{}: {circles:?}", folder.join("/"));
     }
 }
 

@@ -6,6 +6,7 @@ mod claims;
 mod delivery;
 mod facts;
 mod generators;
+mod given;
 mod hosting;
 mod installs;
 mod kustomize;

@@ -34,11 +34,10 @@ pub(super) fn primary_not_external_istiod(mesh: &Mesh, found: &mut Findings) {
         if is_away || whole(mesh, primary).is_none() || is_open(primary, "externalIstiod") {
             continue;
         }
-        let set = told(primary, |v| v.global.external_istiod.as_ref());
-        let by_env = primary.facts.istiod_env("EXTERNAL_ISTIOD");
-        if set.is_some_and(|set| set.value) || by_env.is_some() {
+        if primary.facts.serves_others().is_some() {
             continue;
         }
+        let set = told(primary, |v| v.global.external_istiod.as_ref());
         let Some(plane) = control_plane(primary) else { continue };
         let names = list(remotes.iter().map(|c| c.name.as_str()));
         let name = &primary.name;

@@ -31,7 +31,7 @@ use crate::yaml::{Mismatch, Value};
 
 pub use meta::{Condition, Meta, Owner, Resource};
 pub use object::{Object, Unread, objects};
-pub use placeholder::is_placeholder;
+pub use placeholder::{is_placeholder, may_be};
 
 /// Groups of the kinds that a control plane reads from its own cluster only.
 pub const ISTIO_GROUPS: &[&str] =

@@ -297,6 +297,26 @@ fn flux_says_which_folders_a_cluster_applies() {
 }
 
 #[test]
+fn what_is_brought_from_a_folder_reaches_the_kustomizations_below_it() {
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: \
+                {path: ./apps, targetNamespace: shop, postBuild: {substitute: {TEAM: red}}}\n";
+    let cart = CART.replace("name: cart}", "name: cart, labels: {team: '${TEAM}'}}");
+    let build_of = kustomization("resources: [cart.yaml]\n");
+    let (_, model) = build(&[
+        ("clusters/east/apps.yaml", flux),
+        ("apps/cart/kustomization.yaml", &build_of),
+        ("apps/cart/cart.yaml", &cart),
+        ("apps/web.yaml", &cart.replace("cart", "web")),
+    ]);
+    let told =
+        model.mesh.workloads.iter().map(|w| {
+            (w.namespace.clone(), w.meta.label("team").map(|team| team.as_str().to_owned()))
+        });
+    let want = ("shop".to_owned(), Some("red".to_owned()));
+    assert_eq!(told.collect::<Vec<_>>(), [want.clone(), want]);
+}
+
+#[test]
 fn argo_says_where_an_application_goes() {
     let set = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: cart, namespace: argocd}\n\
                spec:\n  generators:\n  - list:\n      elements:\n      - {cluster: east}\n      - {cluster: west}\n  \

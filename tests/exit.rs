@@ -2,8 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Command;
+
+use folder::put;
+use program::run;
 
 const FORMATS: [&str; 6] = ["human", "concise", "json", "sarif", "github", "markdown"];
 /// A node without a zone, and a setting that asks for zones.
@@ -20,21 +28,16 @@ spec:
 ";
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n";
 
-fn run(args: &[&str], folder: &std::path::Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    command.args(args).current_dir(folder).env("NO_COLOR", "1").output().unwrap()
-}
-
 fn with(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        fs::write(folder.path().join(name), text).unwrap();
+        put(&folder, name, text);
     }
     folder
 }
 
 fn code(args: &[&str], files: &[(&str, &str)]) -> Option<i32> {
-    run(args, with(files).path()).status.code()
+    run(with(files), args).status.code()
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn a_mistake_in_the_configuration_has_a_place() {
         ("mesh-lint.yaml", "clusters:\n  east: {path: [a]}\nfail-on: often\n"),
         ("a.yaml", NODE),
     ]);
-    let done = run(&["check"], folder.path());
+    let done = run(&folder, &["check"]);
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(2), "{said}");
     assert!(said.contains("mesh-lint.yaml:2:10: unknown key `path`"), "{said}");
@@ -108,7 +111,7 @@ select: [topology/node-without-zones]
 fail-on: often
 ";
     let folder = with(&[("mesh-lint.yaml", &format!("{config}---\nmore: 1\n")), ("a.yaml", NODE)]);
-    let done = run(&["check"], folder.path());
+    let done = run(&folder, &["check"]);
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(2), "{said}");
     let expected = [
@@ -142,12 +145,12 @@ fail-on: often
 #[test]
 fn a_configuration_of_another_shape_is_refused() {
     let folder = with(&[("mesh-lint.yaml", "[a]\n"), ("a.yaml", NODE)]);
-    let done = run(&["check"], folder.path());
+    let done = run(&folder, &["check"]);
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(said, "mesh-lint: mesh-lint.yaml:1:1: expected a mapping, found a list\n");
     let folder = with(&[("a.yaml", NODE)]);
     fs::create_dir(folder.path().join("mesh-lint.yaml")).unwrap();
-    assert_eq!(run(&["check"], folder.path()).status.code(), Some(2));
+    assert_eq!(run(&folder, &["check"]).status.code(), Some(2));
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn the_most_specific_word_decides() {
     let told = |rules: &str| {
         let config = format!("fail-on: note\nrules: {rules}\n");
         let folder = with(&[("a.yaml", NODE), ("mesh-lint.yaml", &config)]);
-        let done = run(&["check", "--format", "concise"], folder.path());
+        let done = run(&folder, &["check", "--format", "concise"]);
         let said = String::from_utf8(done.stdout).unwrap();
         let severity = said.lines().find(|l| l.contains("[topology/node-without-zone]"));
         severity.map_or("off".to_owned(), |l| l.split([' ', '[']).nth(1).unwrap().to_owned())
@@ -182,8 +185,7 @@ fn files_belong_to_their_clusters_however_they_are_named() {
     let config = "clusters:\n  east: {paths: [clusters/east/**]}\n";
     let folder = with(&[("mesh-lint.yaml", config)]);
     let east = folder.path().join("clusters/east");
-    fs::create_dir_all(&east).unwrap();
-    fs::write(east.join("a.yaml"), NODE).unwrap();
+    put(&east, "a.yaml", NODE);
     for (from, path) in [
         ("", "."),
         ("", "./clusters/../"),
@@ -191,21 +193,21 @@ fn files_belong_to_their_clusters_however_they_are_named() {
         ("clusters/east", "."),
         ("", "clusters"),
     ] {
-        let done = run(&["check", path], &folder.path().join(from));
+        let done = run(folder.path().join(from), &["check", path]);
         assert_eq!(done.status.code(), Some(1), "{path} from {from}");
     }
     let lost = [("a.yaml", NODE), ("mesh-lint.yaml", config)];
     assert_eq!(code(&["check"], &lost), Some(2));
     for paths in ["clusters/east/", "clusters/east", "./clusters/east/**"] {
         let config = format!("clusters: {{east: {{paths: [{paths}]}}}}\n");
-        fs::write(folder.path().join("mesh-lint.yaml"), config).unwrap();
-        assert_eq!(run(&["check"], folder.path()).status.code(), Some(1), "{paths}");
+        put(&folder, "mesh-lint.yaml", &config);
+        assert_eq!(run(&folder, &["check"]).status.code(), Some(1), "{paths}");
     }
     // Who checks a part need not have files of every cluster.
     let config = "clusters: {east: {paths: [clusters/east]}, west: {paths: [clusters/west]}}\n";
-    fs::write(folder.path().join("mesh-lint.yaml"), config).unwrap();
-    assert_eq!(run(&["check"], folder.path()).status.code(), Some(2));
-    assert_eq!(run(&["check", "clusters/east"], folder.path()).status.code(), Some(1));
+    put(&folder, "mesh-lint.yaml", config);
+    assert_eq!(run(&folder, &["check"]).status.code(), Some(2));
+    assert_eq!(run(&folder, &["check", "clusters/east"]).status.code(), Some(1));
 }
 
 #[test]
@@ -215,19 +217,19 @@ fn clusters_on_the_command_line_replace_those_of_the_configuration_alone() {
     let absolute =
         format!("east={}", folder.path().canonicalize().unwrap().join("a.yaml").display());
     let args = ["check", "--format", "concise", "--cluster", &absolute, "--cluster", "west=b.yaml"];
-    let done = run(&args, folder.path());
+    let done = run(&folder, &args);
     let said = String::from_utf8(done.stdout).unwrap();
     assert!(said.contains("a.yaml:3:18: note[topology/node-without-zone]"), "{said}");
     assert!(said.contains("in 2 files of 2 clusters"), "{said}");
     assert_eq!(done.status.code(), Some(0));
     let nowhere = ["check", "--cluster", "east=a.yaml", "--cluster", "west=nowhere"];
-    assert_eq!(run(&nowhere, folder.path()).status.code(), Some(2));
+    assert_eq!(run(&folder, &nowhere).status.code(), Some(2));
 }
 
 #[test]
 fn a_configuration_of_any_name_is_no_manifest() {
     let folder = with(&[("a.yaml", SERVICE), ("lint.yaml", "fail-on: note\n")]);
-    let done = run(&["check", "--config", "lint.yaml"], folder.path());
+    let done = run(&folder, &["check", "--config", "lint.yaml"]);
     let said = String::from_utf8(done.stdout).unwrap();
     assert_eq!(said, "no findings: 1 resource in 1 file of 1 cluster\n");
 }
@@ -244,12 +246,12 @@ fn what_is_mistyped_is_told_before_anything_is_done() {
         (&["check", "--output", "json=-"], "a second report cannot go to standard output"),
     ];
     for (args, expected) in rows {
-        let done = run(args, folder.path());
+        let done = run(&folder, args);
         let said = String::from_utf8(done.stderr).unwrap();
         assert!(said.contains(expected), "{args:?}: {said}");
         assert_eq!((done.status.code(), done.stdout.len()), (Some(2), 0), "{args:?}");
     }
-    let found = run(&["rules", "mixed"], folder.path());
+    let found = run(&folder, &["rules", "mixed"]);
     assert!(String::from_utf8(found.stdout).unwrap().contains("subsets/mixed-version-and-cluster"));
 }
 
@@ -276,7 +278,7 @@ fn further_reports_go_to_files() {
     let folder = with(&[("a.yaml", NODE)]);
     let args =
         ["check", "--format", "concise", "--output", "sarif=out.sarif", "--output", "summary.md"];
-    assert_eq!(run(&args, folder.path()).status.code(), Some(1));
+    assert_eq!(run(&folder, &args).status.code(), Some(1));
     let sarif = fs::read_to_string(folder.path().join("out.sarif")).unwrap();
     assert!(sarif.contains("\"version\": \"2.1.0\""));
     let summary = fs::read_to_string(folder.path().join("summary.md")).unwrap();
@@ -322,7 +324,7 @@ fn codes_of_istioctl_name_rules() {
         let files = unlike_services(metadata);
         let files: Vec<(&str, &str)> =
             files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        let done = run(&[&["check", "--format", "json"], args].concat(), with(&files).path());
+        let done = run(with(&files), &[&["check", "--format", "json"], args].concat());
         String::from_utf8(done.stdout).unwrap().contains("services/service-ports-differ")
     };
     assert!(said("", &[]));
@@ -336,8 +338,7 @@ fn codes_of_istioctl_name_rules() {
     // As with istioctl, a space belongs to the code, and only whole codes count.
     assert!(said(&suppress("IST0101, IST0170"), &[]));
     assert!(said(&suppress("services/service-ports-differ"), &[]));
-    let told =
-        |args: &[&str]| String::from_utf8(run(args, std::path::Path::new(".")).stdout).unwrap();
+    let told = |args: &[&str]| String::from_utf8(run(".", args).stdout).unwrap();
     assert!(told(&["explain", "IST0170"]).starts_with("services/service-ports-differ"));
     assert!(told(&["rules", "--istio"]).contains("IST0170  services/service-ports-differ"));
     assert_eq!(told(&["rules", "--istio", "IST0170"]).lines().count(), 1);
@@ -349,7 +350,7 @@ fn a_rule_that_has_to_be_asked_for_speaks_only_then() {
                annotations: {sidecar.istio.io/proxyCPU: 500m}\n";
     let said = |args: &[&str], config: &str| {
         let folder = with(&[("a.yaml", pod), ("mesh-lint.yaml", config)]);
-        let done = run(&[&["check", "--format", "concise"], args].concat(), folder.path());
+        let done = run(&folder, &[&["check", "--format", "concise"], args].concat());
         String::from_utf8(done.stdout).unwrap().contains("workloads/alpha-annotation")
     };
     assert!(!said(&[], ""));
@@ -367,9 +368,8 @@ fn no_suppression_looks_idle_in_a_run_that_sees_a_part() {
         let text = NODE.replacen("{name: node-a}", &format!("{{{name}}}"), 1);
         let folder = with(&[]);
         fs::create_dir_all(folder.path().join(".git")).unwrap();
-        fs::create_dir(folder.path().join("east")).unwrap();
-        fs::write(folder.path().join("east/a.yaml"), text).unwrap();
-        let out = run(args, folder.path());
+        put(&folder, "east/a.yaml", &text);
+        let out = run(&folder, args);
         String::from_utf8_lossy(&out.stdout).contains("yaml/idle-suppression")
     };
     let idle = "topology/mixed-subzones";
@@ -410,7 +410,7 @@ fn huge_numbers_are_no_internal_error() {
     {
         let folder = with(&[("a.yaml", &mesh.replace('N', number))]);
         for args in [&["check"][..], &["clusters"], &["traffic", "--matrix"]] {
-            let out = run(args, folder.path());
+            let out = run(&folder, args);
             assert!(out.status.code().is_some_and(|code| code < 4), "{number} {args:?}: {out:?}");
         }
     }

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
-use std::path::Path;
+#[path = "common/fixtures.rs"]
+#[expect(dead_code, reason = "faults are put into healthy meshes alone")]
+mod fixtures;
 
+use std::collections::BTreeSet;
+
+use fixtures::files;
 use mesh_lint::config::Config;
 use mesh_lint::lint::lint;
 use mesh_lint::source::Sources;
@@ -224,18 +228,6 @@ const OF_EXTERNAL: &[Fault] = &[
         &["clusters/external-cp-cluster-id"],
     ),
 ];
-
-fn files(mesh: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(mesh);
-    let found = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
-    let paths = found.map(|e| e.unwrap().into_path());
-    let yaml = paths.filter(|p| p.extension().is_some_and(|e| e == "yaml"));
-    yaml.map(|path| {
-        let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        (name, std::fs::read_to_string(path).unwrap())
-    })
-    .collect()
-}
 
 fn said(files: &[(String, String)]) -> BTreeSet<&'static str> {
     let mut sources = Sources::default();

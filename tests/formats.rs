@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+
 use mesh_lint::config::{ClusterConfig, Config};
 use mesh_lint::lint::{Report, lint};
 use mesh_lint::report::{Format, Style, write};
@@ -299,15 +304,12 @@ fn the_verb_trust_shows_no_body_either() {
     let (files, hidden) = a_ca_everywhere();
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in &files {
-        let path = folder.path().join("clusters").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        folder::put(&folder, &format!("clusters/{name}"), text);
     }
     for verb in
         [&["trust"][..], &["trust", "--format", "json"], &["clusters"], &["graph"], &["check"]]
     {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-        let done = command.args(verb).arg("clusters").current_dir(folder.path()).output().unwrap();
+        let done = program::run(&folder, &[verb, &["clusters"]].concat());
         let shown =
             String::from_utf8(done.stdout).unwrap() + &String::from_utf8(done.stderr).unwrap();
         assert!(shown.contains("east"), "{verb:?}: {shown}");

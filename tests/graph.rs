@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::Command;
+#[path = "common/program.rs"]
+mod program;
 
 fn graph(args: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    command.args(["graph", "fixtures/broken"]).args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
-    let done = command.output().unwrap();
+    let args = [&["graph", "fixtures/broken"], args].concat();
+    let done = program::run(env!("CARGO_MANIFEST_DIR"), &args);
     (done.status.code(), String::from_utf8(done.stdout).unwrap())
 }
 

@@ -2,34 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
+#[path = "common/fixtures.rs"]
+mod fixtures;
 
+use fixtures::{FIXTURES, files};
 use mesh_lint::config::Config;
 use mesh_lint::lint::lint;
 use mesh_lint::source::Sources;
-
-const FIXTURES: [&str; 6] = [
-    "ambient-two-networks",
-    "broken",
-    "external-control-plane",
-    "one-cluster-three-zones",
-    "primary-remote",
-    "two-primaries",
-];
-
-/// Name and text of each file of a fixture, by name.
-fn files(fixture: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
-    let found = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
-    let paths = found
-        .map(|e| e.unwrap().into_path())
-        .filter(|p| p.extension().is_some_and(|e| e == "yaml"));
-    let read = |path: std::path::PathBuf| {
-        let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        (name, std::fs::read_to_string(path).unwrap())
-    };
-    paths.map(read).collect()
-}
 
 /// What is said: rule, message and the texts of the labels, sorted.
 fn said(files: &[(String, String)]) -> Vec<String> {

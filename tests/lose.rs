@@ -2,22 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use folder::put;
 use serde_json::Value;
 
-fn put(folder: &Path, name: &str, text: &str) {
-    let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
 fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    command.args(["clusters", "--now", "2026-11-24"]).args(args).current_dir(folder);
-    let done = command.output().unwrap();
+    let done = program::run(folder, &[&["clusters", "--now", "2026-11-24"], args].concat());
     let text = [done.stdout, done.stderr].concat();
     (done.status.code(), String::from_utf8(text).unwrap())
 }

@@ -2,16 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
 
+use std::path::Path;
+
+use folder::put;
+use program::run;
 use serde_json::Value;
 
 fn steps(folder: &Path, args: &[&str]) -> Vec<Value> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    command.args(["migrate", "--json", "--now", "2026-11-24"]).args(args);
-    let done = command.current_dir(folder).output().unwrap();
+    let done = run(folder, &[&["migrate", "--json", "--now", "2026-11-24"], args].concat());
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     let value: Value = serde_json::from_slice(&done.stdout).unwrap();
     value["meshes"][0]["steps"].as_array().unwrap().clone()
@@ -80,7 +83,7 @@ kind: AuthorizationPolicy
 metadata: {name: office, namespace: shop}
 spec: {rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}
 ";
-    fs::write(folder.path().join("all.yaml"), text).unwrap();
+    put(&folder, "all.yaml", text);
     let found = steps(folder.path(), &[]);
     for name in ["cluster-names", "stateful-services", "full-host-names", "cluster-local-first"] {
         assert_eq!(state(&found, name), "to do", "{name}");
@@ -113,9 +116,7 @@ fn a_remote_cluster_needs_no_mesh_id() {
              global: {remotePilotAddress: 192.0.2.1, multiCluster: {clusterName: edge}}}",
         ),
     ] {
-        let path = folder.path().join("clusters").join(cluster);
-        fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("istio.yaml"), plane(values)).unwrap();
+        put(&folder, &format!("clusters/{cluster}/istio.yaml"), &plane(values));
     }
     assert_eq!(state(&steps(folder.path(), &[]), "mesh-id"), "done");
 }

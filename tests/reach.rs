@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+
 use std::path::Path;
-use std::process::Command;
+
+use folder::put;
+use program::run;
 
 /// `{"sub":"system:serviceaccount:istio-system:istio-reader-service-account"}`, and the same that ended on
 /// 2026-11-01.
@@ -28,16 +34,8 @@ fn remote_secret(to: &str, user: &str, more: &str) -> String {
     )
 }
 
-fn put(folder: &Path, name: &str, text: &str) {
-    let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
 fn reach(folder: &Path, args: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    command.args(["clusters", "--reach", "--now", "2026-11-24"]).args(args).current_dir(folder);
-    let done = command.output().unwrap();
+    let done = run(folder, &[&["clusters", "--reach", "--now", "2026-11-24"], args].concat());
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     String::from_utf8(done.stdout).unwrap()
 }

@@ -2,17 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::process::Command;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
 
+use folder::put;
 use serde_json::Value;
 
 const MESH: &str = "fixtures/two-primaries";
 
 /// The exit code, what is printed, and what is said beside it.
 fn run(args: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    let done = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    let done = program::run(env!("CARGO_MANIFEST_DIR"), args);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (done.status.code(), text(done.stdout), text(done.stderr))
 }
@@ -154,7 +156,7 @@ spec:
   hosts: [cart]
   http: [{route: [{destination: {host: cart, subset: own}}]}]
 ";
-    fs::write(folder.path().join("a.yaml"), mesh).unwrap();
+    put(&folder, "a.yaml", mesh);
     let text = printed(&["traffic", "--to", "cart.shop", folder.path().to_str().unwrap()]);
     assert!(text.contains("not sure: a pipeline is still to fill in `${cluster}`"), "{text}");
     assert_eq!(text.matches("0 % to 100 %").count(), 2, "{text}");
@@ -184,9 +186,7 @@ spec:
   template: {{metadata: {{labels: {{app: cart}}}}, spec: {{containers: [{{name: cart, image: cart}}]}}}}
 "
             );
-            let path = folder.path().join(format!("environments/{environment}/{cluster}"));
-            fs::create_dir_all(&path).unwrap();
-            fs::write(path.join("all.yaml"), text).unwrap();
+            put(&folder, &format!("environments/{environment}/{cluster}/all.yaml"), &text);
         }
     }
     folder

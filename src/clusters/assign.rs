@@ -8,20 +8,19 @@
 //! are not applied and are passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use super::claims::{Claims, Strength, add_delivered};
+use super::claims::{Claims, add_delivered};
 use super::delivery::{self, Delivery};
 use super::facts::{Facts, Origin};
 use super::generators;
+use super::given::{Gift, Given};
 use super::hosting::{self, Hosts};
 use super::installs::Installed;
 use super::kustomize::{Graph, Made, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
-use super::substitution::Substitutions;
 use super::supply::{Supply, is_unread, of_member, of_unread, told};
-use super::tree::{Tree, ancestors, folder_of};
+use super::tree::{Tree, folder_of};
 use super::units::{Finder, Place};
 use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes};
 use crate::config::Config;
@@ -74,20 +73,12 @@ fn owners(
     if config.clusters.is_empty() {
         claims.by_place();
         claims.by_use(deliveries);
-        rest = if seeds.len() == 1 && seeds[0].origin == Origin::Alone {
-            (0..tree.files.len()).for_each(|file| {
-                claims.of[file] = Some(super::claims::Claim {
-                    strength: Strength::Shared,
-                    origin: Origin::Alone,
-                    seeds: BTreeSet::from([0]),
-                });
-            });
-            Vec::new()
+        if seeds.len() == 1 && seeds[0].origin == Origin::Alone {
+            claims.all_of_one();
         } else {
-            let rest = claims.share();
+            rest = claims.share();
             claims.share_unread();
-            rest
-        };
+        }
     } else {
         claims.by_configuration();
     }
@@ -143,6 +134,20 @@ fn order(seeds: &[Seed], owners: &Owners, targets: &[Vec<usize>], configured: bo
     order
 }
 
+/// A cluster of which nothing is known yet but that it is one.
+fn unlearned(at: usize, seed: &Seed) -> Cluster {
+    Cluster {
+        id: ClusterId::at(at),
+        name: seed.name.clone(),
+        facts: Facts::default(),
+        origin: seed.origin,
+        mesh: 0,
+        hosted_in: None,
+        config: seed.config.clone(),
+        files: BTreeSet::new(),
+    }
+}
+
 struct Assembly<'a, 'i> {
     tree: &'a Tree<'i>,
     graph: &'a Graph<'i>,
@@ -158,72 +163,58 @@ impl Assembly<'_, '_> {
         deliveries: &[Delivery],
         targets: &[Vec<usize>],
     ) -> Fleet {
+        let seeds: Vec<Seed> = order.iter().map(|&i| seeds[i].clone()).collect();
         let mut fleet = Fleet {
+            clusters: seeds.iter().enumerate().map(|(at, seed)| unlearned(at, seed)).collect(),
             missing: self.graph.missing.clone(),
             one_servers: generators::one_server(self.tree),
             ..Fleet::default()
         };
-        let seeds: Vec<Seed> = order.iter().map(|&i| seeds[i].clone()).collect();
         let ids: BTreeMap<usize, ClusterId> =
             order.iter().enumerate().map(|(at, seed)| (*seed, ClusterId::at(at))).collect();
-        for (at, seed) in seeds.iter().enumerate() {
-            fleet.clusters.push(Cluster {
-                id: ClusterId::at(at),
-                name: seed.name.clone(),
-                facts: Facts::default(),
-                origin: seed.origin,
-                mesh: 0,
-                hosted_in: None,
-                config: seed.config.clone(),
-                files: BTreeSet::new(),
-            });
-        }
         let passed = self.passed_over();
-        let given = Given {
-            namespaces: Namespaces::of(deliveries, targets, &ids),
-            substitutions: Substitutions::of(deliveries, targets, &ids),
-        };
-        let mut owned: Vec<Vec<usize>> = vec![Vec::new(); seeds.len()];
-        for (file, owner) in self.owners.iter().enumerate() {
-            for seed in owner.iter().flat_map(|(seeds, _)| seeds) {
-                owned[ids[seed].index()].push(file);
-            }
-        }
-        for (at, files) in owned.into_iter().enumerate() {
-            self.fill(&mut fleet, ClusterId::at(at), files, &passed, &given);
+        let brought = brought(deliveries, targets, &ids);
+        let given = Given::of(&brought);
+        for (at, own) in self.owned(&ids).into_iter().enumerate() {
+            let id = ClusterId::at(at);
+            let built = self.add_builds(&mut fleet, id, &own, &given);
+            self.add_files(&mut fleet, id, &own, &built, &passed, &given);
         }
         fleet.members.sort_by_key(|m| (m.object.meta.span, m.cluster));
         self.note_files(&mut fleet, &ids, &passed);
         learn(&mut fleet);
         fleet.patched = self.patched(deliveries);
-        for (delivery, targets) in deliveries.iter().zip(targets) {
-            for cluster in targets.iter().filter_map(|seed| ids.get(seed)) {
-                fleet.clusters[cluster.index()].facts.absorb(delivery.facts.clone());
-            }
+        for (cluster, delivery) in &brought {
+            fleet.clusters[cluster.index()].facts.absorb(delivery.facts.clone());
         }
         self.learn_values(&mut fleet);
-        self.note_supplies(&mut fleet, &ids, deliveries, targets);
+        self.note_supplies(&mut fleet, &ids, &brought);
         hosting::settle(&mut fleet, &seeds);
         learn_networks(&mut fleet);
-        meshes::group(
-            &mut fleet.clusters,
-            &seeds,
-            &fleet.members,
-            !self.config.clusters.is_empty(),
-        );
+        let configured = !self.config.clusters.is_empty();
+        meshes::group(&mut fleet.clusters, &seeds, &fleet.members, configured);
         fleet
     }
 
-    /// Puts into a cluster what its kustomizations make, then its files that none of them takes in.
-    fn fill(
+    /// The files of each cluster.
+    fn owned(&self, ids: &BTreeMap<usize, ClusterId>) -> Vec<BTreeSet<usize>> {
+        let mut owned = vec![BTreeSet::new(); ids.len()];
+        for (file, owner) in self.owners.iter().enumerate() {
+            for seed in owner.iter().flat_map(|(seeds, _)| seeds) {
+                owned[ids[seed].index()].insert(file);
+            }
+        }
+        owned
+    }
+
+    /// Puts into a cluster what its kustomizations make; returns the files they take in.
+    fn add_builds(
         &self,
         fleet: &mut Fleet,
         id: ClusterId,
-        files: Vec<usize>,
-        passed: &BTreeMap<usize, &'static str>,
+        own: &BTreeSet<usize>,
         given: &Given<'_>,
-    ) {
-        let mut own: BTreeSet<usize> = files.into_iter().collect();
+    ) -> BTreeSet<usize> {
         let mut built = BTreeSet::new();
         for root in self.graph.roots(|node| own.contains(&node.file)) {
             built.extend(self.graph.files(root));
@@ -234,39 +225,44 @@ impl Assembly<'_, '_> {
             for supply in self.graph.supplies(root) {
                 fleet.supplies.extend(supply.within(&beside).into_iter().map(|s| (id, s)));
             }
-            let folder = folder_of(self.tree.name(self.graph.nodes[root].file));
-            let (namespace, fill) =
-                (given.namespaces.get(id, folder), given.substitutions.get(id, folder));
-            for mut made in made {
-                fill.into_iter().for_each(|fill| fill.apply(self.tree, &mut made));
-                fleet.members.push(self.member(id, made.object, namespace));
-            }
+            let gift = given.get(id, self.graph.nodes[root].folder);
+            fleet.members.extend(made.into_iter().map(|made| self.member(id, made, gift)));
         }
-        own.extend(&built);
-        for &file in own.iter().filter(|f| self.tree.counts(**f)) {
-            let is_patch = passed.get(&file) == Some(&PATCH);
-            let apart = passed.contains_key(&file) || built.contains(&file);
-            if !apart || is_kustomization(self.tree.name(file)) {
-                let folder = folder_of(self.tree.name(file));
-                let namespace =
-                    ancestors(folder).find_map(|folder| given.namespaces.get(id, folder));
-                let fill = given.substitutions.get(id, folder);
-                for object in &self.tree.files[file].objects {
-                    let mut made = Made::of(file, object);
-                    fill.into_iter().for_each(|fill| fill.apply(self.tree, &mut made));
-                    fleet.members.push(self.member(id, made.object, namespace));
-                }
+        built
+    }
+
+    /// Puts into a cluster what is in its files that no kustomization takes in, and notes all its files.
+    fn add_files(
+        &self,
+        fleet: &mut Fleet,
+        id: ClusterId,
+        own: &BTreeSet<usize>,
+        built: &BTreeSet<usize>,
+        passed: &BTreeMap<usize, &'static str>,
+        given: &Given<'_>,
+    ) {
+        for &file in own.union(built).filter(|f| self.tree.counts(**f)) {
+            let is_built = built.contains(&file);
+            let is_apart = passed.contains_key(&file) || is_built;
+            if !is_apart || is_kustomization(self.tree.name(file)) {
+                let gift = given.get(id, folder_of(self.tree.name(file)));
+                let objects = self.tree.files[file].objects.iter();
+                let made = objects.map(|object| Made::of(file, object));
+                fleet.members.extend(made.map(|made| self.member(id, made, gift)));
             }
-            if !is_patch || built.contains(&file) {
+            if is_built || passed.get(&file) != Some(&PATCH) {
                 fleet.clusters[id.index()].files.insert(self.tree.files[file].file);
             }
         }
     }
 
-    /// The resource in a cluster; `given` is the namespace that what delivers it gives it.
-    fn member(&self, cluster: ClusterId, object: Arc<Object>, given: Option<&str>) -> Member {
-        let namespace = namespace_of(&object.meta, given, self.config);
-        Member { cluster, namespace, object }
+    /// The resource in a cluster, with what it gets there from what brings it.
+    fn member(&self, cluster: ClusterId, mut made: Made<'_>, gift: Gift<'_>) -> Member {
+        if let Some(fill) = gift.fill {
+            fill.apply(self.tree, &mut made);
+        }
+        let namespace = namespace_of(&made.object.meta, gift.namespace, self.config);
+        Member { cluster, namespace, object: made.object }
     }
 
     /// The files of deliveries that change what they bring.
@@ -332,15 +328,11 @@ impl Assembly<'_, '_> {
         &self,
         fleet: &mut Fleet,
         ids: &BTreeMap<usize, ClusterId>,
-        deliveries: &[Delivery],
-        targets: &[Vec<usize>],
+        brought: &[(ClusterId, &Delivery)],
     ) {
         let of_members = fleet.members.iter().filter_map(|m| Some((m.cluster, of_member(m)?)));
         let mut found: Vec<(ClusterId, Supply)> = of_members.collect();
-        for (delivery, targets) in deliveries.iter().zip(targets) {
-            let here = targets.iter().filter_map(|seed| ids.get(seed));
-            found.extend(here.filter_map(|id| Some((*id, delivery.unseen.clone()?))));
-        }
+        found.extend(brought.iter().filter_map(|(id, d)| Some((*id, d.unseen.clone()?))));
         let taken = self.graph.taken();
         for file in (0..self.tree.files.len()).filter(|file| is_unread(self.tree, *file)) {
             let folder = folder_of(self.tree.name(file));
@@ -381,6 +373,17 @@ impl Assembly<'_, '_> {
 }
 
 const PATCH: &str = "kustomize patch";
+
+/// Each delivery with each cluster it is brought to.
+fn brought<'d>(
+    deliveries: &'d [Delivery],
+    targets: &[Vec<usize>],
+    ids: &BTreeMap<usize, ClusterId>,
+) -> Vec<(ClusterId, &'d Delivery)> {
+    let each = deliveries.iter().zip(targets);
+    let each = each.flat_map(|(delivery, to)| to.iter().map(move |seed| (seed, delivery)));
+    each.filter_map(|(seed, delivery)| Some((*ids.get(seed)?, delivery))).collect()
+}
 
 /// What nobody applies through the kustomization beside it: descriptions of clusters, and what delivers.
 fn stands_alone(view: &View) -> bool {
@@ -430,39 +433,6 @@ fn namespace(object: &Object) -> Option<String> {
     let meta = &object.meta;
     let is_one = matches!(object.view, View::Namespace(_));
     if is_one { Some(meta.name.value.clone()) } else { told(meta.namespace.as_ref()) }
-}
-
-/// What deliveries give to what they bring.
-struct Given<'d> {
-    namespaces: Namespaces<'d>,
-    substitutions: Substitutions<'d>,
-}
-
-/// Namespaces that Flux and Argo CD give to what they bring from a folder to a cluster.
-struct Namespaces<'d>(BTreeMap<(ClusterId, &'d str), Option<&'d str>>);
-
-impl<'d> Namespaces<'d> {
-    fn of(
-        deliveries: &'d [Delivery],
-        targets: &[Vec<usize>],
-        ids: &BTreeMap<usize, ClusterId>,
-    ) -> Self {
-        let mut found = BTreeMap::new();
-        for (delivery, targets) in deliveries.iter().zip(targets) {
-            let Some(folder) = delivery.folder.as_deref() else { continue };
-            for id in targets.iter().filter_map(|seed| ids.get(seed)) {
-                let told = delivery.namespace.as_deref();
-                let known = found.entry((*id, folder)).or_insert(told);
-                // What is brought to several namespaces is in none that could be told.
-                *known = known.filter(|known| Some(*known) == told);
-            }
-        }
-        Self(found)
-    }
-
-    fn get(&self, id: ClusterId, folder: &str) -> Option<&'d str> {
-        self.0.get(&(id, folder)).copied().flatten()
-    }
 }
 
 fn namespace_of(meta: &Meta, given: Option<&str>, config: &Config) -> String {

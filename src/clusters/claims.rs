@@ -16,7 +16,7 @@ use crate::kinds::View;
 
 /// How strong a sign is. The strongest wins, those of equal strength add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Strength {
+enum Strength {
     /// Nobody claims it.
     Shared,
     /// Where it stands, what it is called, what it tells.
@@ -32,7 +32,7 @@ pub(super) enum Strength {
 /// Whose a file is, and how we know.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
-    pub strength: Strength,
+    strength: Strength,
     pub origin: Origin,
     pub seeds: BTreeSet<usize>,
 }
@@ -92,6 +92,13 @@ impl<'c, 'i> Claims<'c, 'i> {
 
     fn seeds_of(&self, file: usize) -> Vec<usize> {
         self.of[file].iter().flat_map(|claim| claim.seeds.iter().copied()).collect()
+    }
+
+    /// Everything is the only cluster's, for want of another.
+    pub fn all_of_one(&mut self) {
+        let seeds = BTreeSet::from([0]);
+        let claim = Claim { strength: Strength::Shared, origin: Origin::Alone, seeds };
+        self.of.fill(Some(claim));
     }
 
     /// The globs of the configuration.

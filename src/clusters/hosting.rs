@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use super::away::Told;
+use super::away::{Told, text};
 use super::facts::{Fact, Facts, Origin};
 use super::roster::Seed;
-use super::{Cluster, ClusterId, Fleet, Member, Role, SECRET_WATCHER, is_on};
+use super::{Cluster, ClusterId, Fleet, Member, Role, SECRET_WATCHER, Supply, is_on};
 use crate::kinds::kubeconfig::{CONFIG_SECRET, REMOTE_LABEL};
 use crate::kinds::{Object, View, is_placeholder};
 use crate::source::Text;
@@ -32,8 +32,9 @@ impl Hosts {
         let by_install = fleet.members.iter().filter_map(|member| {
             let told = Told::of(&member.object)?;
             let namespace = told.namespace.unwrap_or(&member.namespace);
-            let is_config =
-                |(id, name): &(ClusterId, &str)| *id != member.cluster && told.name == Some(*name);
+            let is_config = |(id, name): &(ClusterId, &str)| {
+                *id != member.cluster && text(told.name) == Some(*name)
+            };
             let is_away = told.is_away() || told.serves_others && configs.iter().any(is_config);
             is_away.then(|| fact(member, namespace))
         });
@@ -105,7 +106,7 @@ pub(super) fn settle(fleet: &mut Fleet, seeds: &[Seed]) {
             }
         }
     }
-    let only = only_waiting(&fleet.clusters).filter(|_| left.len() == 1);
+    let only = only_waiting(&fleet.clusters, |_| true).filter(|_| left.len() == 1);
     for (at, plane) in left {
         match only.filter(|of| *of != at) {
             Some(of) => hand_over(fleet, at, of, plane),
@@ -114,14 +115,16 @@ pub(super) fn settle(fleet: &mut Fleet, seeds: &[Seed]) {
     }
 }
 
-/// The only cluster that says that a control plane elsewhere reads its configuration, and has none yet.
-fn only_waiting(clusters: &[Cluster]) -> Option<usize> {
-    let is_told = |c: &Cluster| {
+/// The only cluster, among some, whose configuration a control plane elsewhere is said to read, and that has
+/// none yet.
+fn only_waiting(clusters: &[Cluster], among: impl Fn(&Cluster) -> bool) -> Option<usize> {
+    let is_read = |c: &Cluster| {
         let mut told = c.facts.installs.iter().map(|i| &i.values().global.config_cluster);
-        told.any(|told| told.as_ref().is_some_and(|told| told.value))
+        c.role() == Some(Role::ConfigOfExternal)
+            || told.any(|told| told.as_ref().is_some_and(|told| told.value))
     };
-    let mut waiting =
-        (0..clusters.len()).filter(|&i| clusters[i].hosted_in.is_none() && is_told(&clusters[i]));
+    let waits = |c: &&Cluster| c.hosted_in.is_none() && is_read(c) && among(c);
+    let mut waiting = clusters.iter().filter(waits).map(|c| c.id.index());
     waiting.next().filter(|_| waiting.next().is_none())
 }
 
@@ -135,13 +138,8 @@ fn config_cluster(
 ) -> Option<usize> {
     let name = plane.name.first().map(|fact| fact.value.as_str()).filter(|n| !is_placeholder(n));
     let Some(name) = name else {
-        let waits = |c: &&Cluster| {
-            c.role() == Some(Role::ConfigOfExternal)
-                && c.hosted_in.is_none()
-                && c.facts.system_namespace() == plane.system_namespace()
-        };
-        let mut waiting = clusters.iter().filter(waits).map(|c| c.id.index());
-        return waiting.next().filter(|of| *of != host && waiting.next().is_none());
+        let is_beside = |c: &Cluster| c.facts.system_namespace() == plane.system_namespace();
+        return only_waiting(clusters, is_beside).filter(|of| *of != host);
     };
     let distance = |i: &usize| {
         let (a, b) = (&seeds[host], &seeds[*i]);
@@ -168,13 +166,14 @@ fn hand_over(fleet: &mut Fleet, host: usize, of: usize, mut plane: Facts) {
             member.cluster = there;
         }
     }
-    let may_bring = |(id, supply): &&(ClusterId, super::Supply)| {
+    let may_bring = |(id, supply): &&(ClusterId, Supply)| {
         *id == here && supply.namespace.as_ref().is_none_or(|own| *own == namespace)
     };
-    let brought: Vec<super::Supply> =
+    let brought: Vec<Supply> =
         fleet.supplies.iter().filter(may_bring).map(|(_, supply)| supply.clone()).collect();
-    let given = |supply| super::Supply { namespace: Some(namespace.clone()), ..supply };
+    let given = |supply| Supply { namespace: Some(namespace.clone()), ..supply };
     fleet.supplies.extend(brought.into_iter().map(|supply| (there, given(supply))));
+    plane.installs.iter_mut().for_each(|install| install.is_hosted = true);
     let named = plane.name.first().map(|fact| fact.value.span);
     plane.role = named.into_iter().map(|at| (Role::ConfigOfExternal, at)).collect();
     fleet.clusters[of].facts.absorb(plane);

@@ -21,6 +21,8 @@ pub struct Installed {
     pub chart_version: Option<Text>,
     /// Whether what it leaves out has its default: nothing is laid under or over it.
     pub is_whole: bool,
+    /// Whether it installs an external control plane, in another cluster than the one it is told of.
+    pub is_hosted: bool,
 }
 
 impl Installed {
@@ -60,7 +62,8 @@ impl Installed {
     /// An IstioOperator or an `Istio`.
     pub(super) fn of_install(meta: &Meta, install: &Install, origin: Origin) -> Self {
         let (meta, install) = (Some(meta.clone()), install.clone());
-        Self { origin, meta, install, chart: None, chart_version: None, is_whole: true }
+        let (chart, chart_version) = (None, None);
+        Self { origin, meta, install, chart, chart_version, is_whole: true, is_hosted: false }
     }
 
     /// A HelmRelease.
@@ -72,14 +75,15 @@ impl Installed {
             chart: release.chart.spec.chart.clone(),
             chart_version: release.chart.spec.version.clone(),
             is_whole: release.values_from.is_empty(),
+            is_hosted: false,
         }
     }
 
     /// Helm values of which nobody tells what is laid over them.
     pub(super) fn of_values(values: &Values) -> Self {
         let install = Install { values: values.clone(), ..Install::default() };
-        let origin = Origin::HelmValues;
-        Self { origin, meta: None, install, chart: None, chart_version: None, is_whole: false }
+        let (origin, meta, chart, chart_version) = (Origin::HelmValues, None, None, None);
+        Self { origin, meta, install, chart, chart_version, is_whole: false, is_hosted: false }
     }
 
     /// What is told twice by one text is told once.

@@ -4,9 +4,9 @@
 //! secret, the annotation `controlPlaneClusters` or another cluster's address joins two clusters
 //! whatever else is told. Clusters that were found together and of which something says that they are
 //! clusters are of one mesh if anything in them speaks of a mesh of several clusters, unless their
-//! environments or all their mesh IDs differ, or one only hosts the control plane of another. A name of a cluster alone says nothing: Istio's charts ask
-//! for one in a mesh of one cluster too. What was only kept
-//! apart because it can't live together is a mesh of its own.
+//! environments or all their mesh IDs differ, or one only hosts the control plane of another. A name of
+//! a cluster alone says nothing: Istio's charts ask for one in a mesh of one cluster too. What was only
+//! kept apart because it can't live together is a mesh of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 

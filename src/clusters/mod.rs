@@ -6,6 +6,7 @@ mod claims;
 mod delivery;
 mod facts;
 mod generators;
+mod given;
 mod hosting;
 mod installs;
 mod kustomize;
@@ -28,14 +29,11 @@ use crate::kinds::Object;
 use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
+pub use away::SECRET_WATCHER;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role, is_on};
 pub use generators::OneServer;
 pub use installs::Installed;
 pub use supply::{Kinds, Supply};
-
-/// The variable by which an external istiod looks for remote secrets in the cluster it runs in. Source:
-/// `secretcontroller.go`, `NewController`.
-pub const SECRET_WATCHER: &str = "LOCAL_CLUSTER_SECRET_WATCHER";
 
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

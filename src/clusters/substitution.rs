@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ClusterId;
-use super::delivery::Delivery;
 use super::kustomize::Made;
-use super::tree::{Tree, ancestors};
+use super::tree::Tree;
 use crate::kinds::Meta;
 use crate::kinds::delivery::PostBuild;
 use crate::source::{Span, Text};
@@ -76,32 +74,4 @@ fn is_disabled(meta: &Meta) -> bool {
     const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
     let told = [meta.label(SUBSTITUTE), meta.annotation(SUBSTITUTE)];
     told.into_iter().flatten().any(|told| told.as_str() == "disabled")
-}
-
-/// What is filled into each folder that is brought to a cluster.
-pub(super) struct Substitutions<'d>(BTreeMap<(ClusterId, &'d str), Option<&'d Substitution>>);
-
-impl<'d> Substitutions<'d> {
-    pub fn of(
-        deliveries: &'d [Delivery],
-        targets: &[Vec<usize>],
-        ids: &BTreeMap<usize, ClusterId>,
-    ) -> Self {
-        let mut found = BTreeMap::new();
-        for (delivery, targets) in deliveries.iter().zip(targets) {
-            let Some(folder) = delivery.folder.as_deref() else { continue };
-            for id in targets.iter().filter_map(|seed| ids.get(seed)) {
-                let told = delivery.substitution.as_ref();
-                let known = found.entry((*id, folder)).or_insert(told);
-                // What is brought twice, and filled in differently, is two texts.
-                *known = known.filter(|known| Some(*known) == told);
-            }
-        }
-        Self(found)
-    }
-
-    /// What is filled into a folder's resources in a cluster.
-    pub fn get(&self, id: ClusterId, folder: &str) -> Option<&'d Substitution> {
-        ancestors(folder).find_map(|folder| self.0.get(&(id, folder)).copied()).flatten()
-    }
 }

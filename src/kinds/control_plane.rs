@@ -2,12 +2,11 @@
 
 use serde::Deserialize;
 
+use super::networks::MeshNetwork;
 use super::parts::OutboundTrafficPolicy;
 use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 use crate::yaml::Entries;
-
-pub use super::networks::{MeshNetwork, MeshNetworks, NetworkEndpoints, NetworkGateway};
 
 /// `spec` of an IstioOperator or of Sail's `Istio`.
 #[derive(Clone, Debug, Default, Deserialize)]

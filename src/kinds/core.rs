@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::control_plane::{MeshConfig, MeshNetworks};
+use super::control_plane::MeshConfig;
 use super::injector::InjectorValues;
+use super::networks::MeshNetworks;
 use super::parts::{Conditions, IssuerRef};
 use crate::source::{Spanned, Text};
 use crate::yaml::{Entries, IntOrString, Mismatch, Value};

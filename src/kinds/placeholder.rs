@@ -25,6 +25,11 @@ pub fn is_placeholder(value: &str) -> bool {
         || value.ends_with("_PLACEHOLDER")
 }
 
+/// Whether two values can turn out to be one: they are, or either is still to be filled in.
+pub fn may_be(one: &str, other: &str) -> bool {
+    one == other || is_placeholder(one) || is_placeholder(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_placeholder;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{In, Mesh, NETWORK_LABEL, PodShape, selects, value};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::core::{Service, ServicePort};
-use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Gateway, Server};
-use crate::kinds::{gateway_api, parts::EnvVar};
+use crate::kinds::parts::EnvVar;
+use crate::kinds::{gateway_api, is_placeholder, may_be};
 use crate::source::{Span, Text};
 use crate::yaml::IntOrString;
 
@@ -237,8 +237,7 @@ impl Mesh {
         // The pods have at least the labels that their Service asks for.
         let told = service.selector.as_ref().filter(|selector| !selector.is_empty())?;
         let asked = || gateway.selector.iter().map(|(key, want)| (told.get(key), want));
-        let differs = |has: &Text, want: &Text| has != want && !is_placeholder(has);
-        if asked().any(|(has, want)| has.is_some_and(|has| differs(has, want))) {
+        if asked().any(|(has, want)| has.is_some_and(|has| !may_be(has, want))) {
             return Some(false);
         }
         asked().all(|(has, want)| has == Some(want)).then_some(true)

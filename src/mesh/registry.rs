@@ -5,7 +5,7 @@ use super::{Host, HostPattern, In, Lookup, Mesh, PodShape, fqdn, value};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::core::Service;
 use crate::kinds::networking::{self, ServiceEntry};
-use crate::kinds::{Meta, gateway_api, is_placeholder};
+use crate::kinds::{Meta, gateway_api, is_placeholder, may_be};
 use crate::source::Text;
 
 /// What defines a host for a control plane.
@@ -174,7 +174,7 @@ impl Mesh {
                 || to.iter().any(|to| match to.trim() {
                     "*" => true,
                     "." => own == namespace,
-                    to => to == namespace || is_placeholder(to),
+                    to => may_be(to, namespace),
                 })
         };
         let service = |s: &&In<Service>| {

@@ -2,9 +2,9 @@
 
 use super::{Host, In, Mesh};
 use crate::clusters::ClusterId;
-use crate::kinds::is_placeholder;
 use crate::kinds::networking::{self, DestinationRule};
 use crate::kinds::workloads::Workload;
+use crate::kinds::{is_placeholder, may_be};
 use crate::source::Text;
 
 /// The label that Istio puts on each endpoint for its cluster.
@@ -57,14 +57,11 @@ impl<'m> Subset<'m> {
         let pod = &workload.template.metadata.labels;
         self.subset.labels.iter().all(|(key, want)| match key.as_str() {
             key if is_placeholder(key) => true,
-            key if !is_added(key, want) => pod
-                .get(key)
-                .is_some_and(|has| has == want || is_placeholder(want) || is_placeholder(has)),
+            key if !is_added(key, want) => pod.get(key).is_some_and(|has| may_be(has, want)),
             CLUSTER_LABEL => mesh.may_be_called(mesh.cluster(workload.cluster), want),
             NETWORK_LABEL => {
                 let network = mesh.cluster(workload.cluster).network();
-                let open = |network: &Text| is_placeholder(want) || is_placeholder(network);
-                network.is_none_or(|network| network == want || open(network))
+                network.is_none_or(|network| may_be(network, want))
             }
             _ => true,
         })

@@ -56,14 +56,7 @@ fn external(moved: &Move<'_, '_>) -> Step {
     ]);
     let mut states = Vec::new();
     for plane in moved.planes() {
-        let told = plane
-            .facts
-            .installs
-            .iter()
-            .find_map(|i| i.values().global.external_istiod.as_ref().filter(|told| told.value));
-        let env = plane.facts.istiod_env("EXTERNAL_ISTIOD");
-        let at = told.map(|t| t.span).or(env.map(|e| e.span));
-        states.push(match at {
+        states.push(match plane.facts.serves_others() {
             Some(at) => {
                 step.place(at, plane.name.clone());
                 State::Done

@@ -7,7 +7,7 @@ use crate::access::{Access, Target};
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
 use crate::kinds::core::Service;
-use crate::kinds::is_placeholder;
+use crate::kinds::may_be;
 use crate::kinds::networking::ServiceEntry;
 use crate::mesh::{In, Mesh, list, value};
 use crate::migration::is_stateful;
@@ -148,5 +148,5 @@ fn difference(one: &ServiceEntry, other: &ServiceEntry) -> Option<(&'static str,
         ("resolved by", resolution(one), resolution(other)),
         ("located as", location(one), location(other)),
     ];
-    pairs.into_iter().find(|(_, a, b)| a != b && !is_placeholder(a) && !is_placeholder(b))
+    pairs.into_iter().find(|(_, a, b)| !may_be(a, b))
 }

@@ -16,6 +16,9 @@ mod fixtures;
 #[path = "../traffic/hosts.rs"]
 mod hosts;
 mod lab;
+#[path = "../common/fixtures.rs"]
+#[expect(dead_code, reason = "whole folders are read here, not their files")]
+mod meshes;
 #[path = "../traffic/scene.rs"]
 #[expect(dead_code, reason = "the rest is for tests that have shares written down")]
 mod scene;
@@ -28,18 +31,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use draw::Draw;
 use lab::Lab;
 use mesh_lint::traffic::Traffic;
+use meshes::FIXTURES;
 use topology::{Destination, Shares, TOLERANCE, Topology};
 use words::{Given, Told};
 
 const DRAWN: usize = 40;
-const FIXTURES: [&str; 6] = [
-    "ambient-two-networks",
-    "broken",
-    "external-control-plane",
-    "one-cluster-three-zones",
-    "primary-remote",
-    "two-primaries",
-];
 /// So many topologies of the fixtures are measured at most, one in so many where there are more.
 const MEASURED: usize = 100;
 

@@ -6,6 +6,10 @@ mod assignment;
 mod calls;
 mod effective;
 mod ends;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+#[path = "../common/folder.rs"]
+mod folder;
 mod grouping;
 mod health;
 mod hosts;
@@ -13,6 +17,8 @@ mod networks;
 mod order;
 mod places;
 mod policy;
+#[path = "../common/program.rs"]
+mod program;
 mod retries;
 mod route;
 mod scene;

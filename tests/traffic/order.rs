@@ -1,8 +1,6 @@
 //! What files do not tell, both ways: which of two rules is older, and which locality a gateway that
 //! leads to several counts in.
 
-use std::process::Command;
-
 use mesh_lint::mesh::{Locality, Mesh, Order};
 use mesh_lint::traffic::Traffic;
 use mesh_lint::traffic::flow::Counted;
@@ -10,6 +8,8 @@ use mesh_lint::traffic::journey::Journey;
 use mesh_lint::traffic::loss::Phase;
 use mesh_lint::traffic::route::Request;
 
+use crate::folder::put;
+use crate::program::run;
 use crate::world::{Asks, files, object, pods, service, world};
 
 const CART: &str = "ports: [{name: http, port: 80}]";
@@ -132,13 +132,9 @@ fn a_gateway_to_several_localities_counts_in_one() {
 fn printed(clusters: &[(&str, String)], args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files(clusters) {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        put(&folder, &path, &text);
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    let done = command.args(["traffic", "--to", "cart.shop"]).args(args).arg(folder.path());
-    let done = done.output().unwrap();
+    let done = run(&folder, &[&["traffic", "--to", "cart.shop"], args].concat());
     assert!(done.status.success(), "{done:?}");
     String::from_utf8(done.stdout).unwrap()
 }

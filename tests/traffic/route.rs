@@ -10,6 +10,7 @@ use mesh_lint::yaml::Entries;
 use proptest::prelude::*;
 
 use super::mesh;
+use crate::fixtures::{FIXTURES, files};
 
 const CART: &str = "cart.shop.svc.cluster.local";
 
@@ -809,30 +810,10 @@ fn protocols_of_ports() {
     }
 }
 
-/// The files of a fixture, by name and text.
-fn fixture(name: &str) -> Vec<(String, String)> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
-    let found = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
-    let paths = found.map(|e| e.unwrap().into_path());
-    let yaml = paths.filter(|p| p.extension().is_some_and(|e| e == "yaml"));
-    let read = |path: std::path::PathBuf| {
-        let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        (name, std::fs::read_to_string(path).unwrap())
-    };
-    yaml.map(read).collect()
-}
-
 #[test]
 fn each_client_of_a_whole_mesh_finds_a_way_to_each_host() {
-    for name in [
-        "ambient-two-networks",
-        "broken",
-        "external-control-plane",
-        "one-cluster-three-zones",
-        "primary-remote",
-        "two-primaries",
-    ] {
-        let files = fixture(name);
+    for name in FIXTURES {
+        let files = files(name);
         let files: Vec<(&str, &str)> =
             files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
         let mesh = mesh(&files);

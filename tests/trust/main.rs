@@ -6,8 +6,12 @@
     reason = "helpers may give up, and skip aloud"
 )]
 
+#[path = "../common/folder.rs"]
+mod folder;
 mod groups;
 mod lab;
 mod make;
+#[path = "../common/program.rs"]
+mod program;
 mod text;
 mod verb;

@@ -1,8 +1,6 @@
 //! `mesh-lint trust`: what people see of a rotation, of strangers, and of a hundred clusters.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mesh_lint::config::Config;
@@ -12,7 +10,9 @@ use mesh_lint::source::{self, Sources};
 use mesh_lint::trust::{Groups, Trust};
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 
+use crate::folder::put;
 use crate::make::*;
+use crate::program;
 
 /// `cacerts` of a cluster and the control plane that tells its name.
 fn manifests(name: &str, ca: &Values) -> String {
@@ -33,16 +33,13 @@ fn manifests(name: &str, ca: &Values) -> String {
 
 fn write(folder: &Path, clusters: &[(String, Values)]) {
     for (name, ca) in clusters {
-        let below = folder.join("clusters").join(name);
-        fs::create_dir_all(&below).unwrap();
-        fs::write(below.join("istio.yaml"), manifests(name, ca)).unwrap();
+        put(folder, &format!("clusters/{name}/istio.yaml"), &manifests(name, ca));
     }
 }
 
 fn run(folder: &Path, more: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-lint"));
-    command.args(["trust", "clusters", "--now", "2026-06-01"]).args(more);
-    let done = command.current_dir(folder).env("NO_COLOR", "1").output().unwrap();
+    let args = [&["trust", "clusters", "--now", "2026-06-01"], more].concat();
+    let done = program::run(folder, &args);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::installs::served;
 use crate::access::{Access, Label, Remote};
-use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER, is_on};
+use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Meta, is_placeholder};
@@ -23,23 +23,6 @@ fn hosted(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
         let host = mesh.cluster(config.hosted_in?);
         Some(Hosted { config, host, namespace: config.hosted_namespace()? })
     })
-}
-
-/// What an installation calls the cluster it reads, if it makes sense only for another than its own.
-fn reads_away(install: &Installed) -> Option<&Text> {
-    let values = install.values();
-    let own = install.install.components.pilot.k8s.env.iter();
-    let own: Vec<(&str, &Text)> =
-        own.filter_map(|e| Some((e.name.as_str(), e.value.as_ref()?))).collect();
-    let env = |name: &str| {
-        let by_part = own.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        by_part.or_else(|| values.pilot.env.get(name))
-    };
-    let shares = env("SHARED_MESH_CONFIG").is_some_and(|map| !map.is_empty());
-    let watches = env(SECRET_WATCHER).is_some_and(|told| is_on(told));
-    let by_part = own.iter().rev().find(|(key, _)| *key == "CLUSTER_ID").map(|(_, value)| *value);
-    let name = by_part.or(values.global.multi_cluster.cluster_name.as_ref());
-    name.filter(|name| !name.is_empty() && (shares || watches))
 }
 
 pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
@@ -61,9 +44,8 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
     for Hosted { config, host, .. } in hosted(mesh) {
         let facts = &config.facts.name;
         let written = facts.iter().find(|f| f.origin == Origin::Istiod).map(|f| &f.value);
-        let Some(name) = config.facts.installs.iter().find_map(reads_away).or(written) else {
-            continue;
-        };
+        let mut planes = config.facts.installs.iter().filter(|install| install.is_hosted);
+        let Some(name) = planes.find_map(Installed::cluster_name).or(written) else { continue };
         let mut own = facts.iter().map(|fact| &fact.value).filter(|own| *own != name);
         let known = facts.iter().filter(|f| f.value == *name && f.value.span != name.span);
         let Some(own) = own.next().filter(|_| !is_placeholder(name) && known.count() == 0) else {

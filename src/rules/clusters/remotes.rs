@@ -6,7 +6,7 @@ use super::installs::{control_plane, is_open, remotes, served, told, whole};
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::finding::{Findings, Severity};
-use crate::kinds::is_placeholder;
+use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{IstioObject, Lookup, Mesh, list};
 use crate::rules::remote::pairs;
 use crate::source::{Span, Text};
@@ -34,11 +34,10 @@ pub(super) fn primary_not_external_istiod(mesh: &Mesh, found: &mut Findings) {
         if is_away || whole(mesh, primary).is_none() || is_open(primary, "externalIstiod") {
             continue;
         }
-        let set = told(primary, |v| v.global.external_istiod.as_ref());
-        let by_env = primary.facts.istiod_env("EXTERNAL_ISTIOD");
-        if set.is_some_and(|set| set.value) || by_env.is_some() {
+        if primary.facts.serves_others().is_some() {
             continue;
         }
+        let set = told(primary, |v| v.global.external_istiod.as_ref());
         let Some(plane) = control_plane(primary) else { continue };
         let names = list(remotes.iter().map(|c| c.name.as_str()));
         let name = &primary.name;
@@ -277,13 +276,13 @@ fn wrong_path(mesh: &Mesh, remote: &Cluster, path: &Text) -> Option<String> {
     };
     let named = told(remote, |v| v.global.multi_cluster.cluster_name.as_ref())
         .filter(|n| !n.is_empty() && !is_placeholder(n));
-    if let Some(named) = named.filter(|n| n.as_str() != cluster && !is_placeholder(&cluster)) {
+    if let Some(named) = named.filter(|named| !may_be(named, &cluster)) {
         return Some(format!("it says cluster `{cluster}`, and the installation `{named}`"));
     }
     let network =
         told(remote, |v| v.global.network.as_ref()).filter(|n| !n.is_empty() && !is_placeholder(n));
     match (value("net"), network) {
-        (Some(net), Some(told)) if net != told.as_str() && !is_placeholder(&net) => {
+        (Some(net), Some(told)) if !may_be(&net, told) => {
             Some(format!("it says network `{net}`, and the installation `{told}`"))
         }
         (None, Some(told))

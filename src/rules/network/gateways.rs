@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
-use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Gateway, Server};
+use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{
     Exposure, GATEWAY_PORT_LABEL, HostPattern, In, Mesh, NETWORK_LABEL, NETWORK_VIEW, list, value,
 };
@@ -15,9 +15,7 @@ use crate::source::{Span, Text};
 /// Whether some gateway is told to lead to a network, in whatever way.
 fn has_gateway(mesh: &Mesh, of: &Cluster, network: &str) -> bool {
     let peers = || mesh.peers(of.id);
-    let is_it = |told: Option<&Text>| {
-        told.is_some_and(|told| told.as_str() == network || is_placeholder(told))
-    };
+    let is_it = |told: Option<&Text>| told.is_some_and(|told| may_be(told, network));
     let peer = |id| mesh.same_mesh(id, of.id);
     mesh.services.iter().any(|s| peer(s.cluster) && is_it(s.meta.label(NETWORK_LABEL)))
         || mesh.api_gateways.iter().any(|g| peer(g.cluster) && is_it(g.meta.label(NETWORK_LABEL)))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::sameness::EXPORT_TO;
 use crate::finding::Findings;
-use crate::kinds::is_placeholder;
+use crate::kinds::may_be;
 use crate::mesh::Mesh;
 use crate::source::{Span, Text};
 
@@ -59,7 +59,7 @@ pub(super) fn not_visible_to_eastwest_gateway(mesh: &Mesh, found: &mut Findings)
         let sees = |to: &str| match to.trim() {
             "*" => true,
             "." => service.namespace == gateway.namespace,
-            to => to == gateway.namespace || is_placeholder(to),
+            to => may_be(to, &gateway.namespace),
         };
         let Some(text) = texts.first() else { continue };
         let visible = texts.iter().flat_map(|text| text.split(',')).any(sees);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{clusters_of, plural};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Finding, Findings, Fix, Severity};
-use crate::kinds::is_placeholder;
+use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{
     AppliedRule, Choice, Client, Host, Lookup, Mesh, Route, Share, Subset, list, short, subsets_of,
 };
@@ -274,10 +274,10 @@ fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option
     let choose = |client: &Client<'m>| mesh.choose_rule(client, &route.host, host_namespace, plane);
     let has_or_may = |choice: &Choice<'m>| {
         // One that is still to get its name may be it.
-        let may_be = |s: &Subset<'_>| s.name == name || is_placeholder(s.name);
+        let may_be_it = |s: &Subset<'_>| may_be(s.name, name);
         choice.order_decides && elsewhere
             || choice.rule.as_ref().is_some_and(|rule| {
-                rule.subsets().iter().any(may_be)
+                rule.subsets().iter().any(may_be_it)
                     || rule.parts.iter().any(|part| mesh.is_assumed(&part.meta))
             })
     };
@@ -381,8 +381,8 @@ fn unknown_to_gateways(mesh: &Mesh) -> Vec<Unknown<'_>> {
         let here = mesh.cluster(route.service.cluster);
         let key = (here.mesh, host.name, name.as_str());
         let lacking = without.entry(key).or_insert_with(|| {
-            let may_be = |s: &Subset<'_>| s.name == name || is_placeholder(s.name);
-            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(may_be);
+            let may_be_it = |s: &Subset<'_>| may_be(s.name, name);
+            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(may_be_it);
             let all = mesh.clusters_with_backends(host, here.id).into_iter();
             let planes = all.filter_map(|id| Some((id, mesh.config_cluster(id).found()?)));
             planes.filter(|(_, plane)| !knows(*plane)).collect::<Vec<_>>()

@@ -68,8 +68,7 @@ fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
                          or put `{CLUSTER_LABEL}` into failoverPriority"
                     ));
                 if !settings.iter().filter(spans_both).any(|s| parts(mesh, s, [a.id, b.id])) {
-                    finding.message.push_str(", which matters where one is to be preferred");
-                    finding.lower(Severity::Note);
+                    finding.milder(Severity::Note, ", which matters where one is to be preferred");
                 }
             }
         }

@@ -179,8 +179,7 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
             remotes[0].hosted_namespace().unwrap_or(plane.facts.system_namespace())
         ));
         if !plane.is_complete() {
-            finding.message.push_str(", unless it is opened by hand");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is opened by hand");
         }
     }
 }
@@ -217,8 +216,7 @@ pub(super) fn exposed_istiod_revision_mismatch(mesh: &Mesh, found: &mut Findings
         }
         finding.help(format!("send it to {known}, and move it before a revision is removed"));
         if !cluster.is_complete() {
-            finding.message.push_str(", unless it is installed by hand");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is installed by hand");
         }
     }
 }

@@ -143,8 +143,7 @@ fn say_no_kubeconfig(access: &Access<'_>, it: &Hosted<'_>, found: &mut Findings)
     }
     finding.help(HELP);
     if !it.host.is_complete() {
-        finding.message.push_str(", unless it is made by hand");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", unless it is made by hand");
     }
 }
 

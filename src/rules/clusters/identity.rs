@@ -33,8 +33,7 @@ pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
         ));
         let is_read = mesh.clusters_elsewhere(first.id).next().is_some();
         if more.is_empty() && !is_read {
-            finding.lower(Severity::Warning);
-            finding.message.push_str(", which no other cluster does yet");
+            finding.milder(Severity::Warning, ", which no other cluster does yet");
         }
     }
 }

@@ -74,8 +74,7 @@ pub(super) fn control_plane_annotation_missing(mesh: &Mesh, found: &mut Findings
         );
         finding.help(format!("add the annotation `{ANNOTATION}: {primary}`"));
         if !remote.is_complete() {
-            finding.message.push_str(", unless it is annotated by hand");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is annotated by hand");
         }
     }
 }
@@ -327,8 +326,8 @@ pub(super) fn remote_pilot_hostname_webhook(mesh: &Mesh, found: &mut Findings) {
             address.as_str()
         ));
         if whole(mesh, remote).is_none() {
-            finding.message.push_str(", unless `istiodRemote.injectionURL` is set elsewhere");
-            finding.lower(Severity::Warning);
+            finding
+                .milder(Severity::Warning, ", unless `istiodRemote.injectionURL` is set elsewhere");
         }
     }
 }
@@ -365,8 +364,7 @@ pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
             "set `global.remotePilotAddress` to the address of the primary's east-west gateway",
         );
         if !remote.is_complete() {
-            finding.message.push_str(", unless the address is given on the command line");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless the address is given on the command line");
         }
     }
 }
@@ -473,8 +471,7 @@ pub(super) fn external_cp_webhook_url(mesh: &Mesh, found: &mut Findings) {
         );
         finding.help("write `https://HOST:15017/inject/cluster/NAME/net/NETWORK`, HOST as in istiod's certificate");
         if !is_certain {
-            finding.message.push_str(", unless what stands before istiod sees to it");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless what stands before istiod sees to it");
         }
     }
 }

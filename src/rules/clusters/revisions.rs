@@ -101,13 +101,11 @@ fn say_tag(name: &str, tags: &[&Tag<'_>], found: &mut Findings) {
     }
     match steps(tags) {
         Some(0 | 1) => {
-            finding.message.push_str(", at most one minor version apart, as in a rollout");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, ", at most one minor version apart, as in a rollout");
         }
         Some(_) => {}
         None => {
-            finding.message.push_str(", names that tell no versions");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, ", names that tell no versions");
         }
     }
     finding.help("move the tag cluster by cluster, and in all of them before the next version");

@@ -180,8 +180,7 @@ fn say_missing(
         finding.also(at, format!("it is there in `{}`", mesh.cluster_name(other)));
     }
     if !mesh.cluster(cluster).is_complete() {
-        finding.message.push_str(", unless it is made by hand");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", unless it is made by hand");
     }
     let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
     finding.help(format!(

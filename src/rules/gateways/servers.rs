@@ -64,8 +64,7 @@ pub(super) fn selects_no_pod(mesh: &Mesh, found: &mut Findings) {
             "nobody serves this Gateway: its hosts and ports are not there",
         );
         if !complete {
-            finding.message.push_str(", unless a gateway is installed from elsewhere");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless a gateway is installed from elsewhere");
         }
         for pods in &others {
             if let Some(label) = pods.labels.get(key.as_str()) {

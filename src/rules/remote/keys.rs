@@ -205,8 +205,7 @@ pub(super) fn for_self(access: &Access<'_>, found: &mut Findings) {
             );
             finding.help("leave it out there: a cluster needs remote secrets for the others only");
             if all.len() > own.len() {
-                finding.message.push_str(", as a text for all clusters has it");
-                finding.lower(Severity::Note);
+                finding.milder(Severity::Note, ", as a text for all clusters has it");
             }
         }
     }
@@ -262,8 +261,7 @@ fn say_duplicate(
     finding.help("keep one of them; give each cluster a name of its own");
     let servers: Vec<_> = same.iter().map(|(_, e)| server(e).map(|s| s.server.as_str())).collect();
     if servers[0].is_some() && servers.iter().all(|s| *s == servers[0]) {
-        finding.message.push_str(", all for the same server");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", all for the same server");
     }
 }
 

@@ -72,8 +72,7 @@ pub(super) fn unknown_gateway(mesh: &Mesh, found: &mut Findings) {
                 finding.also(host.span, "served by no gateway under this name");
             }
             if nearest.is_none() && !mesh.cluster(service.cluster).is_complete() {
-                finding.message.push_str(", unless it is applied from elsewhere");
-                finding.lower(Severity::Warning);
+                finding.milder(Severity::Warning, ", unless it is applied from elsewhere");
             }
             finding.help(match &nearest {
                 Some(nearest) => {
@@ -263,8 +262,7 @@ pub(super) fn conflicting_hosts(mesh: &Mesh, found: &mut Findings) {
             format!("`{}/{}` has it", first.namespace, first.name()),
         );
         if narrow {
-            finding.message.push_str(": the one that is exported to fewer goes first");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ": the one that is exported to fewer goes first");
         }
         for (other, at, _) in others {
             finding.also(

@@ -48,8 +48,10 @@ fn roots_not_mutually_trusted(access: &Access<'_>, trust: &Trust<'_>, found: &mu
             }
         }
         if listed {
-            finding.message.push_str(", unless istiod hands out the roots of `caCertificates`");
-            finding.lower(Severity::Warning);
+            finding.milder(
+                Severity::Warning,
+                ", unless istiod hands out the roots of `caCertificates`",
+            );
         }
         finding.help(if listed {
             "set `ISTIO_MULTIROOT_MESH: \"true\"` for istiod and `PROXY_CONFIG_XDS_AGENT: \"true\"` in \
@@ -132,8 +134,7 @@ fn root_file_is_intermediate(trust: &Trust<'_>, found: &mut Findings) {
             "put the self-signed root into root-cert.pem, and the intermediate into cert-chain.pem",
         );
         if peers < 2 {
-            finding.message.push_str(", which works as long as no second cluster joins");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", which works as long as no second cluster joins");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::installs::{control_plane, is_open, served, told};
+use super::installs::{control_plane, control_planes, is_open, is_sure, served, told, whole};
 use super::remotes::injects_itself;
 use super::versions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
@@ -255,10 +255,8 @@ fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Te
             flag.as_ref().is_some_and(|flag| flag.value == told)
         };
         let remote = &values.istiod_remote;
-        let is_known = install.meta.as_ref().is_some_and(|meta| !mesh.is_assumed(meta));
-        install.is_control_plane()
-            && install.is_whole
-            && is_known
+        install.is_whole
+            && is_sure(mesh, install)
             && install.profile().is_none_or(|p| {
                 !["remote", "external", "empty"].contains(&p.as_str()) && !is_placeholder(p)
             })
@@ -266,7 +264,7 @@ fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Te
             && !is(&remote.enabled_local_injector_istiod, true)
             && !is(&values.pilot.enabled, false)
     };
-    let mut whole = cluster.facts.installs.iter().filter(installs_all);
+    let mut whole = control_planes(cluster).filter(installs_all);
     let address = whole.find_map(|i| i.values().global.remote_pilot_address.as_ref());
     let is_told = |a: &&Text| !a.is_empty() && !is_placeholder(a);
     address.filter(is_told).filter(|_| !is_past && !is_open(cluster, "istiodRemote"))
@@ -293,8 +291,7 @@ pub(super) fn remote_runs_own_istiod(mesh: &Mesh, found: &mut Findings) {
     }
     for cluster in remotes_by_profile(mesh) {
         let Some(plane) = control_plane(cluster) else { continue };
-        let told = plane.install.revision.as_ref().or(plane.values().revision.as_ref());
-        let revision = told.map_or("default", |told| told.as_str());
+        let revision = plane.revision().map_or("default", |told| told.as_str());
         let system = cluster.facts.system_namespace();
         let runs = mesh.workloads_in(cluster.id, system).find(|workload| {
             let containers = &workload.template.spec.containers;
@@ -319,14 +316,9 @@ pub(super) fn remote_runs_own_istiod(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Clusters that a whole text installs as remote, and where no istiod is to inject sidecars.
+/// Clusters that whole texts install as remote, and where no istiod is to inject sidecars.
 fn remotes_by_profile(mesh: &Mesh) -> impl Iterator<Item = &Cluster> {
     let is_remote = |i: &Installed| i.profile().is_some_and(|p| p.as_str() == "remote");
-    let all = mesh.clusters().iter();
-    all.filter(move |c| {
-        let mut planes = c.facts.installs.iter().filter(|i| i.is_control_plane()).peekable();
-        let is_known =
-            |i: &Installed| i.is_whole && i.meta.as_ref().is_some_and(|m| !mesh.is_assumed(m));
-        planes.peek().is_some() && planes.all(|i| is_remote(i) && is_known(i)) && !injects_itself(c)
-    })
+    let told = mesh.clusters().iter().filter(|c| whole(mesh, c).is_some());
+    told.filter(move |c| control_planes(c).all(is_remote) && !injects_itself(c))
 }

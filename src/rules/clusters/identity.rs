@@ -1,6 +1,6 @@
 //! What clusters are called.
 
-use super::installs::{control_plane, is_open, whole};
+use super::installs::{control_plane, control_planes, is_open, whole};
 use crate::clusters::{Cluster, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
@@ -51,13 +51,12 @@ fn unnamed(mesh: &Mesh, cluster: &Cluster) -> Option<(Span, String)> {
             format!("the name of every cluster that has none, here of `{name}`"),
         ));
     }
-    let planes = || cluster.facts.installs.iter().filter(|i| i.is_control_plane());
     let global = |i: &Installed| i.values().global.multi_cluster.cluster_name.clone();
     let is_told = |text: &Text| !text.is_empty();
     if cluster.facts.installs.iter().any(|i| global(i).as_ref().is_some_and(is_told)) {
         return None;
     }
-    let misplaced = planes()
+    let misplaced = control_planes(cluster)
         .filter(|i| matches!(i.origin, Origin::IstioOperator | Origin::Sail) || i.chart.is_some())
         .find_map(|i| i.values().multi_cluster.cluster_name.clone());
     if let Some(told) = misplaced.filter(is_told).filter(|_| whole(mesh, cluster).is_some()) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::installs::control_plane;
+use super::installs::{control_plane, control_planes, is_sure};
 use super::versions::{is_version, revisions};
 use crate::api::version;
 use crate::clusters::{Cluster, Installed};
@@ -23,8 +23,7 @@ struct Tag<'m> {
 
 /// The revision that an installation makes.
 fn revision_of(install: &Installed) -> Option<&str> {
-    let told = install.install.revision.as_ref().or(install.values().revision.as_ref());
-    match told.filter(|told| !told.is_empty()) {
+    match install.revision() {
         Some(told) if is_placeholder(told) => None,
         Some(told) => Some(told.as_str()),
         None => install.is_whole.then_some("default"),
@@ -36,9 +35,9 @@ fn tags<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<(&'m Text, Tag<'m>)> {
     let is_known = |name: &&Text| !name.is_empty() && !is_placeholder(name);
     let tag = |revision: &str, at| Tag { cluster, revision: revision.to_owned(), at };
     let mut found = Vec::new();
-    for install in cluster.facts.installs.iter().filter(|i| i.is_control_plane()) {
-        let unsure = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
-        let Some(revision) = revision_of(install).filter(|_| !unsure) else { continue };
+    for install in control_planes(cluster) {
+        let sure = is_sure(mesh, install);
+        let Some(revision) = revision_of(install).filter(|_| sure) else { continue };
         let named = install.values().revision_tags.iter().filter(is_known);
         found.extend(named.map(|name| (name, tag(revision, name.span))));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::installs::{control_plane, is_open, served, whole};
+use super::installs::{control_plane, control_planes, is_open, served, whole};
 use crate::clusters::{Cluster, Role};
 use crate::finding::Findings;
 use crate::kinds::is_placeholder;
@@ -86,11 +86,10 @@ pub(super) fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<Strin
     if cluster.role() != Some(Role::Primary) || is_open(cluster, "revision") {
         return None;
     }
-    let planes = whole(mesh, cluster)?.into_iter().filter(|i| i.is_control_plane());
+    whole(mesh, cluster)?;
     let mut found = BTreeSet::new();
-    for plane in planes {
-        let told = plane.install.revision.as_ref().or(plane.values().revision.as_ref());
-        match told.filter(|told| !told.is_empty()) {
+    for plane in control_planes(cluster) {
+        match plane.revision() {
             Some(told) if is_placeholder(told) => return None,
             Some(told) => found.insert(told.value.clone()),
             None => found.insert("default".to_owned()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::installs::{control_plane, control_planes, is_open, is_sure, served, told, whole};
 use super::remotes::injects_itself;
-use super::versions::revisions;
+use super::revisions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;

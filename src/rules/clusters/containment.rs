@@ -134,7 +134,7 @@ fn shared_ingress_without_health_failover(mesh: &Mesh, found: &mut Findings) {
         }
         let routed = mesh.routes().into_iter().filter(|route| {
             let here = clusters.iter().any(|c| c.id == route.service.cluster);
-            here && route.service.gateways.iter().any(|gateway| gateway.as_str() != "mesh")
+            here && route.service.is_for_gateways()
         });
         let elsewhere = routed.filter_map(|route| {
             let local = mesh.is_cluster_local(&route.host, route.service.cluster);

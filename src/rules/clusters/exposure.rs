@@ -232,10 +232,12 @@ fn leads_nowhere<'r>(mesh: &Mesh, route: &'r Route<'_>) -> Option<(&'r str, Vec<
         None => "default",
     };
     let host = route.destination.host.as_ref()?;
-    let is_for_gateways = route.service.gateways.iter().any(|g| g.as_str() != "mesh");
     // What is certainly not there is said of the route.
     let is_unseen = matches!(mesh.named_host(host, route.service, None), Named::Unseen);
-    if namespace != cluster.facts.system_namespace() || !is_for_gateways || !is_unseen {
+    if namespace != cluster.facts.system_namespace()
+        || !route.service.is_for_gateways()
+        || !is_unseen
+    {
         return None;
     }
     let known = revisions(mesh, cluster)?;

@@ -35,7 +35,7 @@ fn asked(mesh: &Mesh, of: &Cluster) -> Option<Span> {
 pub(super) fn ambient_multinetwork_not_enabled(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes() {
         let Some(asked) = clusters.first().and_then(|first| asked(mesh, first)) else { continue };
-        let planes = clusters.iter().filter(|c| mesh.config_cluster(c.id).found() == Some(c.id));
+        let planes = clusters.iter().filter(|c| mesh.is_read_in(c.id));
         let planes: Vec<&&Cluster> = planes.collect();
         let told = |c: &Cluster| c.facts.istiod_env(FEATURE).cloned();
         let on = planes.iter().find(|c| told(c).is_some_and(|told| is_on(&told)));

@@ -11,7 +11,7 @@ const HELP: &str = "use one domain in all clusters of the mesh: `global.proxy.cl
 
 pub(super) fn cluster_domain_mismatch(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes() {
-        let planes = clusters.iter().filter(|c| mesh.config_cluster(c.id).found() == Some(c.id));
+        let planes = clusters.iter().filter(|c| mesh.is_read_in(c.id));
         let known: Vec<(&Cluster, Domain<'_>)> =
             planes.filter_map(|c| Some((*c, mesh.istiod_domain(c.id)?))).collect();
         between_planes(mesh, &known, found);

@@ -37,6 +37,9 @@ pub use supply::{Kinds, Supply};
 /// `secretcontroller.go`, `NewController`.
 pub const SECRET_WATCHER: &str = "LOCAL_CLUSTER_SECRET_WATCHER";
 
+/// What the charts call a cluster that is told no name.
+pub const DEFAULT_NAME: &str = "Kubernetes";
+
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(u32);

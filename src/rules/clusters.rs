@@ -17,10 +17,9 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 use super::{Rule, rule};
-use crate::clusters::Cluster;
+use crate::clusters::{Cluster, DEFAULT_NAME};
 use crate::finding::Findings;
 use crate::mesh::{Drift, Mesh, list};
-use identity::DEFAULT_NAME;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("clusters/config-drift", config_drift),

@@ -1,14 +1,11 @@
 //! What clusters are called.
 
 use super::installs::{control_plane, control_planes, is_open, whole};
-use crate::clusters::{Cluster, Installed, Origin};
+use crate::clusters::{Cluster, DEFAULT_NAME, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, list};
 use crate::source::{Span, Text};
-
-/// What the charts call a cluster that nobody names.
-pub(super) const DEFAULT_NAME: &str = "Kubernetes";
 
 pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {

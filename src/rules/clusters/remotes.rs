@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::installs::{control_plane, is_open, remotes, served, told, whole};
 use crate::access::Access;
-use crate::clusters::{Cluster, ClusterId, Role};
+use crate::clusters::{Cluster, ClusterId, DEFAULT_NAME, Role};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{IstioObject, Lookup, Mesh, list};
@@ -109,7 +109,7 @@ pub(super) fn control_plane_annotation_unknown(mesh: &Mesh, found: &mut Findings
 /// The name that Istio knows a cluster by, where its control plane tells it.
 fn istio_name(cluster: &Cluster) -> Option<&str> {
     let name = cluster.istio_name().filter(|n| !is_placeholder(n))?;
-    (name.as_str() != super::identity::DEFAULT_NAME).then_some(name.as_str())
+    (name.as_str() != DEFAULT_NAME).then_some(name.as_str())
 }
 
 fn why_unknown(

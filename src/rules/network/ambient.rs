@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::clusters::{Cluster, ClusterId, Installed, is_on};
+use crate::clusters::{Cluster, ClusterId, DEFAULT_NAME, Installed, is_on};
 use crate::finding::Findings;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
@@ -14,9 +14,6 @@ use crate::source::{Span, Text};
 const FEATURE: &str = "AMBIENT_ENABLE_MULTI_NETWORK";
 /// The label of Services that ambient calls across networks.
 const GLOBAL: &str = "istio.io/global";
-
-/// What the charts call a cluster that is told no name.
-const DEFAULT_NAME: &str = "Kubernetes";
 
 fn is_global(service: &In<Service>) -> bool {
     value(service.meta.label(GLOBAL)) == Some("true")

@@ -7,6 +7,7 @@ use super::destination_rule::{
 };
 use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
+use super::formats::PORTS;
 use super::hosts::{is_dns_label, is_host, is_wildcard_domain};
 use super::http::is_status_of_envoy;
 use super::look::{Look, known_number, known_text};
@@ -203,7 +204,7 @@ fn service(settings: Value<'_>, faults: &mut Faults<'_>) {
         faults.ignored(value, "is not a service", help);
     }
     match settings.field("port") {
-        Some(port) if known_number(port).is_some_and(|it| !(1..=65535).contains(&it)) => {
+        Some(port) if known_number(port).is_some_and(|it| !PORTS.contains(&it)) => {
             faults.ignored(port, "is not a port", "write 1 to 65535");
         }
         None => mild(faults.missing(settings, "port", "say on which port it listens")),

@@ -35,7 +35,7 @@ pub use annotations::fault_of_annotation;
 pub use duration::seconds;
 use fault::Faults;
 pub use fault::{Cause, Fault};
-pub use formats::PROTOCOLS;
+pub use formats::{PORTS, PROTOCOLS};
 pub use hosts::is_ip;
 pub use nearest::nearest;
 pub use table::Version;

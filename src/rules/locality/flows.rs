@@ -308,8 +308,8 @@ fn zone_loss_fails(traffic: &Traffic<'_>, found: &mut Findings) {
 fn cluster_loss_fails(traffic: &Traffic<'_>, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for visit in traffic.visits().iter().filter(|visit| can_fail(visit, false)) {
-        let pools = visit.way.destinations().flat_map(|(d, _)| d.pools());
-        let clusters: BTreeSet<_> = pools.map(|pool| pool.cluster).collect();
+        let all = visit.way.destinations().flat_map(|(d, _)| d.clusters());
+        let clusters: BTreeSet<_> = all.collect();
         for cluster in clusters.into_iter().filter(|c| *c != visit.client.cluster) {
             let lost = [Lost::Cluster(cluster)];
             fails(traffic, visit, &lost, |pool| pool.cluster != cluster, &mut told, found);

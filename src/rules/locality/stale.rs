@@ -65,7 +65,7 @@ fn stale<'t, 'm>(traffic: &Traffic<'m>, visit: &'t Visit<'m>) -> Option<Stale<'t
     if is_gateway || is_ambient || !is_open || !stays || flows::leaks(traffic, visit) {
         return None;
     }
-    let others = visit.way.destinations().flat_map(|(d, _)| d.pools()).map(|pool| pool.cluster);
+    let others = visit.way.destinations().flat_map(|(d, _)| d.clusters());
     let others: BTreeSet<ClusterId> = others.filter(|cluster| *cluster != own).collect();
     let shares = others.into_iter().flat_map(|lost| {
         let to = move |d: &crate::traffic::clients::Departure| {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::installs::{control_plane, control_planes, is_open, is_sure, served, told, whole};
+use super::installs::{
+    control_plane, control_planes, hosted, is_open, is_sure, served, told, whole,
+};
 use super::remotes::injects_itself;
 use super::revisions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
@@ -132,10 +134,8 @@ fn asking_from_afar(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<&Cluster>> {
     for (remote, plane) in served(mesh) {
         by_plane.entry(plane.hosted_in.unwrap_or(plane.id)).or_default().push(remote);
     }
-    for config in mesh.clusters() {
-        if let Some(host) = config.hosted_in {
-            by_plane.entry(host).or_default().push(config);
-        }
+    for (config, host) in hosted(mesh) {
+        by_plane.entry(host.id).or_default().push(config);
     }
     by_plane
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::installs::served;
+use super::installs::{hosted, served};
 use crate::access::{Access, Label, Remote};
 use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER, is_on};
 use crate::finding::{Findings, Severity};
@@ -18,9 +18,8 @@ struct Hosted<'m> {
     namespace: &'m str,
 }
 
-fn hosted(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
-    mesh.clusters().iter().filter_map(|config| {
-        let host = mesh.cluster(config.hosted_in?);
+fn external(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
+    hosted(mesh).filter_map(|(config, host)| {
         Some(Hosted { config, host, namespace: config.hosted_namespace()? })
     })
 }
@@ -28,22 +27,19 @@ fn hosted(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
 /// What an installation calls the cluster it reads, if it makes sense only for another than its own.
 fn reads_away(install: &Installed) -> Option<&Text> {
     let values = install.values();
-    let own = install.install.components.pilot.k8s.env.iter();
-    let own: Vec<(&str, &Text)> =
-        own.filter_map(|e| Some((e.name.as_str(), e.value.as_ref()?))).collect();
-    let env = |name: &str| {
-        let by_part = own.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        by_part.or_else(|| values.pilot.env.get(name))
+    let by_part = |name: &str| {
+        let mut own = install.install.components.pilot.k8s.env.iter().rev();
+        own.find_map(|e| e.value.as_ref().filter(|_| e.name == name))
     };
+    let env = |name: &str| by_part(name).or_else(|| values.pilot.env.get(name));
     let shares = env("SHARED_MESH_CONFIG").is_some_and(|map| !map.is_empty());
     let watches = env(SECRET_WATCHER).is_some_and(|told| is_on(told));
-    let by_part = own.iter().rev().find(|(key, _)| *key == "CLUSTER_ID").map(|(_, value)| *value);
-    let name = by_part.or(values.global.multi_cluster.cluster_name.as_ref());
+    let name = by_part("CLUSTER_ID").or(values.global.multi_cluster.cluster_name.as_ref());
     name.filter(|name| !name.is_empty() && (shares || watches))
 }
 
 pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
-    for Hosted { config, host, namespace } in hosted(mesh) {
+    for Hosted { config, host, namespace } in external(mesh) {
         let other = config.facts.system_namespace.iter().map(|fact| &fact.value);
         let mut other = other.filter(|told| !told.span.is_empty() && told.as_str() != namespace);
         let Some(told) = other.next() else { continue };
@@ -58,7 +54,7 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
             )
             .help(format!("install `{}` in namespace `{namespace}` too", config.name));
     }
-    for Hosted { config, host, .. } in hosted(mesh) {
+    for Hosted { config, host, .. } in external(mesh) {
         let facts = &config.facts.name;
         let written = facts.iter().find(|f| f.origin == Origin::Istiod).map(|f| &f.value);
         let Some(name) = config.facts.installs.iter().find_map(reads_away).or(written) else {
@@ -110,7 +106,7 @@ impl Hosted<'_> {
 
 pub(super) fn external_cp_kubeconfig_missing(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for it in hosted(mesh) {
+    for it in external(mesh) {
         let mut plain = mesh.secrets.iter().filter(|s| it.may_read(s.cluster, &s.namespace));
         if let Some(secret) = plain.find(|s| s.name() == CONFIG_SECRET) {
             let mut keys = secret.data.iter().chain(&secret.string_data).map(|(key, _)| key);
@@ -168,7 +164,7 @@ fn plane_at(it: &Hosted<'_>) -> Option<Span> {
 
 pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for it in hosted(mesh) {
+    for it in external(mesh) {
         let told = it.config.facts.istiod_env(SECRET_WATCHER);
         // Of an istiod that is not in the input nobody knows where it looks.
         let is_installed = !it.config.facts.istiod_env.is_empty();
@@ -265,7 +261,7 @@ fn matches(pattern: &str, host: &str) -> bool {
 
 pub(super) fn external_cp_address_mismatch(mesh: &Mesh, found: &mut Findings) {
     let mut said: BTreeSet<Span> = BTreeSet::new();
-    let own = hosted(mesh).map(|it| (it.config, it.config));
+    let own = external(mesh).map(|it| (it.config, it.config));
     let all: Vec<(&Cluster, &Cluster)> = own.chain(served(mesh)).collect();
     for (cluster, plane) in all {
         let opens = mesh.cluster(plane.hosted_in.unwrap_or(plane.id));

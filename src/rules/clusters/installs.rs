@@ -65,3 +65,8 @@ pub(super) fn served(mesh: &Mesh) -> Vec<(&Cluster, &Cluster)> {
     });
     pairs.collect()
 }
+
+/// Clusters that an external control plane reads, each with the one it runs in.
+pub(super) fn hosted(mesh: &Mesh) -> impl Iterator<Item = (&Cluster, &Cluster)> {
+    mesh.clusters().iter().filter_map(|config| Some((config, mesh.cluster(config.hosted_in?))))
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::installs::{control_plane, is_open, remotes, served, told, whole};
+use super::installs::{control_plane, hosted, is_open, remotes, served, told, whole};
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, DEFAULT_NAME, Role};
 use crate::finding::{Findings, Severity};
@@ -197,8 +197,7 @@ fn system_namespace<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<(&'m str
 
 pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
-    let hosted = mesh.clusters().iter().filter_map(|c| Some((c, mesh.cluster(c.hosted_in?))));
-    for (remote, primary) in served(mesh).into_iter().chain(hosted) {
+    for (remote, primary) in served(mesh).into_iter().chain(hosted(mesh)) {
         if injects_itself(remote) || is_open(remote, "injection") {
             continue;
         }

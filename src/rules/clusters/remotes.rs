@@ -370,14 +370,18 @@ pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
 
 pub(super) fn istio_cr_in_remote(mesh: &Mesh, found: &mut Findings) {
     for (remote, primary) in served(mesh) {
+        let of = |cluster: &Cluster| {
+            let id = cluster.id;
+            mesh.istio_objects.iter().filter(move |o| o.cluster == id)
+        };
+        let there: BTreeMap<_, _> = of(primary).rev().map(|o| (identity(o), o)).collect();
         let mut only_here: Vec<&IstioObject> = Vec::new();
         let mut in_both: Vec<&IstioObject> = Vec::new();
-        for object in mesh.istio_objects.iter().filter(|o| o.cluster == remote.id) {
+        for object in of(remote) {
             if mesh.is_assumed(&object.meta) || object.meta.kind.as_str() == "WorkloadEntry" {
                 continue;
             }
-            let mut there = mesh.istio_objects.iter().filter(|o| o.cluster == primary.id);
-            match there.find(|o| is_same_object(o, object)) {
+            match there.get(&identity(object)) {
                 None => only_here.push(object),
                 // One text for all clusters: it does what it says, by way of the primary.
                 Some(other) if other.meta.is_same_text(&object.meta) => {}
@@ -389,8 +393,9 @@ pub(super) fn istio_cr_in_remote(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn is_same_object(a: &IstioObject, b: &IstioObject) -> bool {
-    a.meta.kind == b.meta.kind && a.namespace == b.namespace && a.meta.name == b.meta.name
+/// Kind, namespace and name.
+fn identity(object: &IstioObject) -> [&str; 3] {
+    [object.meta.kind.as_str(), object.namespace.as_str(), object.meta.name.as_str()]
 }
 
 fn say_dead(

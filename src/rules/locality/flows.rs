@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Findings;
-use crate::kinds::core::Service;
-use crate::mesh::{CLUSTER_LABEL, In, Locality, LocalityPattern, list};
+use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, list};
 use crate::rules::{Rule, rule};
 use crate::source::Span;
 use crate::traffic::Traffic;
@@ -98,7 +97,7 @@ fn leak<'t, 'm>(
     let ranked = visit.way.destinations().all(|(d, _)| is_ranked(d));
     let unranked = visit.way.destinations().all(|(d, _)| is_unranked(d));
     let wanted = if border == Border::Cluster { ranked } else { unranked };
-    let gateway = service(visit).is_some_and(|s| traffic.mesh().is_gateway(s));
+    let gateway = visit.service().is_some_and(|s| traffic.mesh().is_gateway(s));
     if !wanted || gateway || visit.way.destinations().next().is_none() {
         return None;
     }
@@ -227,7 +226,8 @@ fn by_rule(traffic: &Traffic<'_>, border: Border, leaks: &[Leak<'_, '_>], found:
         Some(why) => missing(&why, destination.port).0,
         None => "clusters in the same zone are equally near".to_owned(),
     };
-    let message = format!("{}{}", told(traffic, worst, border), others(leaks));
+    let message =
+        format!("{}{}", told(traffic, worst, border), alike(leaks.iter().map(|leak| leak.visit)));
     let finding = found.say(message, part.named_at(), why);
     point_at_services(from_worst(worst, leaks), finding);
     finding.help(help(border));
@@ -240,10 +240,11 @@ fn without_rule(
     leaks: &[Leak<'_, '_>],
     found: &mut Findings,
 ) {
-    let with_service = leaks.iter().filter(|leak| service(leak.visit).is_some());
+    let with_service = leaks.iter().filter(|leak| leak.visit.service().is_some());
     let Some(worst) = worst(with_service) else { return };
-    let Some(service) = service(worst.visit) else { return };
-    let message = format!("{}{}", told(traffic, worst, border), others(leaks));
+    let Some(service) = worst.visit.service() else { return };
+    let message =
+        format!("{}{}", told(traffic, worst, border), alike(leaks.iter().map(|leak| leak.visit)));
     let finding =
         found.say(message, service.named_at(), "no DestinationRule asks for near endpoints first");
     point_at_services(from_worst(worst, leaks), finding);
@@ -265,18 +266,14 @@ fn from_worst<'t, 'm: 't>(
     [worst.visit].into_iter().chain(leaks.iter().map(|leak| leak.visit))
 }
 
-/// How many other services a finding is about.
-fn others(leaks: &[Leak<'_, '_>]) -> String {
-    let hosts: BTreeSet<&str> = leaks.iter().map(|leak| leak.visit.host.name).collect();
+/// How many other services a finding on visits is about.
+pub(super) fn alike<'v, 'm: 'v>(visits: impl Iterator<Item = &'v Visit<'m>>) -> String {
+    let hosts: BTreeSet<&str> = visits.map(|visit| visit.host.name).collect();
     match hosts.len() - 1 {
         0 => String::new(),
         1 => ", and 1 other service is alike".to_owned(),
         others => format!(", and {others} other services are alike"),
     }
-}
-
-fn service<'m>(visit: &Visit<'m>) -> Option<&'m In<Service>> {
-    visit.way.destinations().find_map(|(destination, _)| destination.service)
 }
 
 fn point_at_services<'t, 'm: 't>(
@@ -287,7 +284,7 @@ fn point_at_services<'t, 'm: 't>(
     for visit in visits {
         if hosts.len() < SHOWN
             && hosts.insert(visit.host.name)
-            && let Some(service) = service(visit)
+            && let Some(service) = visit.service()
         {
             finding.also(service.named_at(), kept(visit));
         }
@@ -385,7 +382,7 @@ fn fails<'m>(
         list(zones)
     );
     let finding = found.say(message, span, why);
-    if let Some(service) = service(visit) {
+    if let Some(service) = visit.service() {
         finding.also(service.named_at(), "its endpoints in other zones get none of these requests");
     }
     finding.help(

@@ -47,6 +47,7 @@ pub use host::{HostPattern, fqdn, short};
 pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
+pub use names::letters;
 pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{

@@ -4,7 +4,7 @@ use super::installs::{control_plane, control_planes, is_open, whole};
 use crate::clusters::{Cluster, DEFAULT_NAME, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Mesh, list};
+use crate::mesh::{Mesh, letters, list};
 use crate::source::{Span, Text};
 
 pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
@@ -119,11 +119,6 @@ struct Misnamed<'m> {
     name: &'m Text,
     /// Whether another cluster's folder has this name.
     is_swapped: bool,
-}
-
-/// Names without what only separates words.
-fn letters(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }
 
 fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m>> {

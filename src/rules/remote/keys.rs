@@ -9,7 +9,7 @@ use crate::finding::{Findings, Severity};
 use crate::kinds::core::Secret;
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
-use crate::mesh::{In, Mesh, list};
+use crate::mesh::{In, Mesh, letters, list};
 use crate::source::{Span, Text};
 
 /// Keys that tools give to a kubeconfig, and nobody to a cluster.
@@ -82,10 +82,7 @@ pub(super) fn misnamed<'m>(
 
 /// Whether two names differ in spelling alone, or one is the end of the other.
 fn is_alike(a: &str, b: &str) -> bool {
-    let plain = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-    };
-    let (a, b) = (plain(a), plain(b));
+    let (a, b) = (letters(a), letters(b));
     let (long, short) = if a.len() < b.len() { (&b, &a) } else { (&a, &b) };
     short.len() >= 4 && long.ends_with(short.as_str())
 }
@@ -160,10 +157,7 @@ pub(super) fn names_disagree(access: &Access<'_>, found: &mut Findings) {
 
 /// Names of Secrets have small letters, digits, hyphens and dots only, and `istioctl` makes others so.
 fn is_called(suffix: &str, key: &str) -> bool {
-    let plain = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-    };
-    plain(suffix) == plain(key)
+    letters(suffix) == letters(key)
 }
 
 /// Whether a remote secret stands where an external control plane has no kubeconfig for its own cluster:

@@ -350,6 +350,15 @@ impl Mesh {
         self.options.get(rule)?.get(name).map(String::as_str)
     }
 
+    /// The Secrets of a namespace in a cluster, as far as they are written out.
+    pub fn secrets_in(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = &In<core::Secret>> {
+        self.secrets.iter().filter(move |s| s.cluster == cluster && s.namespace == namespace)
+    }
+
     /// Whether something in the input makes, or may make, a Secret of that name in the cluster.
     pub fn has_opaque_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
         self.makes_secret(cluster, namespace, name)

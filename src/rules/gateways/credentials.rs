@@ -63,8 +63,7 @@ fn secret<'m>(
     (cluster, namespace): (ClusterId, &str),
     name: &str,
 ) -> Lookup<&'m In<Secret>> {
-    let near =
-        || mesh.secrets.iter().filter(move |s| s.cluster == cluster && s.namespace == namespace);
+    let near = || mesh.secrets_in(cluster, namespace);
     if let Some(found) = near().find(|s| s.name() == name) {
         return Lookup::Found(found);
     }
@@ -112,8 +111,7 @@ fn only_elsewhere<'m>(
 ) -> Option<(ClusterId, Span)> {
     let (namespace, name) = (place.1, wanted.name.as_str());
     let in_cluster = |cluster: ClusterId| {
-        let near = |s: &&In<Secret>| s.cluster == cluster && s.namespace == namespace;
-        let plain = mesh.secrets.iter().filter(near).find(|s| s.name() == name);
+        let plain = mesh.secrets_in(cluster, namespace).find(|s| s.name() == name);
         let made = || mesh.maker_of_secret(cluster, namespace, name).map(In::named_at);
         plain.map(In::named_at).or_else(made)
     };

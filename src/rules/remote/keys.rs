@@ -6,10 +6,9 @@ use super::texts::{SHOWN, holders};
 use crate::access::{Access, Entry, Label, Remote, Target, server_name, shown, unreachable, used};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
-use crate::kinds::core::Secret;
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
-use crate::mesh::{In, Mesh, letters, list};
+use crate::mesh::{Mesh, letters, list};
 use crate::source::{Span, Text};
 
 /// Keys that tools give to a kubeconfig, and nobody to a cluster.
@@ -164,9 +163,8 @@ fn is_called(suffix: &str, key: &str) -> bool {
 /// that this is missing is another rule's.
 fn stands_for_kubeconfig(mesh: &Mesh, remote: &Remote<'_>) -> bool {
     let (cluster, namespace) = (remote.holder, remote.namespace);
-    let here = |s: &&In<Secret>| s.cluster == cluster && s.namespace == namespace;
     mesh.cluster(cluster).hosted_namespace() == Some(namespace)
-        && !mesh.secrets.iter().filter(here).any(|s| s.name() == CONFIG_SECRET)
+        && !mesh.secrets_in(cluster, namespace).any(|s| s.name() == CONFIG_SECRET)
         && !mesh.makes_secret(cluster, namespace, CONFIG_SECRET)
 }
 

@@ -348,20 +348,7 @@ fn fails<'m>(
     }
     // As many as can be where nothing is lost: what fails then fails wherever the scheduler puts pods.
     let case = Case { lost, phase: Phase::Noticed, ..Case::now(&left) };
-    let survivors = visit.departures.iter().filter(|departure| {
-        !lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
-    });
-    let failing: Vec<(&Departure, f64)> = survivors
-        .filter_map(|departure| {
-            let failing = |lost| {
-                let case = Case { lost, ..case };
-                let flow = traffic.flow(&visit.client, &departure.at, &visit.way, case);
-                flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or(0.0)
-            };
-            let after = failing(lost);
-            (after - failing(&[]) > LEAST).then_some((departure, after))
-        })
-        .collect();
+    let failing = failing(traffic, visit, case);
     let Some((worst, share)) = failing.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { return };
     let keeps_out = visit.way.destinations().find_map(|(destination, _)| {
         let flow = traffic.flow_to(&visit.client, &worst.at, destination, case);
@@ -389,6 +376,27 @@ fn fails<'m>(
         "give a part of the weight to a zone that is left, or drop `distribute` (or the subset) for \
          failover: outlier detection and `failover` or `failoverPriority`",
     );
+}
+
+/// From where requests of clients that are left fail after a loss and not without it, with their share.
+fn failing<'v, 'm>(
+    traffic: &Traffic<'m>,
+    visit: &'v Visit<'m>,
+    case: Case<'_>,
+) -> Vec<(&'v Departure, f64)> {
+    let is_left = |departure: &&Departure| {
+        !case.lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
+    };
+    let survivors = visit.departures.iter().filter(is_left);
+    let failing = survivors.filter_map(|departure| {
+        let failing = |case| {
+            let flow = traffic.flow(&visit.client, &departure.at, &visit.way, case);
+            flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or(0.0)
+        };
+        let after = failing(case);
+        (after - failing(Case { lost: &[], ..case }) > LEAST).then_some((departure, after))
+    });
+    failing.collect()
 }
 
 /// What keeps requests from the endpoints that are left, and how.

@@ -43,7 +43,7 @@ pub use client::{Client, LabelValue};
 pub use domain::Domain;
 pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
-pub use host::{HostPattern, fqdn, short};
+pub use host::{HostPattern, fqdn, short, without_namespace};
 pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;

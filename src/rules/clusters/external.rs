@@ -8,7 +8,7 @@ use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER, is_
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{HostPattern, Mesh};
+use crate::mesh::{HostPattern, Mesh, without_namespace};
 use crate::source::{Span, Text};
 
 /// An external control plane: the cluster it reads, the one it runs in, and its namespace there.
@@ -255,8 +255,8 @@ fn taken<'m>(mesh: &'m Mesh, cluster: &Cluster, port: u32) -> Option<Vec<&'m Tex
 }
 
 fn matches(pattern: &str, host: &str) -> bool {
-    let bare = pattern.split_once('/').map_or(pattern, |(_, bare)| bare);
-    HostPattern(&bare.to_ascii_lowercase()).matches(&host.to_ascii_lowercase())
+    HostPattern(&without_namespace(pattern).to_ascii_lowercase())
+        .matches(&host.to_ascii_lowercase())
 }
 
 pub(super) fn external_cp_address_mismatch(mesh: &Mesh, found: &mut Findings) {

@@ -213,43 +213,11 @@ fn service(settings: Value<'_>, faults: &mut Faults<'_>) {
 }
 
 pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
-    if let Some(tracing) = config.field("tracing") {
-        if let Some(tls) = tracing.field("tlsSettings") {
-            client_tls(tls, None, faults);
-        }
-        for (tracer, key) in [
-            ("zipkin", "address"),
-            ("datadog", "address"),
-            ("lightstep", "address"),
-            ("lightstep", "accessToken"),
-        ] {
-            if let Some(settings) = tracing
-                .field(tracer)
-                .filter(|it| it.shape() == Shape::Mapping && it.field(key).is_none())
-            {
-                faults.missing(settings, key, "say where spans are sent to");
-            }
-        }
+    if let Some(settings) = config.field("tracing") {
+        tracing(settings, faults);
     }
     if let Some(provider) = config.field("privateKeyProvider") {
-        if provider.shape() == Shape::Mapping && provider.entries().next().is_none() {
-            faults.missing(provider, "cryptomb", "add `cryptomb` or `qat`, or leave it out");
-        }
-        for kind in ["cryptomb", "qat"] {
-            let Some(settings) = provider.field(kind).filter(|it| it.shape() == Shape::Mapping)
-            else {
-                continue;
-            };
-            match settings.field("pollDelay") {
-                None => {
-                    faults.missing(settings, "pollDelay", "add one, such as `10ms`");
-                }
-                Some(delay) if known_text(delay).and_then(|it| duration::parse(&it)) == Some(0) => {
-                    faults.invalid(delay, "is 0", "write one such as `10ms`");
-                }
-                Some(_) => {}
-            }
-        }
+        private_key_provider(provider, faults);
     }
     if let Some(value) =
         config.field("proxyMetadata").and_then(|it| it.field("ISTIO_META_DNS_AUTO_ALLOCATE"))
@@ -263,6 +231,42 @@ pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
         if is_time && known_text(value).and_then(|it| duration::parse(&it)).is_some_and(|it| it < 0)
         {
             faults.invalid(value, "is shorter than nothing", "write a duration from 0 on");
+        }
+    }
+}
+
+fn tracing(settings: Value<'_>, faults: &mut Faults<'_>) {
+    if let Some(tls) = settings.field("tlsSettings") {
+        client_tls(tls, None, faults);
+    }
+    for (tracer, key) in [
+        ("zipkin", "address"),
+        ("datadog", "address"),
+        ("lightstep", "address"),
+        ("lightstep", "accessToken"),
+    ] {
+        let tracer = settings.field(tracer).filter(|it| it.shape() == Shape::Mapping);
+        if let Some(tracer) = tracer.filter(|it| it.field(key).is_none()) {
+            faults.missing(tracer, key, "say where spans are sent to");
+        }
+    }
+}
+
+fn private_key_provider(provider: Value<'_>, faults: &mut Faults<'_>) {
+    if provider.shape() == Shape::Mapping && provider.entries().next().is_none() {
+        faults.missing(provider, "cryptomb", "add `cryptomb` or `qat`, or leave it out");
+    }
+    for kind in ["cryptomb", "qat"] {
+        let settings = provider.field(kind).filter(|it| it.shape() == Shape::Mapping);
+        let Some(settings) = settings else { continue };
+        match settings.field("pollDelay") {
+            None => {
+                faults.missing(settings, "pollDelay", "add one, such as `10ms`");
+            }
+            Some(delay) if known_text(delay).and_then(|it| duration::parse(&it)) == Some(0) => {
+                faults.invalid(delay, "is 0", "write one such as `10ms`");
+            }
+            Some(_) => {}
         }
     }
 }

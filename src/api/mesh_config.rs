@@ -83,7 +83,7 @@ pub(super) fn mesh_config(mesh: Value<'_>, faults: &mut Faults<'_>) {
 fn times(mesh: Value<'_>, faults: &mut Faults<'_>) {
     let time = |key: &str| {
         let value = mesh.field(key)?;
-        Some((value, duration::parse(&known_text(value)?)?))
+        Some((value, duration::nanoseconds(&known_text(value)?)?))
     };
     if let Some((value, _)) = time("connectTimeout").filter(|(_, it)| *it > 3600 * SECOND) {
         faults.invalid(value, "is longer than an hour", "write 1ms to 1h");
@@ -228,7 +228,8 @@ pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
     let settings = config.field("connectionSettings");
     for (key, value) in settings.into_iter().flat_map(Value::entries) {
         let is_time = key.text().is_some_and(|it| it.starts_with("http"));
-        if is_time && known_text(value).and_then(|it| duration::parse(&it)).is_some_and(|it| it < 0)
+        if is_time
+            && known_text(value).and_then(|it| duration::nanoseconds(&it)).is_some_and(|it| it < 0)
         {
             faults.invalid(value, "is shorter than nothing", "write a duration from 0 on");
         }
@@ -263,7 +264,9 @@ fn private_key_provider(provider: Value<'_>, faults: &mut Faults<'_>) {
             None => {
                 faults.missing(settings, "pollDelay", "add one, such as `10ms`");
             }
-            Some(delay) if known_text(delay).and_then(|it| duration::parse(&it)) == Some(0) => {
+            Some(delay)
+                if known_text(delay).and_then(|it| duration::nanoseconds(&it)) == Some(0) =>
+            {
                 faults.invalid(delay, "is 0", "write one such as `10ms`");
             }
             Some(_) => {}

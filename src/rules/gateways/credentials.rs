@@ -303,8 +303,10 @@ fn refusal(mesh: &Mesh, secret: &In<Secret>) -> Option<(String, Span, &'static s
     (!fits).then(|| (why, secret.named_at(), NONE))
 }
 
+/// Whether something of what it holds could not be read.
 fn has_unread(secret: &In<Secret>) -> bool {
-    secret.meta.unread.iter().any(|path| path.contains("ata"))
+    let holds = |path: &String| path.starts_with("data") || path.starts_with("stringData");
+    secret.meta.unread.iter().any(holds)
 }
 
 /// What certificate a server serves, as far as two can be told to serve the same.

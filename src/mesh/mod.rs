@@ -214,6 +214,11 @@ impl Mesh {
         meshes.into_values().collect()
     }
 
+    /// Those of several clusters.
+    pub fn meshes_of_several(&self) -> impl Iterator<Item = Vec<&Cluster>> {
+        self.meshes().into_iter().filter(|clusters| clusters.len() > 1)
+    }
+
     /// The cluster whose Istio objects the proxies of a cluster get: its own for a primary, that of
     /// its control plane for a remote. Source: `pilot/pkg/bootstrap/configcontroller.go`.
     pub fn config_cluster(&self, id: ClusterId) -> Lookup<ClusterId> {

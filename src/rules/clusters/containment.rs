@@ -46,7 +46,7 @@ fn gitops_generator_same_destination(mesh: &Mesh, found: &mut Findings) {
 
 fn no_remote_sync_alert(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let here = |id| clusters.iter().any(|c| c.id == id);
         let reads: Vec<_> = access.remotes().iter().filter(|r| here(r.holder)).collect();
         let rules = || mesh.alert_rules.iter().filter(|rules| here(rules.cluster));
@@ -121,7 +121,7 @@ fn all_primaries_watch_all_blast_radius(access: &Access<'_>, found: &mut Finding
 }
 
 fn shared_ingress_without_health_failover(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let entered = |c: &&&Cluster| mesh.entrances(c.id).next().is_some();
         let mut with = clusters.iter().filter(entered);
         let (Some(only), None) = (with.next(), with.next()) else { continue };

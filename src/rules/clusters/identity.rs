@@ -8,7 +8,7 @@ use crate::mesh::{Mesh, letters, list};
 use crate::source::{Span, Text};
 
 pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let unnamed: Vec<(&Cluster, Span, String)> = clusters
             .iter()
             .filter_map(|c| unnamed(mesh, c).map(|(at, why)| (*c, at, why)))
@@ -141,7 +141,7 @@ fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m
 }
 
 pub(super) fn cluster_dir_name_differs(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let mut all: Vec<Misnamed<'_>> =
             clusters.iter().filter_map(|c| misnamed(c, &clusters)).collect();
         all.sort_by_key(|it| (!it.is_swapped, it.name.span));

@@ -115,7 +115,7 @@ fn steps(tags: &[&Tag<'_>]) -> Option<u32> {
 }
 
 pub(super) fn revision_tag_points_differently(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let mut by_name: BTreeMap<&str, Vec<Tag<'_>>> = BTreeMap::new();
         for cluster in clusters.iter().filter(|c| mesh.is_read_in(c.id)) {
             for (name, tag) in tags(mesh, cluster) {

@@ -77,7 +77,7 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
 
 pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         for cluster in clusters.iter().filter(|c| c.role() == Some(Role::Primary)) {
             let Some(installs) = whole(mesh, cluster) else { continue };
             let fixed = installs

@@ -22,7 +22,7 @@ pub(in crate::rules) const RULES: &[Rule] = &[
 
 /// The clusters of each mesh that has several.
 fn meshes(mesh: &Mesh) -> impl Iterator<Item = Vec<ClusterId>> {
-    let several = mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1);
+    let several = mesh.meshes_of_several();
     several.map(|clusters| clusters.iter().map(|c| c.id).collect())
 }
 
@@ -254,7 +254,7 @@ fn what_tells(trust: &Trust<'_>, cluster: ClusterId) -> Option<crate::source::Sp
 
 fn self_signed_ca_in_mesh(trust: &Trust<'_>, found: &mut Findings) {
     let mesh = trust.mesh;
-    for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let plugged = |c: &&&Cluster| trust.signer(c.id) == Signer::Plugged;
         let sibling = clusters.iter().find(plugged).and_then(|c| trust.ca_of(c.id));
         let Some(sibling) = sibling else { continue };

@@ -112,9 +112,7 @@ fn is_of_istiod(server: &Server) -> bool {
 /// Where a remote cluster looks for its control plane.
 fn address(remote: &Cluster) -> Option<&Text> {
     let told = told(remote, |v| v.global.remote_pilot_address.as_ref());
-    let mut configs = remote.facts.mesh_config.iter();
-    let discovery = || configs.find_map(|c| c.default_config.discovery_address.as_ref());
-    told.filter(|address| !address.is_empty()).or_else(discovery)
+    told.filter(|address| !address.is_empty()).or_else(|| remote.facts.discovery_addresses().next())
 }
 
 /// Whether the injector of a remote cluster is asked at its own port at the control plane's address.

@@ -227,8 +227,6 @@ fn parts(text: &Text) -> Option<Address<'_>> {
 }
 
 fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
-    let configs = cluster.facts.mesh_config.iter();
-    let discovery = configs.filter_map(|c| c.default_config.discovery_address.as_ref());
     let values = || cluster.facts.installs.iter().map(Installed::values);
     let ca = values().filter_map(|v| v.global.ca_address.as_ref());
     let injector = values().filter_map(|v| v.istiod_remote.injection_url.as_ref());
@@ -236,7 +234,14 @@ fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
     let inside = ["svc", "local"];
     let outside =
         |a: &Address<'_>| a.host.rsplit('.').next().is_none_or(|end| !inside.contains(&end));
-    discovery.chain(ca).chain(injector).filter_map(parts).filter(outside).collect()
+    cluster
+        .facts
+        .discovery_addresses()
+        .chain(ca)
+        .chain(injector)
+        .filter_map(parts)
+        .filter(outside)
+        .collect()
 }
 
 /// Hosts that Gateways of a cluster take at a port; none where nothing takes it, or all hosts are taken.

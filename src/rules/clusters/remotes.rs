@@ -338,19 +338,12 @@ pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
         }
         let is_addressed = remote.facts.installs.iter().any(|i| {
             let values = i.values();
-            let configs = [i.install.mesh_config.as_ref(), values.mesh_config.as_ref()];
-            let discovery =
-                configs.into_iter().flatten().any(|c| c.default_config.discovery_address.is_some());
             let remote = &values.istiod_remote;
             let is_set = |text: &Option<Text>| text.as_ref().is_some_and(|t| !t.is_empty());
-            is_set(&values.global.remote_pilot_address)
-                || is_set(&remote.injection_url)
-                || discovery
+            is_set(&values.global.remote_pilot_address) || is_set(&remote.injection_url)
         });
-        let by_config = remote.facts.mesh_config.iter();
-        let mut by_config = by_config.filter(|c| c.default_config.discovery_address.is_some());
         let Some(plane) = control_plane(remote) else { continue };
-        if is_addressed || by_config.next().is_some() {
+        if is_addressed || remote.facts.discovery_addresses().next().is_some() {
             continue;
         }
         let at = plane.profile().map_or(plane.at(), |profile| profile.span);

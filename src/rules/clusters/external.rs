@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::installs::{hosted, served};
-use crate::access::{Access, Label, Remote};
+use crate::access::{Access, Entry, Label, Remote};
 use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER, is_on};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
@@ -90,6 +90,19 @@ impl Hosted<'_> {
         meta.file.is_some_and(|file| self.host.files.contains(&file))
     }
 
+    /// Whether a remote secret is meant for it. One for its own cluster was meant to be its kubeconfig.
+    fn is_meant_to_read(&self, remote: &Remote<'_>) -> bool {
+        let is_own = |entry: &Entry<'_>| self.config.is_called(entry.key.as_str());
+        self.may_read(remote.holder, remote.namespace)
+            && remote.label == Label::Right
+            && !remote.entries.iter().any(is_own)
+    }
+
+    /// Whether a remote secret is in the cluster where it runs.
+    fn is_in_host(&self, remote: &Remote<'_>) -> bool {
+        remote.holder == self.host.id || self.is_of_host(remote.meta)
+    }
+
     /// Whether its kubeconfig would be in the input, and nothing there makes it.
     fn lacks_kubeconfig(&self, mesh: &Mesh) -> bool {
         let ids = [self.config.id, self.host.id];
@@ -172,16 +185,9 @@ pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &m
             continue;
         }
         let watches_host = it.config.remote_secrets_in() == it.host.id;
-        // One for the cluster itself was meant to be its kubeconfig.
-        let is_own = |remote: &Remote<'_>| {
-            remote.entries.iter().any(|entry| it.config.is_called(entry.key.as_str()))
-        };
         let is_wrong = |remote: &&Remote<'_>| {
-            let lies_in_host = remote.holder == it.host.id || it.is_of_host(remote.meta);
-            it.may_read(remote.holder, remote.namespace)
-                && remote.label == Label::Right
-                && lies_in_host != watches_host
-                && !is_own(remote)
+            it.is_meant_to_read(remote)
+                && it.is_in_host(remote) != watches_host
                 && !mesh.is_assumed(remote.meta)
         };
         let wrong: Vec<&Remote<'_>> = access.remotes().iter().filter(is_wrong).collect();

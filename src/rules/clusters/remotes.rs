@@ -198,28 +198,7 @@ fn system_namespace<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<(&'m str
 pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
     for (remote, primary) in served(mesh).into_iter().chain(hosted(mesh)) {
-        if injects_itself(remote) || is_open(remote, "injection") {
-            continue;
-        }
-        let path = told(remote, |v| {
-            v.istiod_remote.injection_url.as_ref().or(v.istiod_remote.injection_path.as_ref())
-        });
-        let (at, why) = match path {
-            Some(path) if is_placeholder(path) => continue,
-            Some(path) => match wrong_path(mesh, remote, path) {
-                Some(why) => (path.span, why),
-                None => continue,
-            },
-            // An external control plane calls itself as its config cluster is called.
-            None if remote.hosted_in.is_some() => continue,
-            None => {
-                let Some(plane) = control_plane(remote).filter(|_| whole(mesh, remote).is_some())
-                else {
-                    continue;
-                };
-                (plane.at(), "no `istiodRemote.injectionPath`: it is `/inject`".to_owned())
-            }
-        };
+        let Some((at, why)) = wrong_injection(mesh, remote) else { continue };
         if said.contains(&at) {
             continue;
         }
@@ -246,6 +225,26 @@ pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
 fn primary_at(primary: &Cluster) -> Span {
     let named = primary.istio_name().map(|name| name.span);
     named.or(control_plane(primary).map(crate::clusters::Installed::at)).unwrap_or_default()
+}
+
+/// Where a remote cluster asks the injector for the proxies of another, and how.
+fn wrong_injection(mesh: &Mesh, remote: &Cluster) -> Option<(Span, String)> {
+    if injects_itself(remote) || is_open(remote, "injection") {
+        return None;
+    }
+    let path = told(remote, |v| {
+        v.istiod_remote.injection_url.as_ref().or(v.istiod_remote.injection_path.as_ref())
+    });
+    match path {
+        Some(path) if is_placeholder(path) => None,
+        Some(path) => Some((path.span, wrong_path(mesh, remote, path)?)),
+        // An external control plane calls itself as its config cluster is called.
+        None if remote.hosted_in.is_some() => None,
+        None => {
+            let plane = control_plane(remote).filter(|_| whole(mesh, remote).is_some())?;
+            Some((plane.at(), "no `istiodRemote.injectionPath`: it is `/inject`".to_owned()))
+        }
+    }
 }
 
 /// What is wrong with the path to the injector.

@@ -140,6 +140,12 @@ impl Finding {
         self.lowered = Some(to);
         self
     }
+
+    /// Makes it milder, because of a fact which the message names at its end.
+    pub fn milder(&mut self, to: Severity, because: &str) -> &mut Self {
+        self.message.push_str(because);
+        self.lower(to)
+    }
 }
 
 /// Where a rule puts what it found.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clusters::{Cluster, ClusterId, Role};
+use crate::clusters::{Cluster, ClusterId, DEFAULT_NAME, Role};
 use crate::kinds::core::{OpaqueSecret, Secret};
 use crate::kinds::kubeconfig::{
     CLUSTER_ANNOTATION, CONFIG_SECRET, Content, Held, REMOTE_LABEL, REMOTE_PREFIX,
@@ -143,7 +143,7 @@ impl<'m> Access<'m> {
     pub fn has_unsure_names(&self, of: ClusterId) -> bool {
         let mesh = self.mesh.cluster(of).mesh;
         let mut names = self.named.range((mesh, "")..).take_while(|((m, _), _)| *m == mesh);
-        names.any(|((_, name), clusters)| clusters.len() > 1 || *name == "Kubernetes")
+        names.any(|((_, name), clusters)| clusters.len() > 1 || *name == DEFAULT_NAME)
     }
 
     /// Whether a cluster has a secret for another, whatever may be wrong with it.

@@ -108,7 +108,7 @@ pub(super) fn connection_pool(pool: Value<'_>, faults: &mut Faults<'_>) {
     }
     // `0s` switches it off, so it is not held to be at least 1ms as others are.
     if let Some(idle) = tcp.and_then(|tcp| tcp.field("idleTimeout"))
-        && let Some(time) = known_text(idle).and_then(|text| duration::parse(&text))
+        && let Some(time) = known_text(idle).and_then(|text| duration::nanoseconds(&text))
         && !(-MILLISECOND / 2..MILLISECOND / 2).contains(&time)
         && (time < MILLISECOND || time % MILLISECOND != 0)
     {

@@ -2,11 +2,11 @@
 
 /// Whole seconds, or `None` where Go's `time.ParseDuration` refuses the text.
 pub fn seconds(text: &str) -> Option<i64> {
-    i64::try_from(parse(text)? / 1_000_000_000).ok()
+    i64::try_from(nanoseconds(text)? / 1_000_000_000).ok()
 }
 
 /// Nanoseconds, or `None` where Go's `time.ParseDuration` refuses the text.
-pub(super) fn parse(text: &str) -> Option<i128> {
+pub fn nanoseconds(text: &str) -> Option<i128> {
     let (sign, mut rest) = match text.as_bytes().first()? {
         b'-' => (-1, &text[1..]),
         b'+' => (1, &text[1..]),
@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str) -> Option<i128> {
         let (number, after) = rest.split_at(len);
         let len = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(len);
-        sum = sum.checked_add(part(number, nanoseconds(unit)?)?)?;
+        sum = sum.checked_add(part(number, unit_in_nanoseconds(unit)?)?)?;
         rest = after;
         if rest.is_empty() {
             break;
@@ -45,7 +45,7 @@ fn part(number: &str, unit: i128) -> Option<i128> {
     Some(sum)
 }
 
-fn nanoseconds(unit: &str) -> Option<i128> {
+fn unit_in_nanoseconds(unit: &str) -> Option<i128> {
     Some(match unit {
         "ns" => 1,
         "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
@@ -64,16 +64,19 @@ pub(super) const SECOND: i128 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::nanoseconds;
 
     #[test]
     fn durations_are_read_as_go_reads_them() {
-        assert_eq!(parse("1h30m"), Some(5_400_000_000_000));
-        assert_eq!(parse("1.5s"), Some(1_500_000_000));
-        assert_eq!(parse("-3ms"), Some(-3_000_000));
-        assert_eq!((parse("0"), parse("0s"), parse(".5s")), (Some(0), Some(0), Some(500_000_000)));
+        assert_eq!(nanoseconds("1h30m"), Some(5_400_000_000_000));
+        assert_eq!(nanoseconds("1.5s"), Some(1_500_000_000));
+        assert_eq!(nanoseconds("-3ms"), Some(-3_000_000));
+        assert_eq!(
+            (nanoseconds("0"), nanoseconds("0s"), nanoseconds(".5s")),
+            (Some(0), Some(0), Some(500_000_000))
+        );
         for bad in ["", "5", "s", "1d", "1.2.3s", "1 s", "5s3", "-"] {
-            assert_eq!(parse(bad), None, "{bad}");
+            assert_eq!(nanoseconds(bad), None, "{bad}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Formats of strings, by the names that the table of fields calls them.
 
+use core::ops::RangeInclusive;
+
 use super::{cel, hosts, http, re2, urls};
 
 /// A format: what it is called, when it holds, what people call it.
@@ -114,6 +116,9 @@ fn is_label_value(value: &str) -> bool {
 fn is_port_number(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u32>().is_ok_and(|it| it <= 65535)
 }
+
+/// Numbers of ports.
+pub const PORTS: RangeInclusive<i64> = 1..=65535;
 
 /// Protocols that Istio knows by name, in lower case.
 pub const PROTOCOLS: &[&str] = &[

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Subject;
 use super::fault::Faults;
+use super::formats::PORTS;
 use super::hosts::{self, is_dns_label, is_ip, is_partial_wildcard, is_wildcard_domain};
 use super::look::{Look, known_number, known_text};
 use crate::kinds::is_placeholder;
@@ -91,7 +92,7 @@ fn binding(server: Value<'_>, faults: &mut Faults<'_>) {
     let Some((number, value)) = number.and_then(|it| Some((known_number(it)?, it))) else { return };
     if is_socket && number != 0 {
         faults.invalid(value, "is a port beside a Unix socket", "write 0");
-    } else if !is_socket && !(1..=65535).contains(&number) {
+    } else if !is_socket && !PORTS.contains(&number) {
         faults.invalid(value, "is not a port", "write 1 to 65535");
     }
 }

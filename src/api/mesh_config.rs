@@ -7,6 +7,7 @@ use super::destination_rule::{
 };
 use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
+use super::formats::PORTS;
 use super::hosts::{is_dns_label, is_host, is_wildcard_domain};
 use super::http::is_status_of_envoy;
 use super::look::{Look, known_number, known_text};
@@ -82,7 +83,7 @@ pub(super) fn mesh_config(mesh: Value<'_>, faults: &mut Faults<'_>) {
 fn times(mesh: Value<'_>, faults: &mut Faults<'_>) {
     let time = |key: &str| {
         let value = mesh.field(key)?;
-        Some((value, duration::parse(&known_text(value)?)?))
+        Some((value, duration::nanoseconds(&known_text(value)?)?))
     };
     if let Some((value, _)) = time("connectTimeout").filter(|(_, it)| *it > 3600 * SECOND) {
         faults.invalid(value, "is longer than an hour", "write 1ms to 1h");
@@ -203,7 +204,7 @@ fn service(settings: Value<'_>, faults: &mut Faults<'_>) {
         faults.ignored(value, "is not a service", help);
     }
     match settings.field("port") {
-        Some(port) if known_number(port).is_some_and(|it| !(1..=65535).contains(&it)) => {
+        Some(port) if known_number(port).is_some_and(|it| !PORTS.contains(&it)) => {
             faults.ignored(port, "is not a port", "write 1 to 65535");
         }
         None => mild(faults.missing(settings, "port", "say on which port it listens")),
@@ -212,43 +213,11 @@ fn service(settings: Value<'_>, faults: &mut Faults<'_>) {
 }
 
 pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
-    if let Some(tracing) = config.field("tracing") {
-        if let Some(tls) = tracing.field("tlsSettings") {
-            client_tls(tls, None, faults);
-        }
-        for (tracer, key) in [
-            ("zipkin", "address"),
-            ("datadog", "address"),
-            ("lightstep", "address"),
-            ("lightstep", "accessToken"),
-        ] {
-            if let Some(settings) = tracing
-                .field(tracer)
-                .filter(|it| it.shape() == Shape::Mapping && it.field(key).is_none())
-            {
-                faults.missing(settings, key, "say where spans are sent to");
-            }
-        }
+    if let Some(settings) = config.field("tracing") {
+        tracing(settings, faults);
     }
     if let Some(provider) = config.field("privateKeyProvider") {
-        if provider.shape() == Shape::Mapping && provider.entries().next().is_none() {
-            faults.missing(provider, "cryptomb", "add `cryptomb` or `qat`, or leave it out");
-        }
-        for kind in ["cryptomb", "qat"] {
-            let Some(settings) = provider.field(kind).filter(|it| it.shape() == Shape::Mapping)
-            else {
-                continue;
-            };
-            match settings.field("pollDelay") {
-                None => {
-                    faults.missing(settings, "pollDelay", "add one, such as `10ms`");
-                }
-                Some(delay) if known_text(delay).and_then(|it| duration::parse(&it)) == Some(0) => {
-                    faults.invalid(delay, "is 0", "write one such as `10ms`");
-                }
-                Some(_) => {}
-            }
-        }
+        private_key_provider(provider, faults);
     }
     if let Some(value) =
         config.field("proxyMetadata").and_then(|it| it.field("ISTIO_META_DNS_AUTO_ALLOCATE"))
@@ -259,9 +228,48 @@ pub(super) fn proxy_config(config: Value<'_>, faults: &mut Faults<'_>) {
     let settings = config.field("connectionSettings");
     for (key, value) in settings.into_iter().flat_map(Value::entries) {
         let is_time = key.text().is_some_and(|it| it.starts_with("http"));
-        if is_time && known_text(value).and_then(|it| duration::parse(&it)).is_some_and(|it| it < 0)
+        if is_time
+            && known_text(value).and_then(|it| duration::nanoseconds(&it)).is_some_and(|it| it < 0)
         {
             faults.invalid(value, "is shorter than nothing", "write a duration from 0 on");
+        }
+    }
+}
+
+fn tracing(settings: Value<'_>, faults: &mut Faults<'_>) {
+    if let Some(tls) = settings.field("tlsSettings") {
+        client_tls(tls, None, faults);
+    }
+    for (tracer, key) in [
+        ("zipkin", "address"),
+        ("datadog", "address"),
+        ("lightstep", "address"),
+        ("lightstep", "accessToken"),
+    ] {
+        let tracer = settings.field(tracer).filter(|it| it.shape() == Shape::Mapping);
+        if let Some(tracer) = tracer.filter(|it| it.field(key).is_none()) {
+            faults.missing(tracer, key, "say where spans are sent to");
+        }
+    }
+}
+
+fn private_key_provider(provider: Value<'_>, faults: &mut Faults<'_>) {
+    if provider.shape() == Shape::Mapping && provider.entries().next().is_none() {
+        faults.missing(provider, "cryptomb", "add `cryptomb` or `qat`, or leave it out");
+    }
+    for kind in ["cryptomb", "qat"] {
+        let settings = provider.field(kind).filter(|it| it.shape() == Shape::Mapping);
+        let Some(settings) = settings else { continue };
+        match settings.field("pollDelay") {
+            None => {
+                faults.missing(settings, "pollDelay", "add one, such as `10ms`");
+            }
+            Some(delay)
+                if known_text(delay).and_then(|it| duration::nanoseconds(&it)) == Some(0) =>
+            {
+                faults.invalid(delay, "is 0", "write one such as `10ms`");
+            }
+            Some(_) => {}
         }
     }
 }

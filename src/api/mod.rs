@@ -32,10 +32,10 @@ use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};
 use crate::yaml::{Shape, Value};
 
 pub use annotations::fault_of_annotation;
-pub use duration::seconds;
+pub use duration::{nanoseconds, seconds};
 use fault::Faults;
 pub use fault::{Cause, Fault};
-pub use formats::PROTOCOLS;
+pub use formats::{PORTS, PROTOCOLS};
 pub use hosts::is_ip;
 pub use nearest::nearest;
 pub use table::Version;

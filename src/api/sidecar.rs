@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Subject;
 use super::destination_rule::connection_pool;
 use super::fault::Faults;
+use super::formats::PORTS;
 use super::gateway::{dotted_host, is_http, is_tls, server_tls};
 use super::hosts::{is_dns_label, is_fqdn, is_ip, is_socket_path, split_port};
 use super::look::{Look, known_number, known_text};
@@ -49,7 +50,7 @@ fn once(seen: &mut Seen, key: String, value: Value<'_>, faults: &mut Faults<'_>)
 fn port_number(port: Value<'_>, seen: &mut Seen, faults: &mut Faults<'_>) {
     let value = port.field("number").unwrap_or(port);
     match port.number_or_zero("number") {
-        Some(number @ 1..=65535) => once(seen, number.to_string(), value, faults),
+        Some(number) if PORTS.contains(&number) => once(seen, number.to_string(), value, faults),
         Some(_) => {
             faults.invalid(value, "is not a port", "write 1 to 65535");
         }

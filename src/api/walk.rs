@@ -364,7 +364,7 @@ impl Walk<'_, '_> {
     fn duration(&mut self, value: Value<'_>, at_least_1ms: bool, whole_seconds: bool) {
         let Some(text) = self.string(value, "a duration such as `1.5s`") else { return };
         let help = "write a number with a unit, such as `500ms`, `1.5s` or `1h30m`";
-        match duration::parse(&text) {
+        match duration::nanoseconds(&text) {
             None => drop(self.faults.invalid(value, "is not a duration", help)),
             Some(it) if at_least_1ms && it < MILLISECOND => {
                 self.faults.invalid(value, "is shorter than 1ms", "it has to be at least 1ms");

@@ -111,6 +111,11 @@ impl Facts {
         self.system_namespace.first().map_or("istio-system", |fact| fact.value.as_str())
     }
 
+    /// Where proxies are told to look for istiod.
+    pub fn discovery_addresses(&self) -> impl Iterator<Item = &Text> {
+        self.mesh_config.iter().filter_map(|c| c.default_config.discovery_address.as_ref())
+    }
+
     /// A variable of istiod's environment; empty where a pipeline fills it in.
     pub fn istiod_env(&self, name: &str) -> Option<&Text> {
         self.istiod_env.iter().rev().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)

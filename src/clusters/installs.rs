@@ -54,6 +54,12 @@ impl Installed {
         self.install.profile.as_ref().or(self.install.values.profile.as_ref())
     }
 
+    /// The revision that it makes or asks for, of the installation or of its values; none is the default one.
+    pub fn revision(&self) -> Option<&Text> {
+        let told = self.install.revision.as_ref().or(self.install.values.revision.as_ref());
+        told.filter(|told| !told.is_empty())
+    }
+
     /// The values.
     pub fn values(&self) -> &Values {
         &self.install.values

@@ -35,6 +35,9 @@ pub use generators::OneServer;
 pub use installs::Installed;
 pub use supply::{Kinds, Supply};
 
+/// What the charts call a cluster that is told no name.
+pub const DEFAULT_NAME: &str = "Kubernetes";
+
 /// Which cluster of a [`Fleet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(u32);

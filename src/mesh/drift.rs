@@ -155,7 +155,7 @@ impl Mesh {
     /// The primaries of each mesh that have more than one, ordered by name.
     fn primaries(&self) -> Vec<Vec<&Cluster>> {
         let meshes = self.meshes().into_iter().map(|clusters| {
-            let primary = |c: &&Cluster| self.config_cluster(c.id).found() == Some(c.id);
+            let primary = |c: &&Cluster| self.is_read_in(c.id);
             let seen = |c: &&Cluster| self.istio_objects.iter().any(|o| o.cluster == c.id);
             clusters.into_iter().filter(primary).filter(seen).collect::<Vec<_>>()
         });

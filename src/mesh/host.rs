@@ -16,6 +16,11 @@ pub fn short(host: &str) -> &str {
     host.split_once(".svc.").map_or(host, |(short, _)| short)
 }
 
+/// A host of a Gateway's server without the namespace that it is for.
+pub fn without_namespace(host: &str) -> &str {
+    host.split_once('/').map_or(host, |(_, host)| host)
+}
+
 /// A host name, or one with a `*` in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostPattern<'h>(pub &'h str);

@@ -43,11 +43,12 @@ pub use client::{Client, LabelValue};
 pub use domain::Domain;
 pub use drift::{Drift, IstioObject};
 pub use graph::{Graph, Relation, Thing};
-pub use host::{HostPattern, fqdn, short};
+pub use host::{HostPattern, fqdn, short, without_namespace};
 pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
-pub use network::{Exposure, GATEWAY_PORT_LABEL, NETWORK_VIEW};
+pub use names::letters;
+pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{
     DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, takes_in,
@@ -213,6 +214,11 @@ impl Mesh {
         meshes.into_values().collect()
     }
 
+    /// Those of several clusters.
+    pub fn meshes_of_several(&self) -> impl Iterator<Item = Vec<&Cluster>> {
+        self.meshes().into_iter().filter(|clusters| clusters.len() > 1)
+    }
+
     /// The cluster whose Istio objects the proxies of a cluster get: its own for a primary, that of
     /// its control plane for a remote. Source: `pilot/pkg/bootstrap/configcontroller.go`.
     pub fn config_cluster(&self, id: ClusterId) -> Lookup<ClusterId> {
@@ -347,6 +353,15 @@ impl Mesh {
     /// An option of a rule, as written in the configuration.
     pub fn option(&self, rule: &str, name: &str) -> Option<&str> {
         self.options.get(rule)?.get(name).map(String::as_str)
+    }
+
+    /// The Secrets of a namespace in a cluster, as far as they are written out.
+    pub fn secrets_in(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = &In<core::Secret>> {
+        self.secrets.iter().filter(move |s| s.cluster == cluster && s.namespace == namespace)
     }
 
     /// Whether something in the input makes, or may make, a Secret of that name in the cluster.

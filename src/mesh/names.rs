@@ -9,6 +9,11 @@ use crate::kinds::kubeconfig::{CLUSTER_ANNOTATION, REMOTE_LABEL};
 use crate::source::Text;
 use crate::yaml::Entries;
 
+/// A name without what only separates its words, in small letters.
+pub fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
 fn is_remote(labels: &Entries<Text>) -> bool {
     labels.get(REMOTE_LABEL).is_some_and(|label| label.as_str() == "true")
 }

@@ -19,8 +19,8 @@ pub const NETWORK_VIEW: &str = "ISTIO_META_REQUESTED_NETWORK_VIEW";
 const GATEWAY_PORT: u32 = 15443;
 /// The port on which they take HBONE.
 const HBONE_PORT: u32 = 15008;
-/// What istiod puts on the Service that it makes for a Gateway of the Gateway API.
-const MADE_FOR: &str = "gateway.networking.k8s.io/gateway-name";
+/// The label of what istiod makes for a Gateway of the Gateway API, with the Gateway's name.
+pub const GATEWAY_NAME_LABEL: &str = "gateway.networking.k8s.io/gateway-name";
 
 impl Server {
     /// Whether it hands requests of other networks on to the pods they ask for: the server of an
@@ -261,7 +261,7 @@ impl Mesh {
 
     /// What the Gateways that count for a gateway between networks make of it.
     pub fn exposure<'m>(&'m self, service: &'m In<Service>) -> Exposure<'m> {
-        let by_istiod = service.meta.label(MADE_FOR).is_some();
+        let by_istiod = service.meta.label(GATEWAY_NAME_LABEL).is_some();
         let plane = self.config_cluster(service.cluster).found();
         let Some(plane) = plane.filter(|_| !by_istiod && !self.is_assumed(&service.meta)) else {
             return Exposure::Unknown;

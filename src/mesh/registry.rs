@@ -333,7 +333,7 @@ impl Mesh {
     /// The namespaces whose clients use a VirtualService, as far as they are known; `None` where gateways
     /// use it too.
     pub fn users_of(&self, service: &In<networking::VirtualService>) -> Option<Vec<String>> {
-        if service.gateways.iter().any(|g| g.as_str() != "mesh") {
+        if service.is_for_gateways() {
             return None;
         }
         let own = service.namespace.as_str();

@@ -51,6 +51,11 @@ impl In<VirtualService> {
         self.gateways.is_empty() || self.gateways.iter().any(|g| g.as_str() == "mesh")
     }
 
+    /// Whether gateways use it, and not only sidecars.
+    pub fn is_for_gateways(&self) -> bool {
+        self.gateways.iter().any(|g| g.as_str() != "mesh")
+    }
+
     /// Whether it is exported to a client's namespace.
     fn is_seen_by(&self, client: &Client<'_>) -> bool {
         exported(&self.export_to, &self.namespace, client.namespace)

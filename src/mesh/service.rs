@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Client, HostPattern, In, LocalityPattern, Lookup, Mesh, of_namespace, selects, value};
+use super::{
+    Client, GATEWAY_NAME_LABEL, HostPattern, In, LocalityPattern, Lookup, Mesh, of_namespace,
+    selects, value,
+};
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
 use crate::kinds::networking::{Gateway, ServiceEntry};
@@ -287,7 +290,7 @@ impl Mesh {
                 && selects(&gateway.selector, selector)
         };
         names("istio")
-            || selector.get("gateway.networking.k8s.io/gateway-name").is_some()
+            || selector.get(GATEWAY_NAME_LABEL).is_some()
             || service.meta.label("topology.istio.io/network").is_some()
             || self.gateways.iter().find(chosen).is_some()
     }

@@ -3,12 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Move, State, Step};
-use crate::clusters::{Cluster, Fact, Role};
+use crate::clusters::{Cluster, DEFAULT_NAME, Fact, Role};
 use crate::kinds::is_placeholder;
 use crate::trust::{Domain, Groups, Signer};
-
-/// What the charts call a cluster that nobody names.
-const DEFAULT_NAME: &str = "Kubernetes";
 
 /// One root for all, before the first secret.
 pub(super) fn root(moved: &Move<'_, '_>) -> Step {

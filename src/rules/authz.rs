@@ -149,8 +149,7 @@ fn unknown_source_namespace(mesh: &Mesh, found: &mut Findings) {
                 if let Lookup::Absent { nearest: Some(nearest) } = nearest {
                     finding.help(format!("use `{nearest}`, or remove it"));
                 } else if !mesh.is_complete_under(policy.cluster) {
-                    finding.message.push_str(", unless it is made elsewhere");
-                    finding.lower(Severity::Note);
+                    finding.milder(Severity::Note, ", unless it is made elsewhere");
                 }
             }
         }

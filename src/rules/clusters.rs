@@ -17,10 +17,9 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 use super::{Rule, rule};
-use crate::clusters::Cluster;
+use crate::clusters::{Cluster, DEFAULT_NAME};
 use crate::finding::Findings;
 use crate::mesh::{Drift, Mesh, list};
-use identity::DEFAULT_NAME;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("clusters/config-drift", config_drift),
@@ -49,7 +48,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("clusters/remote-timeout-disabled", values::remote_timeout_disabled),
     rule!("clusters/remote-without-primary", remotes::remote_without_primary),
     rule!("clusters/removed-profile-or-chart", values::removed_profile_or_chart),
-    rule!("clusters/revision-unknown-in-cluster", versions::revision_unknown_in_cluster),
+    rule!("clusters/revision-unknown-in-cluster", revisions::revision_unknown_in_cluster),
     rule!("clusters/single-control-plane", versions::single_control_plane),
     rule!("clusters/system-namespace-differs", remotes::system_namespace_differs),
     rule!(

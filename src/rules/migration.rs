@@ -24,7 +24,7 @@ const SHOWN: usize = 6;
 
 fn join_before_common_ca(access: &Access<'_>, trust: &Trust<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let own = |id: ClusterId| trust.signer(id) == Signer::SelfSigned;
         let is_joined = |a: ClusterId, b: ClusterId| access.leads_to(a, b);
         let mut secrets = Vec::new();

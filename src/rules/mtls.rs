@@ -81,8 +81,7 @@ fn say<'f>(
     };
     let finding = found.say(message, at, label);
     if !explicit && !is_old {
-        finding.message.push_str(": before Istio 1.21 any certificate is taken");
-        finding.lower(Severity::Note);
+        finding.milder(Severity::Note, ": before Istio 1.21 any certificate is taken");
     }
     finding.help(help)
 }

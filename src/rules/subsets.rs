@@ -321,8 +321,8 @@ fn say_empty(
     );
     if let Some(bare) = bare {
         // A pipeline, or a hand, may label it on its way.
-        finding.message.push_str(&format!(", unless `{}` gets its labels elsewhere", bare.name()));
-        finding.lower(Severity::Warning);
+        let unless = format!(", unless `{}` gets its labels elsewhere", bare.name());
+        finding.milder(Severity::Warning, &unless);
     }
     let unused = match route {
         Some(route) => {
@@ -337,8 +337,7 @@ fn say_empty(
     };
     if let Some(unused) = unused {
         let joint = if bare.is_some() { "; " } else { ", and " };
-        finding.message.push_str(&format!("{joint}{unused}"));
-        finding.lower(Severity::Note);
+        finding.milder(Severity::Note, &format!("{joint}{unused}"));
     }
     if let Some(near) = all.first() {
         let others = near.template.metadata.labels.iter().next();

@@ -10,7 +10,7 @@ use crate::finding::{Findings, Severity};
 use crate::kinds::networking::WorkloadEntry;
 use crate::mesh::{
     CLUSTER_LABEL, Locality, LocalityPattern, LocalitySetting, Mesh, Place, REGION_LABEL,
-    ZONE_LABEL, list, value,
+    ZONE_LABEL, letters, list, value,
 };
 use crate::placement::pinned_zone;
 use crate::source::{Spanned, Text};
@@ -68,8 +68,7 @@ fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
                          or put `{CLUSTER_LABEL}` into failoverPriority"
                     ));
                 if !settings.iter().filter(spans_both).any(|s| parts(mesh, s, [a.id, b.id])) {
-                    finding.message.push_str(", which matters where one is to be preferred");
-                    finding.lower(Severity::Note);
+                    finding.milder(Severity::Note, ", which matters where one is to be preferred");
                 }
             }
         }
@@ -122,9 +121,7 @@ fn region_spelled_differently(mesh: &Mesh, found: &mut Findings) {
         let mut spellings: BTreeMap<String, BTreeMap<&str, (&Place, &str)>> = BTreeMap::new();
         for cluster in clusters {
             for place in mesh.places(cluster.id).iter().filter(|p| !p.locality.region.is_empty()) {
-                let bare: String =
-                    place.locality.region.chars().filter(char::is_ascii_alphanumeric).collect();
-                let known = spellings.entry(bare.to_ascii_lowercase()).or_default();
+                let known = spellings.entry(letters(&place.locality.region)).or_default();
                 known.entry(&place.locality.region).or_insert((place, &cluster.name));
             }
         }

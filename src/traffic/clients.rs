@@ -11,7 +11,8 @@ use super::journey::{Case, Way};
 use super::route::Request;
 use super::supply::Pool;
 use crate::clusters::ClusterId;
-use crate::mesh::{Client, Host, Locality};
+use crate::kinds::core::Service;
+use crate::mesh::{Client, Host, In, Locality};
 use crate::source::Span;
 
 /// How clients that cannot differ call a host, and where their requests arrive.
@@ -39,7 +40,12 @@ pub struct Departure {
     pub nearest: Flow,
 }
 
-impl Visit<'_> {
+impl<'m> Visit<'m> {
+    /// The Service that is called, where one is.
+    pub fn service(&self) -> Option<&'m In<Service>> {
+        self.way.destinations().find_map(|(destination, _)| destination.service)
+    }
+
     /// Whether there is certainly an endpoint where a condition holds.
     pub fn has_endpoint(&self, at: impl Fn(&Pool<'_>) -> bool) -> bool {
         self.way.destinations().any(|(destination, _)| destination.has_endpoint(&at))

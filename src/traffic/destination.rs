@@ -1,6 +1,7 @@
 //! A cluster of Envoy as a client's proxy has it: which rule, policy and setting count for it, and
 //! what is behind it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::assignment::{Filter, Preference};
@@ -130,6 +131,11 @@ impl<'m> Destination<'m> {
     /// What the subset and the port select.
     pub fn pools(&self) -> impl Iterator<Item = &Pool<'m>> {
         self.selected.iter().map(|&i| &self.supply.pools[i])
+    }
+
+    /// The clusters of that.
+    pub fn clusters(&self) -> BTreeSet<ClusterId> {
+        self.pools().map(|pool| pool.cluster).collect()
     }
 
     /// Whether none of its endpoints is known, and the input does not tell where they are or whether there

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::endpoint::{Endpoint, Health, Identity, Labels, Proxy};
 use super::mtls::{self, Mtls};
-use crate::clusters::{Cluster, ClusterId};
+use crate::clusters::{Cluster, ClusterId, DEFAULT_NAME};
 use crate::kinds::core::Service;
 use crate::kinds::parts::Conditions;
 use crate::kinds::workloads::{Pod, TemplateMeta, Workload};
@@ -326,7 +326,7 @@ fn may_be_elsewhere(mesh: &Mesh, host: Host<'_>, of: ClusterId) -> bool {
 /// other cluster is there to be told apart from it, and its control plane has a name among others.
 fn may_have_peers(mesh: &Mesh, cluster: &Cluster) -> bool {
     let facts = &cluster.facts;
-    let named = facts.name.iter().any(|f| f.value.as_str() != "Kubernetes");
+    let named = facts.name.iter().any(|f| f.value.as_str() != DEFAULT_NAME);
     let signs = named || !facts.network.is_empty() || !facts.mesh_id.is_empty();
     cluster.config.is_none() && mesh.clusters().len() == 1 && signs
 }

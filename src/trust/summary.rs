@@ -236,12 +236,10 @@ fn signer(mesh: &Mesh, cluster: &Cluster, found: Option<&Found>) -> Signer {
             _ => Signer::Unknown,
         };
     }
-    let configs = facts.mesh_config.iter();
-    let discovery: Vec<&Text> =
-        configs.filter_map(|c| c.default_config.discovery_address.as_ref()).collect();
     // An address that proxies find istiod at too is istiod's.
     let told = facts.foreign_ca.iter().map(|fact| &fact.value);
-    let told = told.filter(|told| discovery.iter().all(|istiod| istiod.value != told.value));
+    let told =
+        told.filter(|told| facts.discovery_addresses().all(|istiod| istiod.value != told.value));
     let elsewhere = told.filter_map(|told| foreign(told)).min();
     let csr = || {
         let mut own = mesh.workloads.iter().filter(|w| w.cluster == cluster.id);

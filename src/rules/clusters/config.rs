@@ -21,7 +21,7 @@ struct ShortHost<'m> {
     meta: &'m Meta,
     namespace: &'m str,
     plane: ClusterId,
-    /// Whether it may be in the input outside of what other rules know to be absent.
+    /// Whether the input does not tell if there is such a service: of what is absent another rule speaks.
     is_unseen: bool,
 }
 

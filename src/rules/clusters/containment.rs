@@ -46,7 +46,7 @@ fn gitops_generator_same_destination(mesh: &Mesh, found: &mut Findings) {
 
 fn no_remote_sync_alert(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let here = |id| clusters.iter().any(|c| c.id == id);
         let reads: Vec<_> = access.remotes().iter().filter(|r| here(r.holder)).collect();
         let rules = || mesh.alert_rules.iter().filter(|rules| here(rules.cluster));
@@ -121,12 +121,10 @@ fn all_primaries_watch_all_blast_radius(access: &Access<'_>, found: &mut Finding
 }
 
 fn shared_ingress_without_health_failover(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
-        let entered = |c: &&&Cluster| mesh.entrances(c.id).next().is_some();
-        let mut with = clusters.iter().filter(entered);
-        let (Some(only), None) = (with.next(), with.next()) else { continue };
+    for clusters in mesh.meshes_of_several() {
+        let mut entered = clusters.iter().filter_map(|c| Some((*c, mesh.entrances(c.id).next()?)));
+        let (Some((only, entrance)), None) = (entered.next(), entered.next()) else { continue };
         let mut others = clusters.iter().filter(|c| c.id != only.id);
-        let Some(entrance) = mesh.entrances(only.id).next() else { continue };
         if !others.all(|c| has_no_ingress(mesh, c, &entrance.namespace))
             || mesh.is_assumed(&entrance.meta)
         {
@@ -134,15 +132,15 @@ fn shared_ingress_without_health_failover(mesh: &Mesh, found: &mut Findings) {
         }
         let routed = mesh.routes().into_iter().filter(|route| {
             let here = clusters.iter().any(|c| c.id == route.service.cluster);
-            here && route.service.gateways.iter().any(|gateway| gateway.as_str() != "mesh")
+            here && route.service.is_for_gateways()
         });
-        let elsewhere = routed.filter_map(|route| {
+        let mut elsewhere = routed.filter_map(|route| {
             let local = mesh.is_cluster_local(&route.host, route.service.cluster);
             let host = mesh.host(&route.host).filter(|_| !local)?;
             let mut services = host.services().filter(|s| mesh.same_mesh(s.cluster, only.id));
             services.find(|s| s.cluster != only.id)
         });
-        let Some(service) = elsewhere.into_iter().next() else { continue };
+        let Some(service) = elsewhere.next() else { continue };
         let (name, other) = (&only.name, mesh.cluster_name(service.cluster));
         found
             .say(

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::installs::{control_plane, is_open, served, told};
+use super::installs::{
+    control_plane, control_planes, hosted, is_open, is_sure, served, told, whole,
+};
 use super::remotes::injects_itself;
-use super::versions::revisions;
+use super::revisions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Service;
@@ -110,9 +112,7 @@ fn is_of_istiod(server: &Server) -> bool {
 /// Where a remote cluster looks for its control plane.
 fn address(remote: &Cluster) -> Option<&Text> {
     let told = told(remote, |v| v.global.remote_pilot_address.as_ref());
-    let mut configs = remote.facts.mesh_config.iter();
-    let discovery = || configs.find_map(|c| c.default_config.discovery_address.as_ref());
-    told.filter(|address| !address.is_empty()).or_else(discovery)
+    told.filter(|address| !address.is_empty()).or_else(|| remote.facts.discovery_addresses().next())
 }
 
 /// Whether the injector of a remote cluster is asked at its own port at the control plane's address.
@@ -132,10 +132,8 @@ fn asking_from_afar(mesh: &Mesh) -> BTreeMap<ClusterId, Vec<&Cluster>> {
     for (remote, plane) in served(mesh) {
         by_plane.entry(plane.hosted_in.unwrap_or(plane.id)).or_default().push(remote);
     }
-    for config in mesh.clusters() {
-        if let Some(host) = config.hosted_in {
-            by_plane.entry(host).or_default().push(config);
-        }
+    for (config, host) in hosted(mesh) {
+        by_plane.entry(host.id).or_default().push(config);
     }
     by_plane
 }
@@ -179,8 +177,7 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
             remotes[0].hosted_namespace().unwrap_or(plane.facts.system_namespace())
         ));
         if !plane.is_complete() {
-            finding.message.push_str(", unless it is opened by hand");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is opened by hand");
         }
     }
 }
@@ -217,8 +214,7 @@ pub(super) fn exposed_istiod_revision_mismatch(mesh: &Mesh, found: &mut Findings
         }
         finding.help(format!("send it to {known}, and move it before a revision is removed"));
         if !cluster.is_complete() {
-            finding.message.push_str(", unless it is installed by hand");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is installed by hand");
         }
     }
 }
@@ -234,10 +230,12 @@ fn leads_nowhere<'r>(mesh: &Mesh, route: &'r Route<'_>) -> Option<(&'r str, Vec<
         None => "default",
     };
     let host = route.destination.host.as_ref()?;
-    let is_for_gateways = route.service.gateways.iter().any(|g| g.as_str() != "mesh");
     // What is certainly not there is said of the route.
     let is_unseen = matches!(mesh.named_host(host, route.service, None), Named::Unseen);
-    if namespace != cluster.facts.system_namespace() || !is_for_gateways || !is_unseen {
+    if namespace != cluster.facts.system_namespace()
+        || !route.service.is_for_gateways()
+        || !is_unseen
+    {
         return None;
     }
     let known = revisions(mesh, cluster)?;
@@ -257,10 +255,8 @@ fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Te
             flag.as_ref().is_some_and(|flag| flag.value == told)
         };
         let remote = &values.istiod_remote;
-        let is_known = install.meta.as_ref().is_some_and(|meta| !mesh.is_assumed(meta));
-        install.is_control_plane()
-            && install.is_whole
-            && is_known
+        install.is_whole
+            && is_sure(mesh, install)
             && install.profile().is_none_or(|p| {
                 !["remote", "external", "empty"].contains(&p.as_str()) && !is_placeholder(p)
             })
@@ -268,7 +264,7 @@ fn address_beside_istiod<'m>(mesh: &Mesh, cluster: &'m Cluster) -> Option<&'m Te
             && !is(&remote.enabled_local_injector_istiod, true)
             && !is(&values.pilot.enabled, false)
     };
-    let mut whole = cluster.facts.installs.iter().filter(installs_all);
+    let mut whole = control_planes(cluster).filter(installs_all);
     let address = whole.find_map(|i| i.values().global.remote_pilot_address.as_ref());
     let is_told = |a: &&Text| !a.is_empty() && !is_placeholder(a);
     address.filter(is_told).filter(|_| !is_past && !is_open(cluster, "istiodRemote"))
@@ -295,8 +291,7 @@ pub(super) fn remote_runs_own_istiod(mesh: &Mesh, found: &mut Findings) {
     }
     for cluster in remotes_by_profile(mesh) {
         let Some(plane) = control_plane(cluster) else { continue };
-        let told = plane.install.revision.as_ref().or(plane.values().revision.as_ref());
-        let revision = told.map_or("default", |told| told.as_str());
+        let revision = plane.revision().map_or("default", |told| told.as_str());
         let system = cluster.facts.system_namespace();
         let runs = mesh.workloads_in(cluster.id, system).find(|workload| {
             let containers = &workload.template.spec.containers;
@@ -321,14 +316,9 @@ pub(super) fn remote_runs_own_istiod(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// Clusters that a whole text installs as remote, and where no istiod is to inject sidecars.
+/// Clusters that whole texts install as remote, and where no istiod is to inject sidecars.
 fn remotes_by_profile(mesh: &Mesh) -> impl Iterator<Item = &Cluster> {
     let is_remote = |i: &Installed| i.profile().is_some_and(|p| p.as_str() == "remote");
-    let all = mesh.clusters().iter();
-    all.filter(move |c| {
-        let mut planes = c.facts.installs.iter().filter(|i| i.is_control_plane()).peekable();
-        let is_known =
-            |i: &Installed| i.is_whole && i.meta.as_ref().is_some_and(|m| !mesh.is_assumed(m));
-        planes.peek().is_some() && planes.all(|i| is_remote(i) && is_known(i)) && !injects_itself(c)
-    })
+    let told = mesh.clusters().iter().filter(|c| whole(mesh, c).is_some());
+    told.filter(move |c| control_planes(c).all(is_remote) && !injects_itself(c))
 }

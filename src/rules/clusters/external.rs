@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::installs::served;
-use crate::access::{Access, Label, Remote};
+use super::installs::{hosted, served};
+use crate::access::{Access, Entry, Label, Remote};
 use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{HostPattern, Mesh};
+use crate::mesh::{HostPattern, Mesh, without_namespace};
 use crate::source::{Span, Text};
 
 /// An external control plane: the cluster it reads, the one it runs in, and its namespace there.
@@ -18,15 +18,14 @@ struct Hosted<'m> {
     namespace: &'m str,
 }
 
-fn hosted(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
-    mesh.clusters().iter().filter_map(|config| {
-        let host = mesh.cluster(config.hosted_in?);
+fn external(mesh: &Mesh) -> impl Iterator<Item = Hosted<'_>> {
+    hosted(mesh).filter_map(|(config, host)| {
         Some(Hosted { config, host, namespace: config.hosted_namespace()? })
     })
 }
 
 pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
-    for Hosted { config, host, namespace } in hosted(mesh) {
+    for Hosted { config, host, namespace } in external(mesh) {
         let other = config.facts.system_namespace.iter().map(|fact| &fact.value);
         let mut other = other.filter(|told| !told.span.is_empty() && told.as_str() != namespace);
         let Some(told) = other.next() else { continue };
@@ -41,7 +40,7 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
             )
             .help(format!("install `{}` in namespace `{namespace}` too", config.name));
     }
-    for Hosted { config, host, .. } in hosted(mesh) {
+    for Hosted { config, host, .. } in external(mesh) {
         let facts = &config.facts.name;
         let written = facts.iter().find(|f| f.origin == Origin::Istiod).map(|f| &f.value);
         let mut planes = config.facts.installs.iter().filter(|install| install.is_hosted);
@@ -76,6 +75,19 @@ impl Hosted<'_> {
         meta.file.is_some_and(|file| self.host.files.contains(&file))
     }
 
+    /// Whether a remote secret is meant for it. One for its own cluster was meant to be its kubeconfig.
+    fn is_meant_to_read(&self, remote: &Remote<'_>) -> bool {
+        let is_own = |entry: &Entry<'_>| self.config.is_called(entry.key.as_str());
+        self.may_read(remote.holder, remote.namespace)
+            && remote.label == Label::Right
+            && !remote.entries.iter().any(is_own)
+    }
+
+    /// Whether a remote secret is in the cluster where it runs.
+    fn is_in_host(&self, remote: &Remote<'_>) -> bool {
+        remote.holder == self.host.id || self.is_of_host(remote.meta)
+    }
+
     /// Whether its kubeconfig would be in the input, and nothing there makes it.
     fn lacks_kubeconfig(&self, mesh: &Mesh) -> bool {
         let ids = [self.config.id, self.host.id];
@@ -92,7 +104,7 @@ impl Hosted<'_> {
 
 pub(super) fn external_cp_kubeconfig_missing(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for it in hosted(mesh) {
+    for it in external(mesh) {
         let mut plain = mesh.secrets.iter().filter(|s| it.may_read(s.cluster, &s.namespace));
         if let Some(secret) = plain.find(|s| s.name() == CONFIG_SECRET) {
             let mut keys = secret.data.iter().chain(&secret.string_data).map(|(key, _)| key);
@@ -125,8 +137,7 @@ fn say_no_kubeconfig(access: &Access<'_>, it: &Hosted<'_>, found: &mut Findings)
     }
     finding.help(HELP);
     if !it.host.is_complete() {
-        finding.message.push_str(", unless it is made by hand");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", unless it is made by hand");
     }
 }
 
@@ -151,7 +162,7 @@ fn plane_at(it: &Hosted<'_>) -> Option<Span> {
 
 pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &mut Findings) {
     let mesh = access.mesh();
-    for it in hosted(mesh) {
+    for it in external(mesh) {
         let told = it.config.facts.istiod_env(SECRET_WATCHER);
         // Of an istiod that is not in the input nobody knows where it looks.
         let is_installed = !it.config.facts.istiod_env.is_empty();
@@ -159,16 +170,9 @@ pub(super) fn external_cp_secret_in_wrong_cluster(access: &Access<'_>, found: &m
             continue;
         }
         let watches_host = it.config.remote_secrets_in() == it.host.id;
-        // One for the cluster itself was meant to be its kubeconfig.
-        let is_own = |remote: &Remote<'_>| {
-            remote.entries.iter().any(|entry| it.config.is_called(entry.key.as_str()))
-        };
         let is_wrong = |remote: &&Remote<'_>| {
-            let lies_in_host = remote.holder == it.host.id || it.is_of_host(remote.meta);
-            it.may_read(remote.holder, remote.namespace)
-                && remote.label == Label::Right
-                && lies_in_host != watches_host
-                && !is_own(remote)
+            it.is_meant_to_read(remote)
+                && it.is_in_host(remote) != watches_host
                 && !mesh.is_assumed(remote.meta)
         };
         let wrong: Vec<&Remote<'_>> = access.remotes().iter().filter(is_wrong).collect();
@@ -214,8 +218,6 @@ fn parts(text: &Text) -> Option<Address<'_>> {
 }
 
 fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
-    let configs = cluster.facts.mesh_config.iter();
-    let discovery = configs.filter_map(|c| c.default_config.discovery_address.as_ref());
     let values = || cluster.facts.installs.iter().map(Installed::values);
     let ca = values().filter_map(|v| v.global.ca_address.as_ref());
     let injector = values().filter_map(|v| v.istiod_remote.injection_url.as_ref());
@@ -223,7 +225,14 @@ fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
     let inside = ["svc", "local"];
     let outside =
         |a: &Address<'_>| a.host.rsplit('.').next().is_none_or(|end| !inside.contains(&end));
-    discovery.chain(ca).chain(injector).filter_map(parts).filter(outside).collect()
+    cluster
+        .facts
+        .discovery_addresses()
+        .chain(ca)
+        .chain(injector)
+        .filter_map(parts)
+        .filter(outside)
+        .collect()
 }
 
 /// Hosts that Gateways of a cluster take at a port; none where nothing takes it, or all hosts are taken.
@@ -242,13 +251,13 @@ fn taken<'m>(mesh: &'m Mesh, cluster: &Cluster, port: u32) -> Option<Vec<&'m Tex
 }
 
 fn matches(pattern: &str, host: &str) -> bool {
-    let bare = pattern.split_once('/').map_or(pattern, |(_, bare)| bare);
-    HostPattern(&bare.to_ascii_lowercase()).matches(&host.to_ascii_lowercase())
+    HostPattern(&without_namespace(pattern).to_ascii_lowercase())
+        .matches(&host.to_ascii_lowercase())
 }
 
 pub(super) fn external_cp_address_mismatch(mesh: &Mesh, found: &mut Findings) {
     let mut said: BTreeSet<Span> = BTreeSet::new();
-    let own = hosted(mesh).map(|it| (it.config, it.config));
+    let own = external(mesh).map(|it| (it.config, it.config));
     let all: Vec<(&Cluster, &Cluster)> = own.chain(served(mesh)).collect();
     for (cluster, plane) in all {
         let opens = mesh.cluster(plane.hosted_in.unwrap_or(plane.id));

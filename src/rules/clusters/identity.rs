@@ -1,17 +1,14 @@
 //! What clusters are called.
 
-use super::installs::{control_plane, is_open, whole};
-use crate::clusters::{Cluster, Installed, Origin};
+use super::installs::{control_plane, control_planes, is_open, whole};
+use crate::clusters::{Cluster, DEFAULT_NAME, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Mesh, list};
+use crate::mesh::{Mesh, letters, list};
 use crate::source::{Span, Text};
 
-/// What the charts call a cluster that nobody names.
-pub(super) const DEFAULT_NAME: &str = "Kubernetes";
-
 pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let unnamed: Vec<(&Cluster, Span, String)> = clusters
             .iter()
             .filter_map(|c| unnamed(mesh, c).map(|(at, why)| (*c, at, why)))
@@ -33,8 +30,7 @@ pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
         ));
         let is_read = mesh.clusters_elsewhere(first.id).next().is_some();
         if more.is_empty() && !is_read {
-            finding.lower(Severity::Warning);
-            finding.message.push_str(", which no other cluster does yet");
+            finding.milder(Severity::Warning, ", which no other cluster does yet");
         }
     }
 }
@@ -52,13 +48,12 @@ fn unnamed(mesh: &Mesh, cluster: &Cluster) -> Option<(Span, String)> {
             format!("the name of every cluster that has none, here of `{name}`"),
         ));
     }
-    let planes = || cluster.facts.installs.iter().filter(|i| i.is_control_plane());
     let global = |i: &Installed| i.values().global.multi_cluster.cluster_name.clone();
     let is_told = |text: &Text| !text.is_empty();
     if cluster.facts.installs.iter().any(|i| global(i).as_ref().is_some_and(is_told)) {
         return None;
     }
-    let misplaced = planes()
+    let misplaced = control_planes(cluster)
         .filter(|i| matches!(i.origin, Origin::IstioOperator | Origin::Sail) || i.chart.is_some())
         .find_map(|i| i.values().multi_cluster.cluster_name.clone());
     if let Some(told) = misplaced.filter(is_told).filter(|_| whole(mesh, cluster).is_some()) {
@@ -126,11 +121,6 @@ struct Misnamed<'m> {
     is_swapped: bool,
 }
 
-/// Names without what only separates words.
-fn letters(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-}
-
 fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m>> {
     let name = cluster.istio_name()?;
     let folder = cluster.name.rsplit('/').next()?;
@@ -151,7 +141,7 @@ fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m
 }
 
 pub(super) fn cluster_dir_name_differs(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let mut all: Vec<Misnamed<'_>> =
             clusters.iter().filter_map(|c| misnamed(c, &clusters)).collect();
         all.sort_by_key(|it| (!it.is_swapped, it.name.span));

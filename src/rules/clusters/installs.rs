@@ -7,17 +7,24 @@ use crate::mesh::{Lookup, Mesh};
 /// The texts that install a cluster's control plane, where these tell all: what they leave out has its
 /// default.
 pub(super) fn whole<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<Vec<&'m Installed>> {
-    let all = &cluster.facts.installs;
-    let mut planes = all.iter().filter(|i| i.is_control_plane()).peekable();
-    planes.peek()?;
-    let is_known =
-        |i: &Installed| i.is_whole && i.meta.as_ref().is_some_and(|meta| !mesh.is_assumed(meta));
-    planes.all(is_known).then(|| all.iter().collect())
+    control_plane(cluster)?;
+    let is_known = |i: &Installed| i.is_whole && is_sure(mesh, i);
+    control_planes(cluster).all(is_known).then(|| cluster.facts.installs.iter().collect())
 }
 
-/// The text that installs the control plane.
+/// Whether a text is a resource that is applied as it stands.
+pub(super) fn is_sure(mesh: &Mesh, install: &Installed) -> bool {
+    install.meta.as_ref().is_some_and(|meta| !mesh.is_assumed(meta))
+}
+
+/// The texts that install the control plane, or several.
+pub(super) fn control_planes(cluster: &Cluster) -> impl Iterator<Item = &Installed> {
+    cluster.facts.installs.iter().filter(|i| i.is_control_plane())
+}
+
+/// The first of them.
 pub(super) fn control_plane(cluster: &Cluster) -> Option<&Installed> {
-    cluster.facts.installs.iter().find(|i| i.is_control_plane())
+    control_planes(cluster).next()
 }
 
 /// What some text of a cluster tells, the first that tells it.
@@ -38,8 +45,8 @@ pub(super) fn is_open(cluster: &Cluster, key: &str) -> bool {
 pub(super) fn remotes(mesh: &Mesh) -> impl Iterator<Item = &Cluster> {
     let remotes = mesh.clusters().iter().filter(|c| c.role() == Some(Role::Remote));
     remotes.filter(|c| {
-        let planes = || c.facts.installs.iter().filter(|i| i.is_control_plane());
-        planes().all(is_of_remote) && c.facts.role.iter().all(|(role, _)| *role == Role::Remote)
+        control_planes(c).all(is_of_remote)
+            && c.facts.role.iter().all(|(role, _)| *role == Role::Remote)
     })
 }
 
@@ -57,4 +64,9 @@ pub(super) fn served(mesh: &Mesh) -> Vec<(&Cluster, &Cluster)> {
         _ => None,
     });
     pairs.collect()
+}
+
+/// Clusters that an external control plane reads, each with the one it runs in.
+pub(super) fn hosted(mesh: &Mesh) -> impl Iterator<Item = (&Cluster, &Cluster)> {
+    mesh.clusters().iter().filter_map(|config| Some((config, mesh.cluster(config.hosted_in?))))
 }

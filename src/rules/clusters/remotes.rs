@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::installs::{control_plane, is_open, remotes, served, told, whole};
+use super::installs::{control_plane, hosted, is_open, remotes, served, told, whole};
 use crate::access::Access;
-use crate::clusters::{Cluster, ClusterId, Role};
+use crate::clusters::{Cluster, ClusterId, DEFAULT_NAME, Role};
 use crate::finding::{Findings, Severity};
 use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{IstioObject, Lookup, Mesh, list};
@@ -73,8 +73,7 @@ pub(super) fn control_plane_annotation_missing(mesh: &Mesh, found: &mut Findings
         );
         finding.help(format!("add the annotation `{ANNOTATION}: {primary}`"));
         if !remote.is_complete() {
-            finding.message.push_str(", unless it is annotated by hand");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is annotated by hand");
         }
     }
 }
@@ -109,7 +108,7 @@ pub(super) fn control_plane_annotation_unknown(mesh: &Mesh, found: &mut Findings
 /// The name that Istio knows a cluster by, where its control plane tells it.
 fn istio_name(cluster: &Cluster) -> Option<&str> {
     let name = cluster.istio_name().filter(|n| !is_placeholder(n))?;
-    (name.as_str() != super::identity::DEFAULT_NAME).then_some(name.as_str())
+    (name.as_str() != DEFAULT_NAME).then_some(name.as_str())
 }
 
 fn why_unknown(
@@ -197,30 +196,8 @@ fn system_namespace<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Option<(&'m str
 
 pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
-    let hosted = mesh.clusters().iter().filter_map(|c| Some((c, mesh.cluster(c.hosted_in?))));
-    for (remote, primary) in served(mesh).into_iter().chain(hosted) {
-        if injects_itself(remote) || is_open(remote, "injection") {
-            continue;
-        }
-        let path = told(remote, |v| {
-            v.istiod_remote.injection_url.as_ref().or(v.istiod_remote.injection_path.as_ref())
-        });
-        let (at, why) = match path {
-            Some(path) if is_placeholder(path) => continue,
-            Some(path) => match wrong_path(mesh, remote, path) {
-                Some(why) => (path.span, why),
-                None => continue,
-            },
-            // An external control plane calls itself as its config cluster is called.
-            None if remote.hosted_in.is_some() => continue,
-            None => {
-                let Some(plane) = control_plane(remote).filter(|_| whole(mesh, remote).is_some())
-                else {
-                    continue;
-                };
-                (plane.at(), "no `istiodRemote.injectionPath`: it is `/inject`".to_owned())
-            }
-        };
+    for (remote, primary) in served(mesh).into_iter().chain(hosted(mesh)) {
+        let Some((at, why)) = wrong_injection(mesh, remote) else { continue };
         if said.contains(&at) {
             continue;
         }
@@ -247,6 +224,26 @@ pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
 fn primary_at(primary: &Cluster) -> Span {
     let named = primary.istio_name().map(|name| name.span);
     named.or(control_plane(primary).map(crate::clusters::Installed::at)).unwrap_or_default()
+}
+
+/// Where a remote cluster asks the injector for the proxies of another, and how.
+fn wrong_injection(mesh: &Mesh, remote: &Cluster) -> Option<(Span, String)> {
+    if injects_itself(remote) || is_open(remote, "injection") {
+        return None;
+    }
+    let path = told(remote, |v| {
+        v.istiod_remote.injection_url.as_ref().or(v.istiod_remote.injection_path.as_ref())
+    });
+    match path {
+        Some(path) if is_placeholder(path) => None,
+        Some(path) => Some((path.span, wrong_path(mesh, remote, path)?)),
+        // An external control plane calls itself as its config cluster is called.
+        None if remote.hosted_in.is_some() => None,
+        None => {
+            let plane = control_plane(remote).filter(|_| whole(mesh, remote).is_some())?;
+            Some((plane.at(), "no `istiodRemote.injectionPath`: it is `/inject`".to_owned()))
+        }
+    }
 }
 
 /// What is wrong with the path to the injector.
@@ -326,8 +323,8 @@ pub(super) fn remote_pilot_hostname_webhook(mesh: &Mesh, found: &mut Findings) {
             address.as_str()
         ));
         if whole(mesh, remote).is_none() {
-            finding.message.push_str(", unless `istiodRemote.injectionURL` is set elsewhere");
-            finding.lower(Severity::Warning);
+            finding
+                .milder(Severity::Warning, ", unless `istiodRemote.injectionURL` is set elsewhere");
         }
     }
 }
@@ -339,19 +336,12 @@ pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
         }
         let is_addressed = remote.facts.installs.iter().any(|i| {
             let values = i.values();
-            let configs = [i.install.mesh_config.as_ref(), values.mesh_config.as_ref()];
-            let discovery =
-                configs.into_iter().flatten().any(|c| c.default_config.discovery_address.is_some());
             let remote = &values.istiod_remote;
             let is_set = |text: &Option<Text>| text.as_ref().is_some_and(|t| !t.is_empty());
-            is_set(&values.global.remote_pilot_address)
-                || is_set(&remote.injection_url)
-                || discovery
+            is_set(&values.global.remote_pilot_address) || is_set(&remote.injection_url)
         });
-        let by_config = remote.facts.mesh_config.iter();
-        let mut by_config = by_config.filter(|c| c.default_config.discovery_address.is_some());
         let Some(plane) = control_plane(remote) else { continue };
-        if is_addressed || by_config.next().is_some() {
+        if is_addressed || remote.facts.discovery_addresses().next().is_some() {
             continue;
         }
         let at = plane.profile().map_or(plane.at(), |profile| profile.span);
@@ -364,22 +354,25 @@ pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
             "set `global.remotePilotAddress` to the address of the primary's east-west gateway",
         );
         if !remote.is_complete() {
-            finding.message.push_str(", unless the address is given on the command line");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless the address is given on the command line");
         }
     }
 }
 
 pub(super) fn istio_cr_in_remote(mesh: &Mesh, found: &mut Findings) {
     for (remote, primary) in served(mesh) {
+        let of = |cluster: &Cluster| {
+            let id = cluster.id;
+            mesh.istio_objects.iter().filter(move |o| o.cluster == id)
+        };
+        let there: BTreeMap<_, _> = of(primary).rev().map(|o| (identity(o), o)).collect();
         let mut only_here: Vec<&IstioObject> = Vec::new();
         let mut in_both: Vec<&IstioObject> = Vec::new();
-        for object in mesh.istio_objects.iter().filter(|o| o.cluster == remote.id) {
+        for object in of(remote) {
             if mesh.is_assumed(&object.meta) || object.meta.kind.as_str() == "WorkloadEntry" {
                 continue;
             }
-            let mut there = mesh.istio_objects.iter().filter(|o| o.cluster == primary.id);
-            match there.find(|o| is_same_object(o, object)) {
+            match there.get(&identity(object)) {
                 None => only_here.push(object),
                 // One text for all clusters: it does what it says, by way of the primary.
                 Some(other) if other.meta.is_same_text(&object.meta) => {}
@@ -391,8 +384,9 @@ pub(super) fn istio_cr_in_remote(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn is_same_object(a: &IstioObject, b: &IstioObject) -> bool {
-    a.meta.kind == b.meta.kind && a.namespace == b.namespace && a.meta.name == b.meta.name
+/// Kind, namespace and name.
+fn identity(object: &IstioObject) -> [&str; 3] {
+    [object.meta.kind.as_str(), object.namespace.as_str(), object.meta.name.as_str()]
 }
 
 fn say_dead(
@@ -472,8 +466,7 @@ pub(super) fn external_cp_webhook_url(mesh: &Mesh, found: &mut Findings) {
         );
         finding.help("write `https://HOST:15017/inject/cluster/NAME/net/NETWORK`, HOST as in istiod's certificate");
         if !is_certain {
-            finding.message.push_str(", unless what stands before istiod sees to it");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless what stands before istiod sees to it");
         }
     }
 }

@@ -1,11 +1,10 @@
-//! Revisions within clusters: tags, and what gateways ask for.
+//! Revisions within clusters: those that there are, and what namespaces, gateways and tags ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::installs::control_plane;
-use super::versions::{is_version, revisions};
+use super::installs::{control_plane, control_planes, is_open, is_sure, whole};
 use crate::api::version;
-use crate::clusters::{Cluster, Installed};
+use crate::clusters::{Cluster, Installed, Role};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, PodShape, REVISION, list};
@@ -13,6 +12,62 @@ use crate::source::{Span, Text};
 
 /// How many further places of one cause a finding shows.
 const SHOWN: usize = 6;
+
+/// Whether a name looks like a revision called by its version, and not like a tag made by hand.
+fn is_version(name: &str) -> bool {
+    name.contains('-') && version(name).is_some()
+}
+
+/// All revisions of a cluster, where its texts tell them. What looks like no version may be a tag, which is
+/// mostly made by hand.
+pub(super) fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<String>> {
+    if cluster.role() != Some(Role::Primary) || is_open(cluster, "revision") {
+        return None;
+    }
+    whole(mesh, cluster)?;
+    let mut found = BTreeSet::new();
+    for plane in control_planes(cluster) {
+        match plane.revision() {
+            Some(told) if is_placeholder(told) => return None,
+            Some(told) => found.insert(told.value.clone()),
+            None => found.insert("default".to_owned()),
+        };
+    }
+    // What a gateway's chart asks for is not there for that.
+    let others = cluster.facts.installs.iter().filter(|i| !i.is_control_plane());
+    let asked: BTreeSet<Span> =
+        others.filter_map(|i| Some(i.values().revision.as_ref()?.span)).collect();
+    let told = cluster.facts.revision.iter().filter(|fact| !asked.contains(&fact.value.span));
+    found.extend(told.map(|fact| fact.value.value.clone()));
+    Some(found)
+}
+
+pub(super) fn revision_unknown_in_cluster(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for namespace in &mesh.namespaces {
+        let cluster = mesh.cluster(namespace.cluster);
+        let label = namespace.meta.label(REVISION).filter(|label| is_version(label));
+        let Some(label) = label.filter(|_| !mesh.is_assumed(&namespace.meta)) else { continue };
+        let Some(revisions) = revisions(mesh, cluster) else { continue };
+        if revisions.contains(label.as_str()) || !told.insert(label.span) {
+            continue;
+        }
+        let known = list(revisions.iter().map(String::as_str));
+        let finding = found.say(
+            format!(
+                "namespace `{}` wants revision `{label}`, which `{}` does not have",
+                namespace.name(),
+                cluster.name
+            ),
+            label.span,
+            "no injector answers: its new pods start without a sidecar",
+        );
+        if let Some(plane) = control_plane(cluster) {
+            finding.also(plane.at(), format!("here is {known}"));
+        }
+        finding.help(format!("label it with {known}, or with a tag that follows the revision"));
+    }
+}
 
 /// What a tag means in a cluster.
 struct Tag<'m> {
@@ -23,8 +78,7 @@ struct Tag<'m> {
 
 /// The revision that an installation makes.
 fn revision_of(install: &Installed) -> Option<&str> {
-    let told = install.install.revision.as_ref().or(install.values().revision.as_ref());
-    match told.filter(|told| !told.is_empty()) {
+    match install.revision() {
         Some(told) if is_placeholder(told) => None,
         Some(told) => Some(told.as_str()),
         None => install.is_whole.then_some("default"),
@@ -36,9 +90,9 @@ fn tags<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<(&'m Text, Tag<'m>)> {
     let is_known = |name: &&Text| !name.is_empty() && !is_placeholder(name);
     let tag = |revision: &str, at| Tag { cluster, revision: revision.to_owned(), at };
     let mut found = Vec::new();
-    for install in cluster.facts.installs.iter().filter(|i| i.is_control_plane()) {
-        let unsure = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
-        let Some(revision) = revision_of(install).filter(|_| !unsure) else { continue };
+    for install in control_planes(cluster) {
+        let sure = is_sure(mesh, install);
+        let Some(revision) = revision_of(install).filter(|_| sure) else { continue };
         let named = install.values().revision_tags.iter().filter(is_known);
         found.extend(named.map(|name| (name, tag(revision, name.span))));
     }
@@ -61,7 +115,7 @@ fn steps(tags: &[&Tag<'_>]) -> Option<u32> {
 }
 
 pub(super) fn revision_tag_points_differently(mesh: &Mesh, found: &mut Findings) {
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let mut by_name: BTreeMap<&str, Vec<Tag<'_>>> = BTreeMap::new();
         for cluster in clusters.iter().filter(|c| mesh.is_read_in(c.id)) {
             for (name, tag) in tags(mesh, cluster) {
@@ -101,13 +155,11 @@ fn say_tag(name: &str, tags: &[&Tag<'_>], found: &mut Findings) {
     }
     match steps(tags) {
         Some(0 | 1) => {
-            finding.message.push_str(", at most one minor version apart, as in a rollout");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, ", at most one minor version apart, as in a rollout");
         }
         Some(_) => {}
         None => {
-            finding.message.push_str(", names that tell no versions");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, ", names that tell no versions");
         }
     }
     finding.help("move the tag cluster by cluster, and in all of them before the next version");

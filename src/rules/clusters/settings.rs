@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::installs::{is_open, whole};
+use super::installs::{control_plane, is_open, whole};
 use crate::clusters::{Cluster, Role};
 use crate::finding::Findings;
 use crate::kinds::control_plane::MeshConfig;
@@ -155,7 +155,7 @@ fn say_drift(mesh: &Mesh, path: &str, planes: &[&Cluster], sets: &[Set<'_>], fou
         finding.also(set.at, format!("`{}` in `{}`", set.value, set.cluster.name));
     }
     for cluster in silent.iter().take(SHOWN) {
-        if let Some(plane) = super::installs::control_plane(cluster) {
+        if let Some(plane) = control_plane(cluster) {
             finding.also(plane.at(), format!("`{}` leaves it as it is by default", cluster.name));
         }
     }

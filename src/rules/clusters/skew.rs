@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::installs::is_sure;
 use crate::api::version;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::Findings;
@@ -32,10 +33,8 @@ fn charts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
             return None;
         }
         let told = install.chart_version.as_ref()?;
-        let unsure = install.meta.as_ref().is_none_or(|meta| mesh.is_assumed(meta));
         // Charts of others have these names too.
-        let version =
-            version(told).filter(|(major, minor)| *major == 1 && *minor > 9 && !unsure)?;
+        let version = version(told).filter(|(major, minor)| *major == 1 && *minor > 9)?;
         let what = format!("chart `{name}`");
         let bounds = match name {
             "base" => None,
@@ -45,7 +44,7 @@ fn charts(mesh: &Mesh, cluster: &Cluster) -> Vec<Part> {
         };
         Some(Part { what, version, at: told.span, bounds })
     };
-    cluster.facts.installs.iter().filter_map(of_chart).collect()
+    cluster.facts.installs.iter().filter(|i| is_sure(mesh, i)).filter_map(of_chart).collect()
 }
 
 /// Proxies whose image is written out, by cluster. Of pods themselves another rule speaks, which knows what

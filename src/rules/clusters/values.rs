@@ -1,6 +1,6 @@
 //! Values that Istio does not read any more, or that it takes at its word.
 
-use super::installs::control_plane;
+use crate::api::nanoseconds;
 use crate::clusters::{Cluster, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
@@ -111,6 +111,9 @@ pub(super) fn removed_profile_or_chart(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// How long istiod may wait for remote clusters before that is worth a word: two minutes, in nanoseconds.
+const LONG: i128 = 120_000_000_000;
+
 pub(super) fn remote_timeout_disabled(mesh: &Mesh, found: &mut Findings) {
     let mut told: Vec<Span> = Vec::new();
     for cluster in mesh.clusters() {
@@ -121,9 +124,9 @@ pub(super) fn remote_timeout_disabled(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         told.push(value.span);
-        let Some(seconds) = seconds(value) else { continue };
-        let name = control_plane(cluster).map_or(cluster.name.as_str(), |_| cluster.name.as_str());
-        if seconds <= 0.0 {
+        let Some(waits) = nanoseconds(value) else { continue };
+        let name = &cluster.name;
+        if waits <= 0 {
             found
                 .say(
                     format!("istiod of `{name}` waits for its remote clusters for ever"),
@@ -131,7 +134,7 @@ pub(super) fn remote_timeout_disabled(mesh: &Mesh, found: &mut Findings) {
                     "one API server that is down, and no istiod gets ready after a restart",
                 )
                 .help("leave it at its default of 30 seconds");
-        } else if seconds > 120.0 {
+        } else if waits > LONG {
             found
                 .say(
                     format!(
@@ -142,48 +145,6 @@ pub(super) fn remote_timeout_disabled(mesh: &Mesh, found: &mut Findings) {
                 )
                 .help("leave it at its default of 30 seconds")
                 .lower(Severity::Warning);
-        }
-    }
-}
-
-/// Seconds of a duration as Go writes them: `30s`, `1m30s`, `0`.
-fn seconds(text: &str) -> Option<f64> {
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Some(0.0);
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let value: f64 = rest[..number].parse().ok()?;
-        let unit = rest[number..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - number);
-        let scale = match &rest[number..number + unit] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            _ => return None,
-        };
-        total += value * scale;
-        rest = &rest[number + unit..];
-    }
-    Some(total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, read) in [
-            ("30s", Some(30.0)),
-            ("1m30s", Some(90.0)),
-            ("0", Some(0.0)),
-            ("0s", Some(0.0)),
-            ("x", None),
-        ] {
-            assert_eq!(seconds(text), read, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Versions and revisions of control planes, and how many there are.
+//! Versions of control planes, and how many there are.
 
 use std::collections::BTreeSet;
 
@@ -39,72 +39,6 @@ pub(super) fn control_plane_version_skew(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-pub(super) fn revision_unknown_in_cluster(mesh: &Mesh, found: &mut Findings) {
-    let mut told: Vec<Span> = Vec::new();
-    for namespace in &mesh.namespaces {
-        let cluster = mesh.cluster(namespace.cluster);
-        let Some(label) = namespace.meta.label("istio.io/rev") else { continue };
-        let Some(revisions) = revisions(mesh, cluster) else { continue };
-        if revisions.contains(label.as_str())
-            || !is_version(label)
-            || mesh.is_assumed(&namespace.meta)
-            || told.contains(&label.span)
-        {
-            continue;
-        }
-        told.push(label.span);
-        let finding = found.say(
-            format!(
-                "namespace `{}` wants revision `{label}`, which `{}` does not have",
-                namespace.name(),
-                cluster.name
-            ),
-            label.span,
-            "no injector answers: its new pods start without a sidecar",
-        );
-        if let Some(plane) = control_plane(cluster) {
-            finding.also(
-                plane.at(),
-                format!("here is {}", list(revisions.iter().map(String::as_str))),
-            );
-        }
-        finding.help(format!(
-            "label it with {}, or with a tag that follows the revision",
-            list(revisions.iter().map(String::as_str))
-        ));
-    }
-}
-
-/// Whether a name looks like a revision called by its version, and not like a tag made by hand.
-pub(super) fn is_version(name: &str) -> bool {
-    name.contains('-') && crate::api::version(name).is_some()
-}
-
-/// All revisions of a cluster, where its texts tell them. What looks like no version may be a tag, which is
-/// mostly made by hand.
-pub(super) fn revisions(mesh: &Mesh, cluster: &Cluster) -> Option<BTreeSet<String>> {
-    if cluster.role() != Some(Role::Primary) || is_open(cluster, "revision") {
-        return None;
-    }
-    let planes = whole(mesh, cluster)?.into_iter().filter(|i| i.is_control_plane());
-    let mut found = BTreeSet::new();
-    for plane in planes {
-        let told = plane.install.revision.as_ref().or(plane.values().revision.as_ref());
-        match told.filter(|told| !told.is_empty()) {
-            Some(told) if is_placeholder(told) => return None,
-            Some(told) => found.insert(told.value.clone()),
-            None => found.insert("default".to_owned()),
-        };
-    }
-    // What a gateway's chart asks for is not there for that.
-    let others = cluster.facts.installs.iter().filter(|i| !i.is_control_plane());
-    let asked: BTreeSet<Span> =
-        others.filter_map(|i| Some(i.values().revision.as_ref()?.span)).collect();
-    let told = cluster.facts.revision.iter().filter(|fact| !asked.contains(&fact.value.span));
-    found.extend(told.map(|fact| fact.value.value.clone()));
-    Some(found)
-}
-
 pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
     let served = served(mesh);
     for clusters in mesh.meshes() {
@@ -143,7 +77,7 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
 
 pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
-    for clusters in mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         for cluster in clusters.iter().filter(|c| c.role() == Some(Role::Primary)) {
             let Some(installs) = whole(mesh, cluster) else { continue };
             let fixed = installs

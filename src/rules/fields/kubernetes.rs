@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::api::nearest;
+use crate::api::{PORTS, nearest};
 use crate::finding::{Findings, Fix};
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
@@ -196,7 +196,7 @@ impl Numbers<'_> {
     }
 
     fn port(&mut self, path: impl Display, number: Option<Spanned<i64>>) {
-        if let Some(wrong) = number.filter(|it| !(1..=65535).contains(&it.value)) {
+        if let Some(wrong) = number.filter(|it| !PORTS.contains(&it.value)) {
             self.say(&path, wrong.span, "is not a port", "write 1 to 65535");
         }
     }

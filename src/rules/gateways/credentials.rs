@@ -63,8 +63,7 @@ fn secret<'m>(
     (cluster, namespace): (ClusterId, &str),
     name: &str,
 ) -> Lookup<&'m In<Secret>> {
-    let near =
-        || mesh.secrets.iter().filter(move |s| s.cluster == cluster && s.namespace == namespace);
+    let near = || mesh.secrets_in(cluster, namespace);
     if let Some(found) = near().find(|s| s.name() == name) {
         return Lookup::Found(found);
     }
@@ -112,8 +111,7 @@ fn only_elsewhere<'m>(
 ) -> Option<(ClusterId, Span)> {
     let (namespace, name) = (place.1, wanted.name.as_str());
     let in_cluster = |cluster: ClusterId| {
-        let near = |s: &&In<Secret>| s.cluster == cluster && s.namespace == namespace;
-        let plain = mesh.secrets.iter().filter(near).find(|s| s.name() == name);
+        let plain = mesh.secrets_in(cluster, namespace).find(|s| s.name() == name);
         let made = || mesh.maker_of_secret(cluster, namespace, name).map(In::named_at);
         plain.map(In::named_at).or_else(made)
     };
@@ -180,8 +178,7 @@ fn say_missing(
         finding.also(at, format!("it is there in `{}`", mesh.cluster_name(other)));
     }
     if !mesh.cluster(cluster).is_complete() {
-        finding.message.push_str(", unless it is made by hand");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", unless it is made by hand");
     }
     let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
     finding.help(format!(
@@ -306,8 +303,10 @@ fn refusal(mesh: &Mesh, secret: &In<Secret>) -> Option<(String, Span, &'static s
     (!fits).then(|| (why, secret.named_at(), NONE))
 }
 
+/// Whether something of what it holds could not be read.
 fn has_unread(secret: &In<Secret>) -> bool {
-    secret.meta.unread.iter().any(|path| path.contains("ata"))
+    let holds = |path: &String| path.starts_with("data") || path.starts_with("stringData");
+    secret.meta.unread.iter().any(holds)
 }
 
 /// What certificate a server serves, as far as two can be told to serve the same.

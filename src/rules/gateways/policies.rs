@@ -6,11 +6,8 @@ use crate::finding::{Findings, Severity};
 use crate::kinds::Meta;
 use crate::kinds::parts::TargetRef;
 use crate::kinds::workloads::Selector;
-use crate::mesh::{In, Mesh, value};
+use crate::mesh::{GATEWAY_NAME_LABEL, In, Mesh, value};
 use crate::source::{Span, Text};
-
-/// The label that tells the gateway of a pod.
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// A policy that may choose its workloads by label.
 struct Policy<'m> {
@@ -48,7 +45,7 @@ fn gateway<'m>(mesh: &'m Mesh, policy: &Policy<'m>) -> Option<(&'m Text, Span, b
         let mut named = gateways.filter(|g| g.namespace == policy.namespace && g.name() == name);
         named.find(|g| value(g.gateway_class_name.as_ref()) == Some("istio-waypoint"))
     };
-    if let Some(name) = policy.selector.match_labels.get(GATEWAY_NAME)
+    if let Some(name) = policy.selector.match_labels.get(GATEWAY_NAME_LABEL)
         && let Some(gateway) = waypoint(name)
     {
         return Some((name, gateway.named_at(), true));
@@ -56,8 +53,8 @@ fn gateway<'m>(mesh: &'m Mesh, policy: &Policy<'m>) -> Option<(&'m Text, Span, b
     let pods = mesh.pods_under_in(policy.cluster, policy.namespace);
     let chosen: Vec<_> = pods.filter(|p| p.is_selected_by(&policy.selector.match_labels)).collect();
     let first = chosen.first()?;
-    let name = first.labels.get(GATEWAY_NAME)?;
-    let all = chosen.iter().all(|p| p.labels.get(GATEWAY_NAME).is_some());
+    let name = first.labels.get(GATEWAY_NAME_LABEL)?;
+    let all = chosen.iter().all(|p| p.labels.get(GATEWAY_NAME_LABEL).is_some());
     all.then(|| (name, first.named_at(), waypoint(name).is_some()))
 }
 

@@ -64,8 +64,7 @@ pub(super) fn selects_no_pod(mesh: &Mesh, found: &mut Findings) {
             "nobody serves this Gateway: its hosts and ports are not there",
         );
         if !complete {
-            finding.message.push_str(", unless a gateway is installed from elsewhere");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless a gateway is installed from elsewhere");
         }
         for pods in &others {
             if let Some(label) = pods.labels.get(key.as_str()) {
@@ -179,12 +178,6 @@ fn is_tls(server: &Server) -> bool {
         || server.tls.is_some() && !is_plain_http(server)
 }
 
-/// Whether a server passes on what comes by its name, whatever VirtualServices say.
-fn is_automatic(server: &Server) -> bool {
-    let mode = server.tls.as_ref().and_then(|tls| tls.mode.as_ref());
-    mode.is_some_and(|mode| mode.as_str() == "AUTO_PASSTHROUGH")
-}
-
 /// A host with its namespace, as istiod compares it.
 fn whole(host: &Text, namespace: &str) -> String {
     match host.split_once('/') {
@@ -203,7 +196,9 @@ fn clash<'m>(a: &Listening<'m>, b: &Listening<'m>) -> Option<Clash<'m>> {
     let host = || b.server.hosts.iter().find(same);
     match (is_tls(a.server), is_tls(b.server)) {
         // Both say that what comes here goes on by its name alone.
-        (true, true) if is_automatic(a.server) && is_automatic(b.server) => None,
+        (true, true) if a.server.is_for_other_networks() && b.server.is_for_other_networks() => {
+            None
+        }
         (true, true) => host().map(Clash::TlsHost),
         (false, false) if is_plain_http(a.server) && is_plain_http(b.server) => {
             host().map(Clash::PlainHost)

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Findings;
-use crate::kinds::core::Service;
-use crate::mesh::{CLUSTER_LABEL, In, Locality, LocalityPattern, list};
+use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, list};
 use crate::rules::{Rule, rule};
 use crate::source::Span;
 use crate::traffic::Traffic;
@@ -98,7 +97,7 @@ fn leak<'t, 'm>(
     let ranked = visit.way.destinations().all(|(d, _)| is_ranked(d));
     let unranked = visit.way.destinations().all(|(d, _)| is_unranked(d));
     let wanted = if border == Border::Cluster { ranked } else { unranked };
-    let gateway = service(visit).is_some_and(|s| traffic.mesh().is_gateway(s));
+    let gateway = visit.service().is_some_and(|s| traffic.mesh().is_gateway(s));
     if !wanted || gateway || visit.way.destinations().next().is_none() {
         return None;
     }
@@ -227,7 +226,8 @@ fn by_rule(traffic: &Traffic<'_>, border: Border, leaks: &[Leak<'_, '_>], found:
         Some(why) => missing(&why, destination.port).0,
         None => "clusters in the same zone are equally near".to_owned(),
     };
-    let message = format!("{}{}", told(traffic, worst, border), others(leaks));
+    let message =
+        format!("{}{}", told(traffic, worst, border), alike(leaks.iter().map(|leak| leak.visit)));
     let finding = found.say(message, part.named_at(), why);
     point_at_services(from_worst(worst, leaks), finding);
     finding.help(help(border));
@@ -240,10 +240,11 @@ fn without_rule(
     leaks: &[Leak<'_, '_>],
     found: &mut Findings,
 ) {
-    let with_service = leaks.iter().filter(|leak| service(leak.visit).is_some());
+    let with_service = leaks.iter().filter(|leak| leak.visit.service().is_some());
     let Some(worst) = worst(with_service) else { return };
-    let Some(service) = service(worst.visit) else { return };
-    let message = format!("{}{}", told(traffic, worst, border), others(leaks));
+    let Some(service) = worst.visit.service() else { return };
+    let message =
+        format!("{}{}", told(traffic, worst, border), alike(leaks.iter().map(|leak| leak.visit)));
     let finding =
         found.say(message, service.named_at(), "no DestinationRule asks for near endpoints first");
     point_at_services(from_worst(worst, leaks), finding);
@@ -265,18 +266,14 @@ fn from_worst<'t, 'm: 't>(
     [worst.visit].into_iter().chain(leaks.iter().map(|leak| leak.visit))
 }
 
-/// How many other services a finding is about.
-fn others(leaks: &[Leak<'_, '_>]) -> String {
-    let hosts: BTreeSet<&str> = leaks.iter().map(|leak| leak.visit.host.name).collect();
+/// How many other services a finding on visits is about.
+pub(super) fn alike<'v, 'm: 'v>(visits: impl Iterator<Item = &'v Visit<'m>>) -> String {
+    let hosts: BTreeSet<&str> = visits.map(|visit| visit.host.name).collect();
     match hosts.len() - 1 {
         0 => String::new(),
         1 => ", and 1 other service is alike".to_owned(),
         others => format!(", and {others} other services are alike"),
     }
-}
-
-fn service<'m>(visit: &Visit<'m>) -> Option<&'m In<Service>> {
-    visit.way.destinations().find_map(|(destination, _)| destination.service)
 }
 
 fn point_at_services<'t, 'm: 't>(
@@ -287,7 +284,7 @@ fn point_at_services<'t, 'm: 't>(
     for visit in visits {
         if hosts.len() < SHOWN
             && hosts.insert(visit.host.name)
-            && let Some(service) = service(visit)
+            && let Some(service) = visit.service()
         {
             finding.also(service.named_at(), kept(visit));
         }
@@ -308,8 +305,8 @@ fn zone_loss_fails(traffic: &Traffic<'_>, found: &mut Findings) {
 fn cluster_loss_fails(traffic: &Traffic<'_>, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for visit in traffic.visits().iter().filter(|visit| can_fail(visit, false)) {
-        let pools = visit.way.destinations().flat_map(|(d, _)| d.pools());
-        let clusters: BTreeSet<_> = pools.map(|pool| pool.cluster).collect();
+        let all = visit.way.destinations().flat_map(|(d, _)| d.clusters());
+        let clusters: BTreeSet<_> = all.collect();
         for cluster in clusters.into_iter().filter(|c| *c != visit.client.cluster) {
             let lost = [Lost::Cluster(cluster)];
             fails(traffic, visit, &lost, |pool| pool.cluster != cluster, &mut told, found);
@@ -351,20 +348,7 @@ fn fails<'m>(
     }
     // As many as can be where nothing is lost: what fails then fails wherever the scheduler puts pods.
     let case = Case { lost, phase: Phase::Noticed, ..Case::now(&left) };
-    let survivors = visit.departures.iter().filter(|departure| {
-        !lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
-    });
-    let failing: Vec<(&Departure, f64)> = survivors
-        .filter_map(|departure| {
-            let failing = |lost| {
-                let case = Case { lost, ..case };
-                let flow = traffic.flow(&visit.client, &departure.at, &visit.way, case);
-                flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or(0.0)
-            };
-            let after = failing(lost);
-            (after - failing(&[]) > LEAST).then_some((departure, after))
-        })
-        .collect();
+    let failing = failing(traffic, visit, case);
     let Some((worst, share)) = failing.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { return };
     let keeps_out = visit.way.destinations().find_map(|(destination, _)| {
         let flow = traffic.flow_to(&visit.client, &worst.at, destination, case);
@@ -385,13 +369,34 @@ fn fails<'m>(
         list(zones)
     );
     let finding = found.say(message, span, why);
-    if let Some(service) = service(visit) {
+    if let Some(service) = visit.service() {
         finding.also(service.named_at(), "its endpoints in other zones get none of these requests");
     }
     finding.help(
         "give a part of the weight to a zone that is left, or drop `distribute` (or the subset) for \
          failover: outlier detection and `failover` or `failoverPriority`",
     );
+}
+
+/// From where requests of clients that are left fail after a loss and not without it, with their share.
+fn failing<'v, 'm>(
+    traffic: &Traffic<'m>,
+    visit: &'v Visit<'m>,
+    case: Case<'_>,
+) -> Vec<(&'v Departure, f64)> {
+    let is_left = |departure: &&Departure| {
+        !case.lost.iter().any(|lost| lost.covers(visit.client.cluster, &departure.at))
+    };
+    let survivors = visit.departures.iter().filter(is_left);
+    let failing = survivors.filter_map(|departure| {
+        let failing = |case| {
+            let flow = traffic.flow(&visit.client, &departure.at, &visit.way, case);
+            flow.failures.get(&Failure::NoEndpoint).copied().unwrap_or(0.0)
+        };
+        let after = failing(case);
+        (after - failing(Case { lost: &[], ..case }) > LEAST).then_some((departure, after))
+    });
+    failing.collect()
 }
 
 /// What keeps requests from the endpoints that are left, and how.

@@ -106,7 +106,7 @@ fn mesh_failover_without_any(mesh: &Mesh, policies: &[EffectivePolicy<'_>], foun
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let Some(setting) = Setting::of_mesh(mesh, cluster.id).as_locality() else { continue };
-        let own = mesh.config_cluster(cluster.id).found() == Some(cluster.id);
+        let own = mesh.is_read_in(cluster.id);
         let idle = asks_for_failover(setting) && setting.distribute.is_empty();
         let mut here = policies.iter().filter(|p| p.control_plane == cluster.id);
         let some = here.any(|p| p.outliers().is_some() || !p.is_certain)

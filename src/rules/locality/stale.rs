@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::flows;
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
-use crate::kinds::core::Service;
 use crate::kinds::networking::DestinationRule;
 use crate::mesh::{In, Lookup, is_ambient_namespace};
 use crate::rules::{Rule, rule};
@@ -56,7 +55,7 @@ fn rule_of<'m>(visit: &Visit<'m>) -> Option<&'m In<DestinationRule>> {
 fn stale<'t, 'm>(traffic: &Traffic<'m>, visit: &'t Visit<'m>) -> Option<Stale<'t, 'm>> {
     let mesh = traffic.mesh();
     let own = visit.client.cluster;
-    let is_gateway = service(visit).is_some_and(|s| mesh.is_gateway(s));
+    let is_gateway = visit.service().is_some_and(|s| mesh.is_gateway(s));
     // ztunnel ejects nothing whatever is written.
     let is_ambient = matches!(mesh.namespace(own, visit.client.namespace),
         Lookup::Found(namespace) if is_ambient_namespace(namespace));
@@ -65,7 +64,7 @@ fn stale<'t, 'm>(traffic: &Traffic<'m>, visit: &'t Visit<'m>) -> Option<Stale<'t
     if is_gateway || is_ambient || !is_open || !stays || flows::leaks(traffic, visit) {
         return None;
     }
-    let others = visit.way.destinations().flat_map(|(d, _)| d.pools()).map(|pool| pool.cluster);
+    let others = visit.way.destinations().flat_map(|(d, _)| d.clusters());
     let others: BTreeSet<ClusterId> = others.filter(|cluster| *cluster != own).collect();
     let shares = others.into_iter().flat_map(|lost| {
         let to = move |d: &crate::traffic::clients::Departure| {
@@ -89,21 +88,12 @@ fn ejects_nothing(destination: &Destination<'_>) -> bool {
         && !waits
 }
 
-fn service<'m>(visit: &Visit<'m>) -> Option<&'m In<Service>> {
-    visit.way.destinations().find_map(|(destination, _)| destination.service)
-}
-
 fn say(traffic: &Traffic<'_>, all: &[Stale<'_, '_>], found: &mut Findings) {
     let mesh = traffic.mesh();
     let worst = all.iter().reduce(|a, b| if b.share > a.share + LEAST { b } else { a });
     let Some(worst) = worst else { return };
-    let Some(first) = service(worst.visit) else { return };
-    let hosts: BTreeSet<&str> = all.iter().map(|stale| stale.visit.host.name).collect();
-    let others = match hosts.len() - 1 {
-        0 => String::new(),
-        1 => ", and 1 other service is alike".to_owned(),
-        others => format!(", and {others} other services are alike"),
-    };
+    let Some(first) = worst.visit.service() else { return };
+    let others = flows::alike(all.iter().map(|stale| stale.visit));
     let lost = mesh.cluster_name(worst.lost);
     let rule = rule_of(worst.visit);
     let finding = found.say(
@@ -122,7 +112,7 @@ fn say(traffic: &Traffic<'_>, all: &[Stale<'_, '_>], found: &mut Findings) {
     for copy in all.iter().filter_map(|stale| rule_of(stale.visit)).take(SHOWN) {
         finding.also(copy.named_at(), "none here either");
     }
-    for service in all.iter().filter_map(|stale| service(stale.visit)).take(SHOWN) {
+    for service in all.iter().filter_map(|stale| stale.visit.service()).take(SHOWN) {
         finding.also(service.named_at(), "has endpoints in several clusters");
     }
     finding.help(format!(

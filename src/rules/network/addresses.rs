@@ -55,13 +55,18 @@ pub(super) fn same_network_overlapping_pod_cidr(mesh: &Mesh, found: &mut Finding
                 let clashes: Vec<Clash<'_>> =
                     rest.iter().filter_map(|(c, other)| clash(&ranges, other, c)).collect();
                 rest.retain(|(c, _)| clashes.iter().all(|clash| clash.cluster.id != c.id));
-                say(network, cluster, &clashes, found);
+                say_clashes(network, cluster, &clashes, found);
             }
         }
     }
 }
 
-fn say(network: Option<&str>, cluster: &Cluster, clashes: &[Clash<'_>], found: &mut Findings) {
+fn say_clashes(
+    network: Option<&str>,
+    cluster: &Cluster,
+    clashes: &[Clash<'_>],
+    found: &mut Findings,
+) {
     let Some(first) = clashes.first() else { return };
     let all = clashes.iter().map(|clash| clash.cluster.name.as_str());
     let names = list(std::iter::once(cluster.name.as_str()).chain(all));
@@ -164,64 +169,69 @@ pub(super) fn eastwest_hostname_address(mesh: &Mesh, found: &mut Findings) {
         let off = plane.facts.istiod_env(LOOK_UP).filter(|told| told.as_str() == "false");
         let named = told_addresses(mesh, plane).into_iter().filter(Told::is_name);
         for Told { network, at, .. } in named {
-            if !told.insert(at) {
-                continue;
+            if told.insert(at) {
+                say_name(network, at, off, found);
             }
-            let label = match off {
-                Some(_) => {
-                    "istiod does not look it up, so that no gateway is known: clients are sent to the pods"
-                }
-                None => {
-                    "while istiod gets no answer for it, no gateway is known: clients are sent to the pods"
-                }
-            };
-            let finding = found.say(
-                format!("the gateway of network `{network}` has a name for an address"),
-                at,
-                label,
-            );
-            if let Some(off) = off {
-                finding.also(off.span, "names are not looked up");
-            } else {
-                finding.lower(Severity::Note);
-            }
-            finding.help(
-                "give the gateway addresses that stay: IP addresses of a layer 4 load balancer",
-            );
         }
         let Some(off) = off else { continue };
-        let peer = |s: &&In<Service>| mesh.same_mesh(s.cluster, plane.id);
-        for service in
-            mesh.gateway_services().filter(peer).filter(|s| s.type_name() == "LoadBalancer")
+        if let Some((service, why)) = named_by_balancer(mesh, plane)
+            && told.insert(off.span)
         {
-            let mut keys = service.meta.annotations.iter();
-            let Some((key, _)) = keys.find(|(key, _)| key.starts_with(NAMED_BALANCER)) else {
-                continue;
-            };
-            if told.insert(off.span) {
-                let text = "names are not looked up: no gateway with such an address is known";
-                found
-                    .say(
-                        format!(
-                            "istiod of `{}` does not look up the name of gateway `{}`",
-                            plane.name,
-                            service.name()
-                        ),
-                        off.span,
-                        text,
-                    )
-                    .also(key.span, "load balancers of AWS have names for addresses")
-                    .help(format!("drop `{LOOK_UP}: \"false\"`"));
-            }
+            found
+                .say(
+                    format!(
+                        "istiod of `{}` does not look up the name of gateway `{}`",
+                        plane.name,
+                        service.name()
+                    ),
+                    off.span,
+                    "names are not looked up: no gateway with such an address is known",
+                )
+                .also(why, "load balancers of AWS have names for addresses")
+                .help(format!("drop `{LOOK_UP}: \"false\"`"));
         }
     }
+}
+
+/// Says of a gateway's address that it is a name, which istiod looks up unless that is off.
+fn say_name(network: &str, at: Span, off: Option<&Text>, found: &mut Findings) {
+    let label = if off.is_some() {
+        "istiod does not look it up, so that no gateway is known: clients are sent to the pods"
+    } else {
+        "while istiod gets no answer for it, no gateway is known: clients are sent to the pods"
+    };
+    let finding = found.say(
+        format!("the gateway of network `{network}` has a name for an address"),
+        at,
+        label,
+    );
+    if let Some(off) = off {
+        finding.also(off.span, "names are not looked up");
+    } else {
+        finding.lower(Severity::Note);
+    }
+    finding.help("give the gateway addresses that stay: IP addresses of a layer 4 load balancer");
+}
+
+/// A gateway of a mesh whose load balancer will have a name for an address, and the annotation that tells.
+fn named_by_balancer<'m>(mesh: &'m Mesh, of: &Cluster) -> Option<(&'m In<Service>, Span)> {
+    let peers = mesh.gateway_services().filter(|s| mesh.same_mesh(s.cluster, of.id));
+    let mut balanced = peers.filter(|s| s.type_name() == "LoadBalancer");
+    balanced.find_map(|service| {
+        let mut keys = service.meta.annotations.iter().map(|(key, _)| key);
+        Some((service, keys.find(|key| key.starts_with(NAMED_BALANCER))?.span))
+    })
 }
 
 pub(super) fn mesh_networks_one_address(mesh: &Mesh, found: &mut Findings) {
     let mut said = BTreeSet::new();
     for cluster in mesh.clusters() {
-        for (network, told) in &cluster.facts.mesh_networks {
-            let networks = mesh.networks(cluster.id);
+        let listed = &cluster.facts.mesh_networks;
+        if listed.is_empty() {
+            continue;
+        }
+        let networks = mesh.networks(cluster.id);
+        for (network, told) in listed {
             let Some(inside) = networks.get(network.as_str()).filter(|c| c.len() > 1) else {
                 continue;
             };

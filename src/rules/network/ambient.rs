@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::clusters::{Cluster, ClusterId, Installed, is_on};
+use crate::clusters::{Cluster, DEFAULT_NAME, Installed, is_on};
 use crate::finding::Findings;
 use crate::kinds::core::Service;
 use crate::kinds::is_placeholder;
@@ -14,9 +14,6 @@ use crate::source::{Span, Text};
 const FEATURE: &str = "AMBIENT_ENABLE_MULTI_NETWORK";
 /// The label of Services that ambient calls across networks.
 const GLOBAL: &str = "istio.io/global";
-
-/// What the charts call a cluster that is told no name.
-const DEFAULT_NAME: &str = "Kubernetes";
 
 fn is_global(service: &In<Service>) -> bool {
     value(service.meta.label(GLOBAL)) == Some("true")
@@ -35,15 +32,15 @@ fn asked(mesh: &Mesh, of: &Cluster) -> Option<Span> {
 pub(super) fn ambient_multinetwork_not_enabled(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes() {
         let Some(asked) = clusters.first().and_then(|first| asked(mesh, first)) else { continue };
-        let planes = clusters.iter().filter(|c| mesh.config_cluster(c.id).found() == Some(c.id));
-        let planes: Vec<&&Cluster> = planes.collect();
+        let planes = clusters.iter().copied().filter(|c| mesh.is_read_in(c.id));
+        let planes: Vec<&Cluster> = planes.collect();
         let told = |c: &Cluster| c.facts.istiod_env(FEATURE).cloned();
         let on = planes.iter().find(|c| told(c).is_some_and(|told| is_on(&told)));
-        let off = |c: &&&&Cluster| match told(c) {
+        let off = |c: &&&Cluster| match told(c) {
             Some(told) => !is_on(&told) && !told.is_empty() && !is_placeholder(&told),
             None => !c.facts.istiod_env.is_empty() && (on.is_some() || c.is_complete()),
         };
-        let without: Vec<&&&Cluster> = planes.iter().filter(off).collect();
+        let without: Vec<&&Cluster> = planes.iter().filter(off).collect();
         let Some(first) = without.first() else { continue };
         let finding = found.say(
             format!(
@@ -101,7 +98,8 @@ struct WaysIn<'m> {
 }
 
 fn ways_in<'m>(mesh: &'m Mesh, network: &str, inside: &[&Cluster]) -> Option<WaysIn<'m>> {
-    let of = |cluster| inside.first().is_some_and(|first| mesh.same_mesh(cluster, first.id));
+    let first = inside.first()?.id;
+    let of = |cluster| mesh.same_mesh(cluster, first);
     let leads = |label: Option<&Text>| value(label) == Some(network);
     let services =
         mesh.services.iter().filter(|s| of(s.cluster) && leads(s.meta.label(NETWORK_LABEL)));
@@ -112,7 +110,7 @@ fn ways_in<'m>(mesh: &'m Mesh, network: &str, inside: &[&Cluster]) -> Option<Way
     let listens = |protocol: &str| {
         written().any(|g| g.listeners.iter().any(|l| value(l.protocol.as_ref()) == Some(protocol)))
     };
-    let peers = || mesh.peers(inside.first().map_or(ClusterId::at(0), |c| c.id));
+    let peers = || mesh.peers(first);
     let by_networks =
         peers().any(|c| c.facts.mesh_networks.iter().any(|(n, _)| n.as_str() == network));
     let installed = peers().any(|c| c.facts.network_gateways.iter().any(|n| n.as_str() == network));

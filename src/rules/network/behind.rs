@@ -1,16 +1,17 @@
-//! What clients cannot see behind a gateway: pods that are not ready, and pods that fail one by one.
+//! What clients reach through a gateway, and cannot see there: pods that are not ready, and pods that fail
+//! one by one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shares::{balanced, gateway_to};
 use crate::clusters::ClusterId;
-use crate::finding::{Findings, Severity};
+use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::core::Service;
 use crate::mesh::{In, Mesh};
 use crate::source::Span;
 use crate::traffic::Traffic;
 use crate::traffic::clients::{Departure, Visit};
 use crate::traffic::counts::percent;
+use crate::traffic::delivery::Delivery;
 use crate::traffic::destination::Destination;
 use crate::traffic::endpoint::Health;
 use crate::traffic::flow::Failure;
@@ -25,12 +26,45 @@ const LEAST: f64 = 0.005;
 /// How many services one finding points at.
 const SHOWN: usize = 5;
 
-/// A cluster that clients of a destination reach through a gateway.
-struct Behind<'t, 'm> {
+/// The gateway through which clients of a cluster reach another, where a Service tells it.
+fn gateway_to<'m>(
+    traffic: &Traffic<'m>,
+    from: ClusterId,
+    to: ClusterId,
+) -> Option<&'m In<Service>> {
+    let mesh = traffic.mesh();
+    let (here, there) = (mesh.cluster(from), mesh.cluster(to));
+    if !mesh.in_different_networks(here, there) {
+        return None;
+    }
+    let network = there.network()?;
+    let leads = |g: &&crate::traffic::network::Gateway<'_>| {
+        *g.known.network == *network.as_str()
+            && (g.known.cluster.is_empty() || there.is_called(&g.known.cluster))
+    };
+    traffic.gateways(from).iter().filter(leads).find_map(|gateway| gateway.service)
+}
+
+/// The clusters of Envoy that clients of a visit spread requests over. Services of gateways are called from
+/// outside, so they do not count.
+fn balanced<'t, 'm>(
+    traffic: &'t Traffic<'m>,
     visit: &'t Visit<'m>,
-    destination: &'t Destination<'m>,
-    cluster: ClusterId,
-    gateway: &'m In<Service>,
+) -> impl Iterator<Item = &'t Destination<'m>> {
+    let all = visit.way.destinations().map(|(destination, _)| destination);
+    all.filter(|destination| {
+        let is_gateway = destination.service.is_some_and(|s| traffic.mesh().is_gateway(s));
+        destination.delivery == Delivery::Balanced && !is_gateway
+    })
+}
+
+/// A cluster that clients of a destination reach through a gateway.
+#[derive(Clone, Copy)]
+pub(super) struct Behind<'t, 'm> {
+    pub visit: &'t Visit<'m>,
+    pub destination: &'t Destination<'m>,
+    pub cluster: ClusterId,
+    pub gateway: &'m In<Service>,
 }
 
 impl<'t, 'm> Behind<'t, 'm> {
@@ -49,17 +83,31 @@ impl<'t, 'm> Behind<'t, 'm> {
     }
 }
 
-fn all_behind<'t, 'm>(traffic: &'t Traffic<'m>) -> impl Iterator<Item = Behind<'t, 'm>> {
+/// All that clients of the mesh reach through gateways that the input certainly shows.
+pub(super) fn all_behind<'t, 'm>(traffic: &'t Traffic<'m>) -> impl Iterator<Item = Behind<'t, 'm>> {
     traffic.visits().iter().flat_map(move |visit| {
         balanced(traffic, visit).flat_map(move |destination| {
-            let clusters: BTreeSet<ClusterId> = destination.pools().map(|p| p.cluster).collect();
-            clusters.into_iter().filter_map(move |cluster| {
+            destination.clusters().into_iter().filter_map(move |cluster| {
                 let gateway = gateway_to(traffic, visit.client.cluster, cluster)?;
                 let sure = !traffic.mesh().is_assumed(&gateway.meta);
                 sure.then_some(Behind { visit, destination, cluster, gateway })
             })
         })
     })
+}
+
+/// Points at the Services of some of what is behind gateways, each host once.
+pub(super) fn label_services<'a, 'm: 'a>(
+    all: impl Iterator<Item = (&'a Behind<'a, 'm>, String)>,
+    finding: &mut Finding,
+) {
+    let mut told = BTreeSet::new();
+    for (behind, text) in all {
+        let Some(service) = behind.destination.service else { continue };
+        if told.len() < SHOWN && told.insert(behind.visit.host.name) {
+            finding.also(service.named_at(), text);
+        }
+    }
 }
 
 pub(super) fn gateway_of_unready_pods(traffic: &Traffic<'_>, found: &mut Findings) {
@@ -152,14 +200,10 @@ pub(super) fn gateway_hides_failover(traffic: &Traffic<'_>, found: &mut Findings
             "throws out the host that failed, and the pods of another network are one host: their gateway",
         );
         finding.also(first.gateway.named_at(), format!("the one address of all pods in `{there}`"));
-        let mut told = BTreeSet::new();
-        for (pods, behind) in &all {
-            let Some(service) = behind.destination.service else { continue };
-            if told.len() < SHOWN && told.insert(behind.visit.host.name) {
-                let name = mesh.cluster_name(behind.cluster);
-                finding.also(service.named_at(), format!("{pods} pods in `{name}`"));
-            }
-        }
+        let each = all.iter().map(|(pods, behind)| {
+            (behind, format!("{pods} pods in `{}`", mesh.cluster_name(behind.cluster)))
+        });
+        label_services(each, finding);
         finding.help(
             "let it take several failures in a row, as one pod of many seldom makes: \
              `consecutive5xxErrors: 5`, or `consecutiveGatewayErrors: 5` with `consecutive5xxErrors: 0`",

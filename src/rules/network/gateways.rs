@@ -9,6 +9,7 @@ use crate::kinds::networking::{Gateway, Server};
 use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{
     Exposure, GATEWAY_PORT_LABEL, HostPattern, In, Mesh, NETWORK_LABEL, NETWORK_VIEW, list, value,
+    without_namespace,
 };
 use crate::source::{Span, Text};
 
@@ -311,24 +312,16 @@ pub(super) fn eastwest_gateway_hosts(mesh: &Mesh, found: &mut Findings) {
         if domain.is_some_and(|domain| domain.name != "cluster.local") {
             continue;
         }
-        let hosts: Vec<&str> =
-            server.hosts.iter().map(|h| h.rsplit('/').next().unwrap_or(h)).collect();
+        let hosts: Vec<&str> = server.hosts.iter().map(|h| without_namespace(h)).collect();
         let Some(first) = server.hosts.first().filter(|_| !hosts.iter().any(|h| is_placeholder(h)))
         else {
             continue;
         };
-        let behind = |s: &&In<Service>| {
-            let there = mesh.cluster(s.cluster);
-            mesh.same_mesh(service.cluster, s.cluster)
-                && value(there.network()) == value(service.network())
-        };
-        let called = mesh.services.iter().filter(behind);
-        let called = called.filter(|s| mesh.is_called_across_networks(s));
-        let missed = |s: &&In<Service>| {
+        let is_missed = |s: &&In<Service>| {
             let host = format!("{}.{}.svc.cluster.local", s.name(), s.namespace);
             !hosts.iter().any(|pattern| HostPattern(pattern).matches(&host))
         };
-        let (missing, open): (Vec<_>, Vec<_>) = called.partition(missed);
+        let (missing, open): (Vec<_>, Vec<_>) = called_through(mesh, service).partition(is_missed);
         let Some(example) = missing.first().filter(|_| told.insert(first.span)) else { continue };
         let name = format!("{}.{}", example.name(), example.namespace);
         let rest = if missing.len() > 1 {
@@ -355,6 +348,17 @@ pub(super) fn eastwest_gateway_hosts(mesh: &Mesh, found: &mut Findings) {
             finding.lower(Severity::Warning);
         }
     }
+}
+
+/// The Services that clients of other networks call through a gateway.
+fn called_through<'m>(
+    mesh: &'m Mesh,
+    gateway: &'m In<Service>,
+) -> impl Iterator<Item = &'m In<Service>> {
+    let peers = mesh.services.iter().filter(|s| mesh.same_mesh(gateway.cluster, s.cluster));
+    let network = value(gateway.network());
+    let behind = peers.filter(move |s| value(mesh.cluster(s.cluster).network()) == network);
+    behind.filter(|s| mesh.is_called_across_networks(s))
 }
 
 pub(super) fn requested_network_view_on_ingress(mesh: &Mesh, found: &mut Findings) {

@@ -6,11 +6,11 @@ use super::gateways::passthrough_services;
 use crate::clusters::ClusterId;
 use crate::finding::Findings;
 use crate::kinds::core::Service;
-use crate::mesh::{Client, Host, In, Mesh, NETWORK_VIEW, PodShape, Route, Subset, list};
+use crate::mesh::{
+    Client, GATEWAY_NAME_LABEL, Host, In, Mesh, NETWORK_VIEW, PodShape, Route, Subset, list,
+};
 use crate::source::{Span, Text};
 
-/// What istiod puts on the Service that it makes for a Gateway of the Gateway API.
-const MADE_FOR: &str = "gateway.networking.k8s.io/gateway-name";
 /// How many networks of gateways that share a text are shown.
 const SHOWN: usize = 5;
 /// Settings of a proxy, on its pods.
@@ -118,7 +118,7 @@ pub(super) fn gateway_without_network_view(mesh: &Mesh, found: &mut Findings) {
     let mut lacking: BTreeMap<Span, Vec<(&In<Service>, &Text)>> = BTreeMap::new();
     for service in passthrough_services(mesh).filter(|s| mesh.has_several_networks(s.cluster)) {
         let Some(network) = service.network() else { continue };
-        let by_istiod = service.meta.label(MADE_FOR).is_some();
+        let by_istiod = service.meta.label(GATEWAY_NAME_LABEL).is_some();
         let written = |pods: &PodShape<'_>| {
             pods.spec.containers.iter().any(|c| c.name == "istio-proxy") && !mesh.has_maker(pods)
         };

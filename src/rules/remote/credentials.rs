@@ -70,8 +70,7 @@ pub(super) fn auth_not_allowed(access: &Access<'_>, found: &mut Findings) {
              of a cloud is made for people",
         );
         if allowed.is_none() {
-            finding.message.push_str(", unless it is told to allow it");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless it is told to allow it");
         } else if remaining.is_none() {
             finding.message = format!(
                 "istiod is told to allow what {} proves itself with, for every remote secret",
@@ -206,8 +205,7 @@ pub(super) fn overprivileged(access: &Access<'_>, found: &mut Findings) {
             "use the token of `istio-reader-service-account`: `istioctl create-remote-secret` does",
         );
         if !is_admin {
-            finding.message.push_str(", whose rights the input does not show");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, ", whose rights the input does not show");
         }
     }
 }

@@ -6,10 +6,9 @@ use super::texts::{SHOWN, holders};
 use crate::access::{Access, Entry, Label, Remote, Target, server_name, shown, unreachable, used};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
-use crate::kinds::core::Secret;
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
-use crate::mesh::{In, Mesh, list};
+use crate::mesh::{Mesh, letters, list};
 use crate::source::{Span, Text};
 
 /// Keys that tools give to a kubeconfig, and nobody to a cluster.
@@ -82,10 +81,7 @@ pub(super) fn misnamed<'m>(
 
 /// Whether two names differ in spelling alone, or one is the end of the other.
 fn is_alike(a: &str, b: &str) -> bool {
-    let plain = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-    };
-    let (a, b) = (plain(a), plain(b));
+    let (a, b) = (letters(a), letters(b));
     let (long, short) = if a.len() < b.len() { (&b, &a) } else { (&a, &b) };
     short.len() >= 4 && long.ends_with(short.as_str())
 }
@@ -160,19 +156,15 @@ pub(super) fn names_disagree(access: &Access<'_>, found: &mut Findings) {
 
 /// Names of Secrets have small letters, digits, hyphens and dots only, and `istioctl` makes others so.
 fn is_called(suffix: &str, key: &str) -> bool {
-    let plain = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-    };
-    plain(suffix) == plain(key)
+    letters(suffix) == letters(key)
 }
 
 /// Whether a remote secret stands where an external control plane has no kubeconfig for its own cluster:
 /// that this is missing is another rule's.
 fn stands_for_kubeconfig(mesh: &Mesh, remote: &Remote<'_>) -> bool {
     let (cluster, namespace) = (remote.holder, remote.namespace);
-    let here = |s: &&In<Secret>| s.cluster == cluster && s.namespace == namespace;
     mesh.cluster(cluster).hosted_namespace() == Some(namespace)
-        && !mesh.secrets.iter().filter(here).any(|s| s.name() == CONFIG_SECRET)
+        && !mesh.secrets_in(cluster, namespace).any(|s| s.name() == CONFIG_SECRET)
         && !mesh.makes_secret(cluster, namespace, CONFIG_SECRET)
 }
 
@@ -205,8 +197,7 @@ pub(super) fn for_self(access: &Access<'_>, found: &mut Findings) {
             );
             finding.help("leave it out there: a cluster needs remote secrets for the others only");
             if all.len() > own.len() {
-                finding.message.push_str(", as a text for all clusters has it");
-                finding.lower(Severity::Note);
+                finding.milder(Severity::Note, ", as a text for all clusters has it");
             }
         }
     }
@@ -262,8 +253,7 @@ fn say_duplicate(
     finding.help("keep one of them; give each cluster a name of its own");
     let servers: Vec<_> = same.iter().map(|(_, e)| server(e).map(|s| s.server.as_str())).collect();
     if servers[0].is_some() && servers.iter().all(|s| *s == servers[0]) {
-        finding.message.push_str(", all for the same server");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", all for the same server");
     }
 }
 

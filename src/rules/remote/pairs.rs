@@ -181,8 +181,7 @@ pub(super) fn reader_rbac_missing(access: &Access<'_>, found: &mut Findings) {
         finding
             .help("drop `enableReaderRBAC: false`: the reader is what remote secrets are made of");
         if !cluster.is_complete() {
-            finding.message.push_str(", unless its role is made elsewhere");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless its role is made elsewhere");
         }
     }
 }

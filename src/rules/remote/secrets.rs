@@ -68,8 +68,7 @@ pub(super) fn wrong_namespace(access: &Access<'_>, found: &mut Findings) {
         let is_told = cluster.facts.role.iter().any(|(role, _)| *role == Role::Primary)
             || !cluster.facts.system_namespace.is_empty();
         if !is_told {
-            finding.message.push_str(", unless its control plane runs elsewhere");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless its control plane runs elsewhere");
         }
     }
 }

@@ -72,8 +72,7 @@ pub(super) fn unknown_gateway(mesh: &Mesh, found: &mut Findings) {
                 finding.also(host.span, "served by no gateway under this name");
             }
             if nearest.is_none() && !mesh.cluster(service.cluster).is_complete() {
-                finding.message.push_str(", unless it is applied from elsewhere");
-                finding.lower(Severity::Warning);
+                finding.milder(Severity::Warning, ", unless it is applied from elsewhere");
             }
             finding.help(match &nearest {
                 Some(nearest) => {
@@ -238,33 +237,21 @@ pub(super) fn conflicting_hosts(mesh: &Mesh, found: &mut Findings) {
     }
     let mut told: BTreeSet<(Span, Span)> = BTreeSet::new();
     for ((_, name), all) in by_host {
-        let Some((first, at, narrow, others)) =
-            all.iter().enumerate().find_map(|(i, (first, at))| {
-                let clash: Vec<_> = all[i + 1..]
-                    .iter()
-                    .filter(|(other, _)| {
-                        !mesh.may_be_apart(first.cluster, first.told(), other.told())
-                            && !parted(first, other)
-                    })
-                    .filter_map(|(other, at)| Some((*other, *at, seen_together(first, other)?)))
-                    .collect();
-                let narrow = clash.iter().all(|(.., narrow)| *narrow);
-                (!clash.is_empty()).then_some((*first, *at, narrow, clash))
-            })
-        else {
+        let mut clashes = (0..all.len()).map(|i| (all[i], clashing(mesh, all[i].0, &all[i + 1..])));
+        let Some(((first, at), others)) = clashes.find(|(_, others)| !others.is_empty()) else {
             continue;
         };
         if !told.insert((at.span, others[0].1.span)) {
             continue;
         }
+        let narrow = others.iter().all(|(.., narrow)| *narrow);
         let finding = found.say(
             format!("`{}` has several VirtualServices for the same clients", short(&name)),
             at.span,
             format!("`{}/{}` has it", first.namespace, first.name()),
         );
         if narrow {
-            finding.message.push_str(": the one that is exported to fewer goes first");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ": the one that is exported to fewer goes first");
         }
         for (other, at, _) in others {
             finding.also(
@@ -278,6 +265,19 @@ pub(super) fn conflicting_hosts(mesh: &Mesh, found: &mut Findings) {
         }
         finding.help("put all rules for the host into one VirtualService, or part them by `delegate` or `exportTo`");
     }
+}
+
+/// Those of other VirtualServices for a host of which some namespace sees both, and whether it is not the
+/// same for all.
+fn clashing<'m>(
+    mesh: &Mesh,
+    first: &In<VirtualService>,
+    others: &[(&'m In<VirtualService>, &'m Text)],
+) -> Vec<(&'m In<VirtualService>, &'m Text, bool)> {
+    let others = others.iter().filter(|(other, _)| {
+        !mesh.may_be_apart(first.cluster, first.told(), other.told()) && !parted(first, other)
+    });
+    others.filter_map(|(other, at)| Some((*other, *at, seen_together(first, other)?))).collect()
 }
 
 /// Whether two VirtualServices say the same, so that it does not matter which one counts, or are

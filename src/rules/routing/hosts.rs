@@ -41,12 +41,10 @@ fn weigh(finding: &mut Finding, share: Share) {
     match share {
         Share::Some => {}
         Share::None => {
-            finding.message.push_str(", and gets no request yet: its weight is 0");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", and gets no request yet: its weight is 0");
         }
         Share::Copies => {
-            finding.message.push_str(", so that copies are lost");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", so that copies are lost");
         }
     }
 }
@@ -90,8 +88,7 @@ fn say_absent(
         None => "correct the name, or define the host by a Service or ServiceEntry".to_owned(),
     });
     if nearest.is_none() && !mesh.is_complete_under(route.service.cluster) {
-        finding.message.push_str(BY_OTHERS);
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, BY_OTHERS);
     }
     weigh(finding, route.share);
     finding.fix(nearest.map(|full| as_written(host, full, &route.service.namespace)));
@@ -193,8 +190,7 @@ pub(super) fn destination_without_port(mesh: &Mesh, found: &mut Findings) {
             },
         );
         if wrong.is_none() {
-            finding.message.push_str("; it works where the port called is one of these");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, "; it works where the port called is one of these");
         }
         finding.help(format!("add `port: {{number: {}}}` to the destination", ports[0]));
     }
@@ -255,8 +251,7 @@ pub(super) fn rule_for_unknown_host(mesh: &Mesh, found: &mut Findings) {
             None => "correct the name, or remove the rule".to_owned(),
         });
         if nearest.is_none() && !mesh.is_complete_under(rule.cluster) {
-            finding.message.push_str(BY_OTHERS);
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, BY_OTHERS);
         }
         finding.fix(nearest.map(|full| as_written(host, full, &rule.namespace)));
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Severity};
-use crate::mesh::{Domain, Exposure, HostPattern, Mesh};
+use crate::mesh::{Domain, Exposure, HostPattern, Mesh, without_namespace};
 
 const HELP: &str = "use one domain in all clusters of the mesh: `global.proxy.clusterDomain` as the cluster's \
                     DNS has it, which is `cluster.local` where nothing else is needed";
 
 pub(super) fn cluster_domain_mismatch(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes() {
-        let planes = clusters.iter().filter(|c| mesh.config_cluster(c.id).found() == Some(c.id));
+        let planes = clusters.iter().filter(|c| mesh.is_read_in(c.id));
         let known: Vec<(&Cluster, Domain<'_>)> =
             planes.filter_map(|c| Some((*c, mesh.istiod_domain(c.id)?))).collect();
         between_planes(mesh, &known, found);
@@ -86,7 +86,7 @@ fn at_gateways(mesh: &Mesh, known: &[(&Cluster, Domain<'_>)], found: &mut Findin
         let Exposure::Open(_, server) = mesh.exposure(service) else { continue };
         let name = format!("name.namespace.svc.{}", domain.name);
         let lets_in = |host: &str| {
-            let host = host.rsplit('/').next().unwrap_or(host);
+            let host = without_namespace(host);
             HostPattern(host).matches(&name) || host.ends_with(domain.name)
         };
         // What names single Services of the usual domain is told by another rule.

@@ -10,7 +10,7 @@ use crate::source::{Span, Text};
 
 /// The clusters of each mesh whose control planes read their own objects.
 fn planes(mesh: &Mesh) -> Vec<Vec<&Cluster>> {
-    let own = |c: &&Cluster| mesh.config_cluster(c.id).found() == Some(c.id);
+    let own = |c: &&Cluster| mesh.is_read_in(c.id);
     let each = mesh.meshes().into_iter();
     each.map(|clusters| clusters.into_iter().filter(own).collect()).collect()
 }
@@ -100,8 +100,7 @@ pub(super) fn infra_service_not_cluster_local(mesh: &Mesh, found: &mut Findings)
             let Some(first) = clusters.first() else { continue };
             let with = mesh.clusters_with_backends(host, first.id);
             let distinct: BTreeSet<_> = with.iter().collect();
-            let planes =
-                clusters.iter().filter(|c| mesh.config_cluster(c.id).found() == Some(c.id));
+            let planes = clusters.iter().filter(|c| mesh.is_read_in(c.id));
             let local = planes
                 .into_iter()
                 .all(|c| mesh.is_cluster_local(host.name, c.id) || !mesh.knows_mesh_config(c.id));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{clusters_of, known};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
-use crate::kinds::networking::{HttpMatch, HttpRoute};
-use crate::mesh::{CLUSTER_LABEL, Lookup, Mesh, Route, Subset, list, short, value};
+use crate::kinds::networking::{HttpMatch, HttpRoute, VirtualService};
+use crate::mesh::{CLUSTER_LABEL, In, Lookup, Mesh, Route, Subset, list, short, value};
 use crate::source::{Span, Spanned, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
@@ -80,21 +80,7 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
             service.http.iter().filter_map(HttpRoute::guards).flatten().collect();
         let Some(guard) = guards.first() else { continue };
         let clients = mesh.client_clusters(service.cluster);
-        // A cluster whose name nobody tells may be the one that a rule is for.
-        let means = |c: &Cluster, name: &str| mesh.may_be_called(c, name);
-        let routed = |c: &Cluster| {
-            let any = |r: &HttpRoute| r.guards().is_none_or(|all| all.iter().any(|g| means(c, g)));
-            service.http.iter().any(|r| any(r) && r.is_catch_all())
-        };
-        let left: Vec<&Cluster> = clients.iter().copied().filter(|c| !routed(c)).collect();
-        // Where no cluster has a rule for every request, the VirtualService means to be partial.
-        if left.is_empty()
-            || left.len() == clients.len()
-                && !guards.iter().any(|g| mesh.cluster_called(g, service.cluster).found().is_some())
-        {
-            continue;
-        }
-        for cluster in left {
+        for cluster in left_out(mesh, service, &clients, &guards) {
             let matches_some = service.http.iter().any(|r| r.is_for(cluster));
             if matches_some
                 && !service.http.iter().any(|r| r.guards().is_some() && r.is_catch_all())
@@ -126,6 +112,25 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
             }
         }
     }
+}
+
+/// Clusters for which a VirtualService has no rule that takes every request, and means to have one.
+fn left_out<'m>(
+    mesh: &Mesh,
+    service: &In<VirtualService>,
+    clients: &[&'m Cluster],
+    guards: &[&Text],
+) -> Vec<&'m Cluster> {
+    // A cluster whose name nobody tells may be the one that a rule is for.
+    let is_routed = |c: &Cluster| {
+        let means = |all: Vec<&Text>| all.iter().any(|name| mesh.may_be_called(c, name));
+        service.http.iter().any(|r| r.guards().is_none_or(means) && r.is_catch_all())
+    };
+    let left: Vec<&Cluster> = clients.iter().copied().filter(|c| !is_routed(c)).collect();
+    // Where no cluster has a rule for every request, the VirtualService means to be partial.
+    let is_known = |guard: &&Text| mesh.cluster_called(guard, service.cluster).found().is_some();
+    let is_partial = left.len() == clients.len() && !guards.iter().any(is_known);
+    if is_partial { Vec::new() } else { left }
 }
 
 pub(super) fn unknown_cluster_in_source_labels(mesh: &Mesh, found: &mut Findings) {

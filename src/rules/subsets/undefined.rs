@@ -266,6 +266,12 @@ fn named<'m>(route: &Route<'m>) -> Option<&'m Text> {
     route.subset().filter(|name| !is_placeholder(name))
 }
 
+/// Whether a rule defines a subset of that name, or may do so once it is applied.
+fn may_have(mesh: &Mesh, rule: &AppliedRule<'_>, name: &Text) -> bool {
+    rule.subsets().iter().any(|s| may_be(s.name, name))
+        || rule.parts.iter().any(|part| mesh.is_assumed(&part.meta))
+}
+
 /// The clients whose rule does not define the subset that a route names; none where that is not sure.
 fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option<Without<'m>> {
     let (service, plane) = (route.service, route.service.cluster);
@@ -273,13 +279,8 @@ fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option
     let elsewhere = mesh.subsets_of(&route.host, plane).iter().any(|s| s.name == name);
     let choose = |client: &Client<'m>| mesh.choose_rule(client, &route.host, host_namespace, plane);
     let has_or_may = |choice: &Choice<'m>| {
-        // One that is still to get its name may be it.
-        let may_be_it = |s: &Subset<'_>| may_be(s.name, name);
         choice.order_decides && elsewhere
-            || choice.rule.as_ref().is_some_and(|rule| {
-                rule.subsets().iter().any(may_be_it)
-                    || rule.parts.iter().any(|part| mesh.is_assumed(&part.meta))
-            })
+            || choice.rule.as_ref().is_some_and(|r| may_have(mesh, r, name))
     };
     let mut without = Without::default();
     let mut add = |client: &Client<'m>, choice: &Choice<'m>, workload: Option<&'m str>| {
@@ -381,8 +382,8 @@ fn unknown_to_gateways(mesh: &Mesh) -> Vec<Unknown<'_>> {
         let here = mesh.cluster(route.service.cluster);
         let key = (here.mesh, host.name, name.as_str());
         let lacking = without.entry(key).or_insert_with(|| {
-            let may_be_it = |s: &Subset<'_>| may_be(s.name, name);
-            let knows = |plane| mesh.subsets_of(host.name, plane).iter().any(may_be_it);
+            let knows =
+                |plane| mesh.subsets_of(host.name, plane).iter().any(|s| may_be(s.name, name));
             let all = mesh.clusters_with_backends(host, here.id).into_iter();
             let planes = all.filter_map(|id| Some((id, mesh.config_cluster(id).found()?)));
             planes.filter(|(_, plane)| !knows(*plane)).collect::<Vec<_>>()

@@ -44,8 +44,7 @@ fn cacerts_incomplete(trust: &Trust<'_>, found: &mut Findings) {
             list(ca.layout.names().iter().copied())
         ));
         if without_key.missing.len() < ca.missing.len() {
-            finding.message.push_str(", unless that comes from where its key is kept");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless that comes from where its key is kept");
         }
     }
 }

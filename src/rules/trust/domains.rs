@@ -63,10 +63,9 @@ fn trust_domain_mismatch(trust: &Trust<'_>, found: &mut Findings) {
             "give all clusters one `trustDomain`, or list each other's under `trustDomainAliases`, in both directions"
         });
         if sides.iter().any(|side| side.told.is_none()) {
-            finding.message.push_str(&format!(
-                " (`{DEFAULT_DOMAIN}` is the default, where nothing else sets one)"
-            ));
-            finding.lower(Severity::Warning);
+            let default =
+                format!(" (`{DEFAULT_DOMAIN}` is the default, where nothing else sets one)");
+            finding.milder(Severity::Warning, &default);
         }
     }
 }
@@ -144,8 +143,7 @@ fn trust_domain_in_dead_location(trust: &Trust<'_>, found: &mut Findings) {
         finding.help("set `meshConfig.trustDomain` and `meshConfig.trustDomainAliases`");
         if let Some(same) = same {
             finding.also(same.value.span, "set here too, where it counts");
-            finding.message.push_str(", and MeshConfig says the same");
-            finding.lower(Severity::Note);
+            finding.milder(Severity::Note, ", and MeshConfig says the same");
         }
     }
 }

@@ -30,7 +30,7 @@ struct OwnRoot<'m> {
 }
 
 fn cert_manager_ca_per_cluster_root(trust: &Trust<'_>, found: &mut Findings) {
-    for clusters in trust.mesh.meshes().into_iter().filter(|m| m.len() > 1) {
+    for clusters in trust.mesh.meshes_of_several() {
         let own: Vec<OwnRoot<'_>> = clusters.iter().filter_map(|c| own_root(trust, c)).collect();
         let [first, others @ ..] = own.as_slice() else { continue };
         let ids: Vec<ClusterId> = own.iter().map(|own| own.cluster).collect();

@@ -133,8 +133,7 @@ fn ca_is_root(trust: &Trust<'_>, found: &mut Findings) {
              a root cannot be revoked, only replaced everywhere",
         );
         if shared.places.len() == 1 {
-            finding.message.push_str(", and of no other cluster");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", and of no other cluster");
         }
     }
 }
@@ -185,8 +184,7 @@ fn sample_ca_in_use(trust: &Trust<'_>, found: &mut Findings) {
         also(trust, finding, &places);
         finding.help("make a root and intermediates of your own, and rotate to them");
         if ca.ca.origin == Origin::Files {
-            finding.message.push_str(", if these files are what is plugged in");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", if these files are what is plugged in");
         }
     }
 }

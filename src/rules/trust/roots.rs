@@ -22,7 +22,7 @@ pub(in crate::rules) const RULES: &[Rule] = &[
 
 /// The clusters of each mesh that has several.
 fn meshes(mesh: &Mesh) -> impl Iterator<Item = Vec<ClusterId>> {
-    let several = mesh.meshes().into_iter().filter(|clusters| clusters.len() > 1);
+    let several = mesh.meshes_of_several();
     several.map(|clusters| clusters.iter().map(|c| c.id).collect())
 }
 
@@ -48,8 +48,10 @@ fn roots_not_mutually_trusted(access: &Access<'_>, trust: &Trust<'_>, found: &mu
             }
         }
         if listed {
-            finding.message.push_str(", unless istiod hands out the roots of `caCertificates`");
-            finding.lower(Severity::Warning);
+            finding.milder(
+                Severity::Warning,
+                ", unless istiod hands out the roots of `caCertificates`",
+            );
         }
         finding.help(if listed {
             "set `ISTIO_MULTIROOT_MESH: \"true\"` for istiod and `PROXY_CONFIG_XDS_AGENT: \"true\"` in \
@@ -132,8 +134,7 @@ fn root_file_is_intermediate(trust: &Trust<'_>, found: &mut Findings) {
             "put the self-signed root into root-cert.pem, and the intermediate into cert-chain.pem",
         );
         if peers < 2 {
-            finding.message.push_str(", which works as long as no second cluster joins");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", which works as long as no second cluster joins");
         }
     }
 }
@@ -253,7 +254,7 @@ fn what_tells(trust: &Trust<'_>, cluster: ClusterId) -> Option<crate::source::Sp
 
 fn self_signed_ca_in_mesh(trust: &Trust<'_>, found: &mut Findings) {
     let mesh = trust.mesh;
-    for clusters in mesh.meshes().into_iter().filter(|m| m.len() > 1) {
+    for clusters in mesh.meshes_of_several() {
         let plugged = |c: &&&Cluster| trust.signer(c.id) == Signer::Plugged;
         let sibling = clusters.iter().find(plugged).and_then(|c| trust.ca_of(c.id));
         let Some(sibling) = sibling else { continue };

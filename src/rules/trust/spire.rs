@@ -54,8 +54,7 @@ fn spire_trust_domain(trust: &Trust<'_>, found: &mut Findings) {
         if let Some(at) = at {
             finding.also(at, "the mesh's trust domain");
         } else {
-            finding.message.push_str(", unless another text sets `trustDomain`");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless another text sets `trustDomain`");
         }
         finding.help(format!(
             "set `meshConfig.trustDomain: {}`, or SPIRE's to `{expected}`; to move, list the old one \

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::installs::{control_plane, is_open, served, told};
-use super::remotes::injects_itself;
+use super::installs::{control_plane, injects_itself, is_open, served, told};
 use super::versions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};

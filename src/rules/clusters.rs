@@ -5,6 +5,7 @@ pub(super) mod containment;
 mod exposure;
 mod external;
 mod identity;
+mod injection;
 mod installs;
 mod remotes;
 mod revisions;
@@ -31,8 +32,8 @@ pub(super) const RULES: &[Rule] = &[
     rule!("clusters/control-plane-annotation-unknown", remotes::control_plane_annotation_unknown),
     rule!("clusters/control-plane-version-skew", versions::control_plane_version_skew),
     rule!("clusters/default-cluster-name", identity::default_cluster_name),
-    rule!("clusters/external-cp-webhook-url", remotes::external_cp_webhook_url),
-    rule!("clusters/injection-path-wrong", remotes::injection_path_wrong),
+    rule!("clusters/external-cp-webhook-url", injection::external_cp_webhook_url),
+    rule!("clusters/injection-path-wrong", injection::injection_path_wrong),
     rule!("clusters/istio-cr-in-remote", remotes::istio_cr_in_remote),
     rule!(
         "clusters/istiod-single-replica-in-multicluster",
@@ -44,7 +45,7 @@ pub(super) const RULES: &[Rule] = &[
         access: remotes::multi_primary_with_remotes_secret_gap
     ),
     rule!("clusters/primary-not-external-istiod", remotes::primary_not_external_istiod),
-    rule!("clusters/remote-pilot-hostname-webhook", remotes::remote_pilot_hostname_webhook),
+    rule!("clusters/remote-pilot-hostname-webhook", injection::remote_pilot_hostname_webhook),
     rule!("clusters/remote-timeout-disabled", values::remote_timeout_disabled),
     rule!("clusters/remote-without-primary", remotes::remote_without_primary),
     rule!("clusters/removed-profile-or-chart", values::removed_profile_or_chart),

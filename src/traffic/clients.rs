@@ -88,8 +88,8 @@ impl<'m> Traffic<'m> {
     pub fn clients_of(&self, host: Host<'m>, cluster: ClusterId) -> Vec<Client<'m>> {
         let mesh = self.mesh();
         let Some(plane) = mesh.config_cluster(cluster).found() else { return Vec::new() };
-        let mut apart = self.router().index().namespaces_apart(plane, host.name);
-        apart.extend(mesh.namespaces_apart(host.name, plane));
+        let mut apart = self.router().index().namespaces_with_other_routes(plane, host.name);
+        apart.extend(mesh.namespaces_with_other_rules(host.name, plane));
         apart.extend(host.namespace());
         let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
         let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));

@@ -228,7 +228,11 @@ impl Mesh {
     }
 
     /// The namespaces whose clients may get another rule for a host than the clients of all others.
-    pub fn namespaces_apart(&self, host: &str, control_plane: ClusterId) -> BTreeSet<&str> {
+    pub fn namespaces_with_other_rules(
+        &self,
+        host: &str,
+        control_plane: ClusterId,
+    ) -> BTreeSet<&str> {
         let rules = self.rules_for(host, control_plane).into_iter();
         let named = rules.flat_map(|rule| {
             rule.export_to.iter().map(|to| to.as_str()).chain([rule.namespace.as_str()])

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::installs::{
-    control_plane, control_planes, hosted, is_open, is_sure, served, told, whole,
+    control_plane, control_planes, hosted, injects_itself, is_open, is_sure, served, told, whole,
 };
-use super::remotes::injects_itself;
 use super::revisions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};

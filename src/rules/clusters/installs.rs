@@ -2,7 +2,9 @@
 
 use crate::clusters::{Cluster, Installed, Role};
 use crate::kinds::control_plane::Values;
+use crate::kinds::is_placeholder;
 use crate::mesh::{Lookup, Mesh};
+use crate::source::Span;
 
 /// The texts that install a cluster's control plane, where these tell all: what they leave out has its
 /// default.
@@ -69,4 +71,22 @@ pub(super) fn served(mesh: &Mesh) -> Vec<(&Cluster, &Cluster)> {
 /// Clusters that an external control plane reads, each with the one it runs in.
 pub(super) fn hosted(mesh: &Mesh) -> impl Iterator<Item = (&Cluster, &Cluster)> {
     mesh.clusters().iter().filter_map(|config| Some((config, mesh.cluster(config.hosted_in?))))
+}
+
+/// The name that Istio knows a cluster by, where its control plane tells it.
+pub(super) fn istio_name(cluster: &Cluster) -> Option<&str> {
+    let name = cluster.istio_name().filter(|n| !is_placeholder(n))?;
+    (name.as_str() != crate::clusters::DEFAULT_NAME).then_some(name.as_str())
+}
+
+/// Where it is told that a cluster has a control plane.
+pub(super) fn primary_at(primary: &Cluster) -> Span {
+    let named = primary.istio_name().map(|name| name.span);
+    named.or(control_plane(primary).map(Installed::at)).unwrap_or_default()
+}
+
+/// Whether an istiod of its own injects sidecars in a remote cluster.
+pub(super) fn injects_itself(cluster: &Cluster) -> bool {
+    told(cluster, |v| v.istiod_remote.enabled_local_injector_istiod.as_ref())
+        .is_some_and(|e| e.value)
 }

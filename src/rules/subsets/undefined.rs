@@ -294,7 +294,7 @@ fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option
             (without.rule, without.workload) = (choice.rule.clone(), workload);
         }
     };
-    let mut apart = mesh.namespaces_apart(&route.host, plane);
+    let mut apart = mesh.namespaces_with_other_rules(&route.host, plane);
     apart.insert(&service.namespace);
     for first in mesh.clients_apart(service, &apart) {
         let choice = choose(&first);

@@ -80,7 +80,7 @@ impl<'m> Index<'m> {
 
     /// The namespaces whose clients may get other routes to a host than all others: those that have
     /// VirtualServices for it or are named by them, and those with Sidecars.
-    pub fn namespaces_apart(&self, plane: ClusterId, host: &str) -> BTreeSet<&'m str> {
+    pub fn namespaces_with_other_routes(&self, plane: ClusterId, host: &str) -> BTreeSet<&'m str> {
         let exact = self.exact(plane, host).copied();
         let wildcards = self.wildcards(plane).filter(|(h, _)| HostPattern(h).matches(host));
         let mut found = BTreeSet::new();

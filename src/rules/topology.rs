@@ -207,7 +207,7 @@ fn pod_zone_label_differs(mesh: &Mesh, found: &mut Findings) {
             .say(
                 format!("`{name}` is labelled `{label}` and runs in `{truth}`"),
                 label.span,
-                "counts for this pod as a client, not as an endpoint",
+                "no effect: Istio takes the value of the node",
             )
             .also(truth.span, why)
             .help("drop the label: Istio takes region and zone from the node");

@@ -66,9 +66,9 @@ fn mixer_policy_definition(mesh: &Mesh, found: &mut Findings) {
         if value(definition.group.as_ref()) == Some("rbac.istio.io") && RBAC.contains(&kind) {
             found
                 .say(
-                    format!("`{}` defines {kind}, which Istio has given up", definition.name()),
+                    format!("`{}` defines {kind}, which Istio no longer reads", definition.name()),
                     definition.named_at(),
-                    "policies of this kind are kept, and nobody enforces them",
+                    "objects of this kind are accepted, and nothing enforces them",
                 )
                 .help("write AuthorizationPolicies instead, and delete the definition");
         }

@@ -112,6 +112,8 @@ fn in_ambient_mode(mesh: &Mesh, found: &mut Findings) {
         };
         let at = match sidecar.labels {
             Some(_) => of_pods(sidecar),
+            // In the root namespace it is for all namespaces without one of their own.
+            None if sidecar.namespace == mesh.root_namespace(sidecar.cluster) => None,
             None => namespace.filter(|_| !some_sidecar()).map(In::named_at),
         };
         let Some(at) = at.filter(|_| told.insert(sidecar.named_at())) else { continue };

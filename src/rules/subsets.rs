@@ -9,6 +9,7 @@ use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
 use crate::kinds::workloads::Workload;
 use crate::mesh::{
     AppliedRule, CLUSTER_LABEL, Host, In, Lookup, Mesh, NETWORK_LABEL, Route, Share, Subset, list,
@@ -161,7 +162,9 @@ fn cut_by_cluster<'m>(rule: &AppliedRule<'m>) -> Option<(Subset<'m>, BTreeSet<&'
     let all = rule.subsets().into_iter();
     let by_cluster: Vec<_> = all.filter_map(|s| Some((s, s.cluster_label()?.as_str()))).collect();
     let named: BTreeSet<&str> = by_cluster.iter().map(|(_, cluster)| *cluster).collect();
-    let (first, _) = by_cluster.first().filter(|_| named.len() > 1)?;
+    // What a pipeline fills in may be any cluster.
+    let is_told = named.len() > 1 && !named.iter().any(|name| is_placeholder(name));
+    let (first, _) = by_cluster.first().filter(|_| is_told)?;
     Some((*first, named))
 }
 

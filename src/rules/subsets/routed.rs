@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{clusters_of, known};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::{HttpMatch, HttpRoute};
 use crate::mesh::{CLUSTER_LABEL, Lookup, Mesh, Route, Subset, list, short, value};
 use crate::source::{Span, Spanned, Text};
@@ -195,7 +196,7 @@ pub(super) fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
 pub(super) fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings) {
     for (route, subset, to) in pinned_routes(mesh) {
         let control_plane = route.service.cluster;
-        if !mesh.is_cluster_local(&route.host, control_plane) {
+        if !mesh.is_cluster_local(&route.host, control_plane) || is_placeholder(to) {
             continue;
         }
         let guards = route.rule.and_then(HttpRoute::guards);

@@ -47,9 +47,9 @@ fn trust_domain_mismatch(trust: &Trust<'_>, found: &mut Findings) {
             format!("clusters of one mesh have different trust domains: {}", parts.join(", ")),
             span,
             format!(
-                "{} do not take `{}` for theirs: they refuse its clients, and expect other names of its servers",
-                names(&sides[*by]),
-                sides[*of].name
+                "`{}` is not accepted in {}: its clients are refused there, and clients there refuse its servers",
+                sides[*of].name,
+                names(&sides[*by])
             ),
         );
         for side in sides.iter().filter(|side| side.told.is_some()) {
@@ -124,6 +124,7 @@ fn trust_domain_in_dead_location(trust: &Trust<'_>, found: &mut Findings) {
     let mut told: Vec<Span> = Vec::new();
     for cluster in trust.mesh.clusters() {
         let idle = &cluster.facts.idle_trust_domain;
+        let idle: Vec<&Text> = idle.iter().filter(|domain| !domain.is_empty()).collect();
         let Some(first) = idle.first().filter(|first| !told.contains(&first.span)) else {
             continue;
         };
@@ -145,6 +146,9 @@ fn trust_domain_in_dead_location(trust: &Trust<'_>, found: &mut Findings) {
         if let Some(same) = same {
             finding.also(same.value.span, "set here too, where it counts");
             finding.message.push_str(", and MeshConfig says the same");
+            finding.lower(Severity::Note);
+        } else if first.as_str() == DEFAULT_DOMAIN && cluster.facts.trust_domain.is_empty() {
+            finding.message.push_str(", and without it the mesh has the same");
             finding.lower(Severity::Note);
         }
     }

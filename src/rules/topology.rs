@@ -193,9 +193,9 @@ fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
                     format!("read as `{locality}`; the rest is dropped"),
                 )
                 .help("drop the label: each dot counts as a slash, so that a name with a dot cannot be written in it");
-        } else if pinned_zone(mesh, workload).is_none_or(|pin| {
-            pin.zone.zone != locality.zone && !is_placeholder(&pin.zone.zone)
-        }) {
+        } else if pinned_zone(mesh, workload)
+            .is_none_or(|pin| pin.zone.zone != locality.zone && !is_placeholder(&pin.zone.zone))
+        {
             found
                 .say(
                     format!("every replica of `{name}` claims to be in `{locality}`"),

@@ -176,7 +176,7 @@ pub(super) fn eastwest_hostname_address(mesh: &Mesh, found: &mut Findings) {
                 }
             };
             let finding = found.say(
-                format!("the gateway of network `{network}` has a name for an address"),
+                format!("the gateway of network `{network}` has a host name for an address"),
                 at,
                 label,
             );

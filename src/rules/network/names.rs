@@ -105,11 +105,16 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
         if mesh.is_assumed(&namespace.meta) || !told.insert(namespace.named_at()) {
             continue;
         }
-        let tail = if facts.ambient { "" } else { ", so that only pods with a sidecar are" };
+        let tail = if facts.ambient { "" } else { ", so only pods with a sidecar are in it" };
         let finding = found.say(
-            format!("`{system}` of `{}` is not labelled to be in network `{network}`{tail}", cluster.name),
+            format!(
+                "namespace `{system}` of `{}` has no label for its network `{network}`{tail}",
+                cluster.name
+            ),
             namespace.named_at(),
-            format!("without `{NETWORK_LABEL}`: pods that don't say so themselves count as local everywhere"),
+            format!(
+                "without `{NETWORK_LABEL}`: pods without the label are taken for local everywhere"
+            ),
         );
         finding.also(network.span, format!("`{network}` is told here"));
         if let Some(annotation) = namespace.meta.annotation(NETWORK_LABEL) {

@@ -106,10 +106,7 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
             let (what, why) = if matches_some {
                 ("404", "requests that match no rule get 404")
             } else {
-                (
-                    "the default route",
-                    "this VirtualService does not exist for them: they go to all endpoints of all clusters",
-                )
+                ("the default route", "their requests go to all endpoints of all clusters")
             };
             let finding = found.say(
                 format!("clients in `{}` that call `{host}` get {what}", cluster.name),

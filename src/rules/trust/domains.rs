@@ -195,7 +195,7 @@ fn trust_domain_alias_too_broad(trust: &Trust<'_>, found: &mut Findings) {
         let why = "whoever has an identity of an alias counts as the same identity of this mesh in every policy";
         let message = match wild {
             Some(wild) => {
-                format!("the trust domain alias `{wild}` of `{}` is meant for any", cluster.name)
+                format!("the trust domain alias `{wild}` of `{}` is a pattern", cluster.name)
             }
             None => format!("`{}` has {} trust domain aliases", cluster.name, aliases.len()),
         };

@@ -246,8 +246,12 @@ pub(super) fn auto_passthrough_wrong_port_or_mode(mesh: &Mesh, found: &mut Findi
         let mode = server.tls.as_ref().and_then(|tls| tls.mode.as_ref());
         let port = service.gateway_port();
         let (at, label) = if server.is_for_other_networks() {
-            let at = number.map_or(gateway.named_at(), |number| number.span);
-            (at, format!("istiod sends other networks to port {port}, where nothing listens"))
+            // A pipeline is still to fill in a number that is none.
+            let Some(number) = number else { continue };
+            (
+                number.span,
+                format!("istiod sends other networks to port {port}, where nothing listens"),
+            )
         } else {
             let at = mode.map(|mode| mode.span).or(number.map(|number| number.span));
             let mode = value(mode).unwrap_or("no TLS");

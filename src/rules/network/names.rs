@@ -149,8 +149,12 @@ pub(super) fn client_without_network(mesh: &Mesh, found: &mut Findings) {
         let (Some(label), Some(named)) = (label, named) else { continue };
         // What is told for the injector or for some gateway may be what its proxies get.
         let by_label = |origin| matches!(origin, Origin::Namespace | Origin::MeshNetworks);
-        if facts.network.iter().any(|fact| !by_label(fact.origin)) || !told.insert(named.value.span)
-        {
+        let by_environment = facts
+            .mesh_config
+            .iter()
+            .any(|c| c.default_config.proxy_metadata.get("ISTIO_META_NETWORK").is_some());
+        let is_told = facts.network.iter().any(|fact| !by_label(fact.origin));
+        if is_told || by_environment || !told.insert(named.value.span) {
             continue;
         }
         found

@@ -65,8 +65,17 @@ pub struct PodMeta {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodStatus {
+    /// `Running`, `Succeeded`, ...
+    pub phase: Option<Text>,
     /// `Ready` among others.
     pub conditions: Vec<PodCondition>,
+}
+
+impl PodStatus {
+    /// Whether all containers have ended for good, as those of a finished Job.
+    pub fn has_ended(&self) -> bool {
+        self.phase.as_ref().is_some_and(|phase| ["Succeeded", "Failed"].contains(&phase.as_str()))
+    }
 }
 
 /// A condition of a pod.

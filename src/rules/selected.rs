@@ -56,6 +56,15 @@ impl<'m> Selecting<'m> {
         if !known || !mesh.knows_pods(self.cluster, self.namespace) || !self.pods(mesh).is_empty() {
             return None;
         }
+        // What a pipeline is still to fill in may be what is asked for.
+        let open = |pods: &PodShape<'_>| {
+            labels.iter().all(|(key, want)| {
+                pods.labels.get(key).is_some_and(|has| has == want || is_placeholder(has))
+            })
+        };
+        if mesh.pods_under_in(self.cluster, self.namespace).any(|pods| open(&pods)) {
+            return None;
+        }
         let is_entry = mesh
             .workload_entries
             .iter()

@@ -14,6 +14,7 @@ use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::{Service, ServicePort};
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::VirtualService;
 use crate::mesh::{Client, Host, In, Mesh, fqdn, value};
 use crate::source::Span;
@@ -60,7 +61,9 @@ fn service_ports_differ(mesh: &Mesh, found: &mut Findings) {
         let (left, right) = (ports(one), ports(other));
         for (name, port) in &right {
             let same_number = |(n, p): &(&&str, &&ServicePort)| {
-                *n != name && !right.contains_key(*n) && p.port == port.port && p.port.is_some()
+                let is_known = ![*n, name].iter().any(|name| is_placeholder(name));
+                let is_other = *n != name && !right.contains_key(*n);
+                is_known && is_other && p.port == port.port && p.port.is_some()
             };
             match left.get(name) {
                 Some(their) if their.port != port.port => {
@@ -162,6 +165,7 @@ fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
         let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
         let alike = |here: &str, there: &str| {
             here == there
+                || [here, there].iter().any(|text| is_placeholder(text))
                 || without_own_name(mesh.cluster(one.cluster), here)
                     == without_own_name(mesh.cluster(other.cluster), there)
         };

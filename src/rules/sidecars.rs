@@ -54,10 +54,10 @@ fn several_for_namespace(mesh: &Mesh, found: &mut Findings) {
                 group.len()
             ),
             group[0].named_at(),
-            "one of them counts, the others are passed over: the oldest does",
+            "istiod uses the oldest of them and ignores the others",
         );
         for other in &group[1..] {
-            finding.also(other.named_at(), "without a `workloadSelector`, too");
+            finding.also(other.named_at(), "without a `workloadSelector` too");
         }
         finding.help("put their `egress` into one, or give each a `workloadSelector`");
     }
@@ -80,7 +80,7 @@ fn workload_selected_twice(mesh: &Mesh, found: &mut Findings) {
                 first.namespace
             ),
             sidecars[0].named_at(),
-            "one of them counts, the others are passed over: the oldest does",
+            "istiod uses the oldest of them and ignores the others",
         );
         for other in &sidecars[1..] {
             finding.also(other.named_at(), "selects the same workload");
@@ -112,6 +112,8 @@ fn in_ambient_mode(mesh: &Mesh, found: &mut Findings) {
         };
         let at = match sidecar.labels {
             Some(_) => of_pods(sidecar),
+            // In the root namespace it is for all namespaces without one of their own.
+            None if sidecar.namespace == mesh.root_namespace(sidecar.cluster) => None,
             None => namespace.filter(|_| !some_sidecar()).map(In::named_at),
         };
         let Some(at) = at.filter(|_| told.insert(sidecar.named_at())) else { continue };

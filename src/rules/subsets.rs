@@ -9,12 +9,14 @@ use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::core::Service;
+use crate::kinds::is_placeholder;
+use crate::kinds::networking::{HttpMatch, HttpRoute};
 use crate::kinds::workloads::Workload;
 use crate::mesh::{
     AppliedRule, CLUSTER_LABEL, Host, In, Lookup, Mesh, NETWORK_LABEL, Route, Share, Subset, list,
     short, subsets_of,
 };
-use crate::source::{Span, Text};
+use crate::source::{Span, Spanned, Text};
 
 pub(super) const RULES: &[Rule] = &[
     rule!("subsets/cluster-local-host-routed-across", routed::cluster_local_host_routed_across),
@@ -161,7 +163,9 @@ fn cut_by_cluster<'m>(rule: &AppliedRule<'m>) -> Option<(Subset<'m>, BTreeSet<&'
     let all = rule.subsets().into_iter();
     let by_cluster: Vec<_> = all.filter_map(|s| Some((s, s.cluster_label()?.as_str()))).collect();
     let named: BTreeSet<&str> = by_cluster.iter().map(|(_, cluster)| *cluster).collect();
-    let (first, _) = by_cluster.first().filter(|_| named.len() > 1)?;
+    // What a pipeline fills in may be any cluster.
+    let is_told = named.len() > 1 && !named.iter().any(|name| is_placeholder(name));
+    let (first, _) = by_cluster.first().filter(|_| is_told)?;
     Some((*first, named))
 }
 
@@ -361,10 +365,11 @@ fn has_endpoint(mesh: &Mesh, subset: Subset<'_>, host: Host<'_>) -> bool {
 /// Hosts whose workloads stand in several clusters, with the subsets routes use and where each exists.
 fn routed_version_subsets(
     mesh: &Mesh,
+    counts: impl Fn(&Route<'_>) -> bool,
 ) -> Vec<(Subset<'_>, Host<'_>, Vec<ClusterId>, Vec<ClusterId>)> {
     let mut found = Vec::new();
     let mut told = BTreeSet::new();
-    for route in mesh.routes() {
+    for route in mesh.routes().into_iter().filter(counts) {
         let Some(host) = mesh.host(&route.host) else { continue };
         for subset in mesh.subsets_of_route(&route) {
             let by_pod = subset.pod_labels().next().is_some() && subset.cluster_label().is_none();
@@ -384,8 +389,17 @@ fn routed_version_subsets(
     found
 }
 
+/// Whether only callers who ask for it, by a header or a parameter, take a route.
+fn is_asked_for(route: &Route<'_>) -> bool {
+    let asks = |m: &Spanned<HttpMatch>| !m.headers.is_empty() || !m.query_params.is_empty();
+    route.rule.is_some_and(|r| !r.matches.is_empty() && r.matches.iter().all(asks))
+}
+
 fn version_subset_in_one_cluster(mesh: &Mesh, found: &mut Findings) {
-    for (subset, host, has, all) in routed_version_subsets(mesh) {
+    let is_split = |route: &Route<'_>| {
+        !is_asked_for(route) || !route.service.http.iter().any(HttpRoute::is_catch_all)
+    };
+    for (subset, host, has, all) in routed_version_subsets(mesh, is_split) {
         let [only] = has.as_slice() else { continue };
         let only_name = mesh.cluster_name(*only);
         let others: Vec<&str> =
@@ -406,7 +420,7 @@ fn version_subset_in_one_cluster(mesh: &Mesh, found: &mut Findings) {
 }
 
 fn empty_subset_in_cluster(mesh: &Mesh, found: &mut Findings) {
-    for (subset, host, has, all) in routed_version_subsets(mesh) {
+    for (subset, host, has, all) in routed_version_subsets(mesh, |_| true) {
         if has.len() < 2 {
             continue;
         }

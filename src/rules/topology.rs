@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Rule, rule};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
+use crate::kinds::is_placeholder;
 use crate::kinds::networking::WorkloadEntry;
 use crate::mesh::{
     CLUSTER_LABEL, Locality, LocalityPattern, LocalitySetting, Mesh, Place, REGION_LABEL,
@@ -30,6 +31,9 @@ pub(super) const RULES: &[Rule] = &[
 
 /// How many places of one cause a finding shows.
 const SHOWN: usize = 6;
+
+/// Labels by which a pod or an endpoint says where it stands; the first one wins.
+const LOCALITY_LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];
 
 fn clusters_share_locality(mesh: &Mesh, found: &mut Findings) {
     let settings = mesh.locality_settings();
@@ -171,8 +175,8 @@ fn are_two_clouds(a: &Locality, b: &Locality) -> bool {
 fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
     for workload in &mesh.workloads {
         let labels = &workload.template.metadata.labels;
-        let keys = ["topology.istio.io/locality", "istio-locality"];
-        let Some(label) = keys.iter().find_map(|key| labels.get(key)) else { continue };
+        let label = LOCALITY_LABELS.iter().find_map(|key| labels.get(key));
+        let Some(label) = label.filter(|label| !is_placeholder(label)) else { continue };
         let dotted =
             if label.contains('/') { label.value.clone() } else { label.replace('.', "/") };
         let locality = Locality::parse(&dotted);
@@ -186,7 +190,9 @@ fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
                     format!("read as `{locality}`; the rest is dropped"),
                 )
                 .help("drop the label: each dot counts as a slash, so that a name with a dot cannot be written in it");
-        } else if pinned_zone(mesh, workload).is_none_or(|pin| pin.zone.zone != locality.zone) {
+        } else if pinned_zone(mesh, workload)
+            .is_none_or(|pin| pin.zone.zone != locality.zone && !is_placeholder(&pin.zone.zone))
+        {
             found
                 .say(
                     format!("every replica of `{name}` claims to be in `{locality}`"),
@@ -198,13 +204,18 @@ fn locality_label_on_template(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// Whether two values are known, and not the same.
+fn differ(one: &Text, other: &Text) -> bool {
+    one != other && ![one, other].iter().any(|text| is_placeholder(text))
+}
+
 fn pod_zone_label_differs(mesh: &Mesh, found: &mut Findings) {
     let mut say = |name: &str, label: &Text, truth: &Text, why: &str| {
         found
             .say(
                 format!("`{name}` is labelled `{label}` and runs in `{truth}`"),
                 label.span,
-                "counts for this pod as a client, not as an endpoint",
+                "no effect: Istio takes the value of the node",
             )
             .also(truth.span, why)
             .help("drop the label: Istio takes region and zone from the node");
@@ -214,7 +225,7 @@ fn pod_zone_label_differs(mesh: &Mesh, found: &mut Findings) {
         for key in keys {
             let label = workload.template.metadata.labels.get(key);
             let pin = workload.template.spec.node_selector.get(key);
-            if let Some((label, pin)) = label.zip(pin).filter(|(label, pin)| label != pin) {
+            if let Some((label, pin)) = label.zip(pin).filter(|(label, pin)| differ(label, pin)) {
                 say(workload.name(), label, pin, "the node selector");
             }
         }
@@ -225,11 +236,17 @@ fn pod_zone_label_differs(mesh: &Mesh, found: &mut Findings) {
         let node = on.and_then(|name| nodes.get(&(pod.cluster, name)));
         for key in keys {
             let pair = pod.meta.label(key).zip(node.and_then(|n| n.meta.label(key)));
-            if let Some((label, truth)) = pair.filter(|(label, truth)| label != truth) {
+            if let Some((label, truth)) = pair.filter(|(label, truth)| differ(label, truth)) {
                 say(pod.name(), label, truth, "its node");
             }
         }
     }
+}
+
+/// What says where an endpoint stands: its field, or else its label.
+fn locality(entry: &WorkloadEntry) -> Option<&Text> {
+    let labels = || LOCALITY_LABELS.iter().find_map(|key| entry.labels.get(key));
+    entry.locality.as_ref().or_else(labels)
 }
 
 fn manual_endpoints_without_locality(mesh: &Mesh, found: &mut Findings) {
@@ -249,9 +266,8 @@ fn manual_endpoints_without_locality(mesh: &Mesh, found: &mut Findings) {
         let selected: Vec<(&WorkloadEntry, _)> =
             selected.map(|w| (&w.resource.spec, w.named_at())).collect();
         for endpoints in [inline, selected] {
-            let placed = endpoints.iter().find_map(|(e, _)| e.locality.as_ref());
-            let Some(placed) = placed else { continue };
-            let bare: Vec<_> = endpoints.iter().filter(|(e, _)| e.locality.is_none()).collect();
+            let Some(placed) = endpoints.iter().find_map(|(e, _)| locality(e)) else { continue };
+            let bare: Vec<_> = endpoints.iter().filter(|(e, _)| locality(e).is_none()).collect();
             let Some((first, at)) = bare.first() else { continue };
             let at_address = |e: &WorkloadEntry, at| e.address.as_ref().map_or(at, |a| a.span);
             let finding = found.say(

@@ -1,7 +1,7 @@
 //! Upgrades: what newer versions of Istio refuse or need.
 
 use super::{Rule, rule};
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::mesh::{Mesh, value};
 
 pub(super) const RULES: &[Rule] = &[
@@ -12,35 +12,44 @@ pub(super) const RULES: &[Rule] = &[
 /// A version of three numbers.
 type Bundle = (u32, u32, u32);
 
-/// The first versions of the Gateway API from which istiod reads a kind. Source:
-/// `pkg/config/schema/gvk` and `minimumCRDVersions`.
-const MINIMA: &[(&str, Bundle)] = &[
-    ("grpcroutes.gateway.networking.k8s.io", (1, 1, 0)),
-    ("backendtlspolicies.gateway.networking.k8s.io", (1, 4, 0)),
-    ("tlsroutes.gateway.networking.k8s.io", (1, 5, 0)),
-    ("tcproutes.gateway.networking.k8s.io", (1, 6, 0)),
+/// The first versions of the Gateway API from which istiod reads a kind, and the first Istio that asks for
+/// them: older ones read the versions before. Source: `MinimumCRDVersions` of `pkg/kube/gatewayapi` and the
+/// upgrade notes of Istio.
+const MINIMA: &[(&str, Bundle, (u32, u32))] = &[
+    ("grpcroutes.gateway.networking.k8s.io", (1, 1, 0), (1, 22)),
+    ("backendtlspolicies.gateway.networking.k8s.io", (1, 4, 0), (1, 28)),
+    ("tlsroutes.gateway.networking.k8s.io", (1, 5, 0), (1, 30)),
+    ("tcproutes.gateway.networking.k8s.io", (1, 6, 0), (1, 32)),
 ];
 
 const BUNDLE: &str = "gateway.networking.k8s.io/bundle-version";
 
 fn gateway_api_too_old(mesh: &Mesh, found: &mut Findings) {
     for definition in &mesh.definitions {
-        let minimum = MINIMA.iter().find(|(name, _)| *name == definition.name());
+        let minimum = MINIMA.iter().find(|(name, ..)| *name == definition.name());
         let told = definition.meta.annotation(BUNDLE);
-        let (Some((name, minimum)), Some(told)) = (minimum, told) else { continue };
-        if bundle(told).is_none_or(|version| version >= *minimum) {
+        let (Some((name, minimum, since)), Some(told)) = (minimum, told) else { continue };
+        let runs = mesh.cluster(definition.cluster).runs().map(|(version, _)| version);
+        if bundle(told).is_none_or(|version| version >= *minimum)
+            || runs.is_some_and(|version| version < *since)
+        {
             continue;
         }
         let (major, minor, patch) = minimum;
-        found
-            .say(
-                format!(
-                    "`{name}` of the Gateway API is {told}, and Istio needs {major}.{minor}.{patch}"
-                ),
-                told.span,
-                "istiod does not read resources of this kind",
-            )
-            .help(format!("install the CRDs of Gateway API {major}.{minor}.{patch} or later"));
+        let finding = found.say(
+            format!(
+                "`{name}` of the Gateway API is {told}, and Istio needs {major}.{minor}.{patch}"
+            ),
+            told.span,
+            "istiod does not read resources of this kind",
+        );
+        finding.help(format!(
+            "`kubectl apply -k \"github.com/kubernetes-sigs/gateway-api/config/crd?ref=v{major}.{minor}.{patch}\"`, or a later one"
+        ));
+        if runs.is_none() {
+            finding.message.push_str(&format!(" from Istio {}.{} on", since.0, since.1));
+            finding.lower(Severity::Note);
+        }
     }
 }
 
@@ -66,9 +75,9 @@ fn mixer_policy_definition(mesh: &Mesh, found: &mut Findings) {
         if value(definition.group.as_ref()) == Some("rbac.istio.io") && RBAC.contains(&kind) {
             found
                 .say(
-                    format!("`{}` defines {kind}, which Istio has given up", definition.name()),
+                    format!("`{}` defines {kind}, which Istio no longer reads", definition.name()),
                     definition.named_at(),
-                    "policies of this kind are kept, and nobody enforces them",
+                    "objects of this kind are accepted, and nothing enforces them",
                 )
                 .help("write AuthorizationPolicies instead, and delete the definition");
         }

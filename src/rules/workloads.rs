@@ -13,7 +13,7 @@ use crate::clusters::{Cluster, ClusterId};
 use crate::finding::Findings;
 use crate::kinds::core::Namespace;
 use crate::kinds::is_placeholder;
-use crate::kinds::workloads::Container;
+use crate::kinds::workloads::{Container, Pod};
 use crate::mesh::{
     DATAPLANE_MODE, INJECTION, In, Lookup, Mesh, PodShape, REVISION, list, takes_in,
 };
@@ -174,9 +174,17 @@ fn pod_without_proxy(mesh: &Mesh, found: &mut Findings) {
     let mut without: BTreeMap<(ClusterId, &str), Vec<PodShape<'_>>> = BTreeMap::new();
     let dumped: BTreeSet<ClusterId> =
         mesh.pod_shapes().filter(|p| p.is_pod() && has_proxy(p)).map(|p| p.cluster).collect();
+    let ended = |pods: &PodShape<'_>| {
+        let is_it = |pod: &&In<Pod>| pod.meta.span == pods.meta.span;
+        mesh.pods.iter().find(is_it).is_some_and(|pod| pod.status.has_ended())
+    };
     for pods in mesh.pod_shapes().filter(|pods| is_running(pods, &dumped)) {
         let system = mesh.cluster(pods.cluster).facts.system_namespace();
-        if pods.namespace != system && !has_proxy(&pods) && mesh.is_injected(&pods) == Some(true) {
+        if pods.namespace != system
+            && !has_proxy(&pods)
+            && mesh.is_injected(&pods) == Some(true)
+            && !ended(&pods)
+        {
             without.entry((pods.cluster, pods.namespace)).or_default().push(pods);
         }
     }
@@ -227,7 +235,10 @@ fn runs_as_proxy_user(mesh: &Mesh, found: &mut Findings) {
             let namespace = mesh.namespace(pods.cluster, pods.namespace);
             matches!(namespace, Lookup::Found(_)) && mesh.is_in_mesh(&pods) == Some(false)
         };
-        if apps.peek().is_none() && !pods.spec.containers.is_empty() || outside() {
+        // Neither istiod's own pods nor those of ambient have a sidecar to go past.
+        let system = mesh.cluster(pods.cluster).facts.system_namespace();
+        let without = pods.namespace == system || mesh.is_ambient(&pods) == Some(true);
+        if apps.peek().is_none() && !pods.spec.containers.is_empty() || without || outside() {
             continue;
         }
         let of_pod = pods.spec.security_context.run_as_user.iter();

@@ -251,6 +251,10 @@ fn signer(mesh: &Mesh, cluster: &Cluster, found: Option<&Found>) -> Signer {
         _ if elsewhere.is_some() => elsewhere.unwrap_or(Signer::Elsewhere),
         _ if csr() => Signer::IstioCsr,
         Some((Origin::Cacerts, ca)) if ca.made_by_istiod().is_none() => Signer::Plugged,
+        // istiod leaves its own root where it is when a CA is plugged in.
+        Some((Origin::IstioCaSecret, _)) if mesh.makes_secret(cluster.id, namespace, "cacerts") => {
+            Signer::MadeElsewhere
+        }
         Some((Origin::Cacerts | Origin::IstioCaSecret, _)) => Signer::SelfSigned,
         Some((_, ca)) if ca.made_by_istiod().is_some() => Signer::SelfSigned,
         _ if mesh.makes_secret(cluster.id, namespace, "cacerts") => Signer::MadeElsewhere,

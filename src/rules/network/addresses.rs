@@ -201,7 +201,7 @@ fn say_name(network: &str, at: Span, off: Option<&Text>, found: &mut Findings) {
         "while istiod gets no answer for it, no gateway is known: clients are sent to the pods"
     };
     let finding = found.say(
-        format!("the gateway of network `{network}` has a name for an address"),
+        format!("the gateway of network `{network}` has a host name for an address"),
         at,
         label,
     );

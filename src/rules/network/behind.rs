@@ -197,7 +197,7 @@ pub(super) fn gateway_hides_failover(traffic: &Traffic<'_>, found: &mut Findings
                  `{there}`"
             ),
             at,
-            "throws out the host that failed, and the pods of another network are one host: their gateway",
+            "ejects the host that failed, and the pods of another network are one host: their gateway",
         );
         finding.also(first.gateway.named_at(), format!("the one address of all pods in `{there}`"));
         let each = all.iter().map(|(pods, behind)| {

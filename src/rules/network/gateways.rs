@@ -217,7 +217,7 @@ pub(super) fn eastwest_selector_mismatch(mesh: &Mesh, found: &mut Findings) {
         let at = gateway.selector.iter().next().map_or(gateway.named_at(), |(_, v)| v.span);
         let finding = found.say(
             format!(
-                "Gateway `{}` selects `{}`, which the pods of {} are not",
+                "Gateway `{}` selects `{}`, and the pods of {} are labelled otherwise",
                 gateway.name(),
                 labels.join(", "),
                 list(services.iter().map(|s| s.name()).collect::<BTreeSet<_>>())
@@ -245,8 +245,12 @@ pub(super) fn auto_passthrough_wrong_port_or_mode(mesh: &Mesh, found: &mut Findi
         let mode = server.tls.as_ref().and_then(|tls| tls.mode.as_ref());
         let port = service.gateway_port();
         let (at, label) = if server.is_for_other_networks() {
-            let at = number.map_or(gateway.named_at(), |number| number.span);
-            (at, format!("istiod sends other networks to port {port}, where nothing listens"))
+            // A pipeline is still to fill in a number that is none.
+            let Some(number) = number else { continue };
+            (
+                number.span,
+                format!("istiod sends other networks to port {port}, where nothing listens"),
+            )
         } else {
             let at = mode.map(|mode| mode.span).or(number.map(|number| number.span));
             let mode = value(mode).unwrap_or("no TLS");
@@ -265,7 +269,7 @@ pub(super) fn auto_passthrough_wrong_port_or_mode(mesh: &Mesh, found: &mut Findi
                 label,
             )
             .also(service.named_at(), "the gateway of a network")
-            .help(format!("port {port}, protocol `TLS`, `tls: {{mode: AUTO_PASSTHROUGH}}`, hosts `[\"*.local\"]`"));
+            .help(format!("give the server port {port}, protocol `TLS`, `tls: {{mode: AUTO_PASSTHROUGH}}` and hosts `[\"*.local\"]`"));
     }
     on_public_gateways(mesh, &mut told, found);
 }
@@ -340,10 +344,10 @@ pub(super) fn eastwest_gateway_hosts(mesh: &Mesh, found: &mut Findings) {
         let finding = found.say(
             message,
             first.span,
-            "what is not named here is reset, and clients are sent here for it",
+            "clients are sent here for all services, and requests for those not named here are reset",
         );
         finding.also(example.named_at(), format!("`{name}` is in other networks too"));
-        finding.help("hosts `[\"*.local\"]` for all services; what shall stay here belongs into `serviceSettings` with `clusterLocal: true`");
+        finding.help("use hosts `[\"*.local\"]` for all services; keep a service in its cluster by `serviceSettings` with `clusterLocal: true`");
         if !open.is_empty() {
             finding.lower(Severity::Warning);
         }

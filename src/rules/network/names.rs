@@ -105,11 +105,16 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
         if mesh.is_assumed(&namespace.meta) || !told.insert(namespace.named_at()) {
             continue;
         }
-        let tail = if facts.ambient { "" } else { ", so that only pods with a sidecar are" };
+        let tail = if facts.ambient { "" } else { ", so only pods with a sidecar are in it" };
         let finding = found.say(
-            format!("`{system}` of `{}` is not labelled to be in network `{network}`{tail}", cluster.name),
+            format!(
+                "namespace `{system}` of `{}` has no label for its network `{network}`{tail}",
+                cluster.name
+            ),
             namespace.named_at(),
-            format!("without `{NETWORK_LABEL}`: pods that don't say so themselves count as local everywhere"),
+            format!(
+                "without `{NETWORK_LABEL}`: pods without the label are taken for local everywhere"
+            ),
         );
         finding.also(network.span, format!("`{network}` is told here"));
         if let Some(annotation) = namespace.meta.annotation(NETWORK_LABEL) {
@@ -144,8 +149,12 @@ pub(super) fn client_without_network(mesh: &Mesh, found: &mut Findings) {
         let (Some(label), Some(named)) = (label, named) else { continue };
         // What is told for the injector or for some gateway may be what its proxies get.
         let by_label = |origin| matches!(origin, Origin::Namespace | Origin::MeshNetworks);
-        if facts.network.iter().any(|fact| !by_label(fact.origin)) || !told.insert(named.value.span)
-        {
+        let by_environment = facts
+            .mesh_config
+            .iter()
+            .any(|c| c.default_config.proxy_metadata.get("ISTIO_META_NETWORK").is_some());
+        let is_told = facts.network.iter().any(|fact| !by_label(fact.origin));
+        if is_told || by_environment || !told.insert(named.value.span) {
             continue;
         }
         found

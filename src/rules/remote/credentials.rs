@@ -41,7 +41,7 @@ pub(super) fn insecure_tls(access: &Access<'_>, found: &mut Findings) {
                         kept.held.key
                     ),
                     at,
-                    "the server is not checked, but works",
+                    "the certificate of the server is not verified",
                 )
                 .help("put the cluster's CA into `certificate-authority-data`, and drop this")
                 .lower(Severity::Warning),
@@ -55,11 +55,14 @@ pub(super) fn auth_not_allowed(access: &Access<'_>, found: &mut Findings) {
         let Kind::NotAllowed(option) = refusal.kind else { continue };
         let allowed = access.allowed(kept.remote.holder);
         let remaining = is_not_allowed(kept.config, allowed.as_deref().unwrap_or_default());
+        let is_allowed = allowed.is_some() && remaining.is_none();
         let is_exec = option == "exec";
         let finding = found.say(
             format!("istiod refuses the kubeconfig {}", kept.what()),
             kept.at(refusal.at),
-            if is_exec {
+            if is_allowed {
+                "whoever may write remote secrets decides what istiod runs or reads".to_owned()
+            } else if is_exec {
                 "istiod runs no programs that a Secret names".to_owned()
             } else {
                 format!("{}, which istiod does not use", refusal.why)
@@ -71,9 +74,9 @@ pub(super) fn auth_not_allowed(access: &Access<'_>, found: &mut Findings) {
         );
         if allowed.is_none() {
             finding.milder(Severity::Warning, ", unless it is told to allow it");
-        } else if remaining.is_none() {
+        } else if is_allowed {
             finding.message = format!(
-                "istiod is told to allow what {} proves itself with, for every remote secret",
+                "istiod is told to allow the kubeconfig {}, and all of its sort in remote secrets",
                 kept.what()
             );
             finding.lower(Severity::Warning);

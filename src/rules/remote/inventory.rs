@@ -91,8 +91,8 @@ pub(super) fn stale(access: &Access<'_>, found: &mut Findings) {
             );
             finding.also(newest.at(), format!("what `{other}` reads `{name}` by"));
             finding.help(format!(
-                "make it anew: istioctl create-remote-secret --context={name} --name={name}, applied in \
-                 `{holder}`"
+                "make it anew: `istioctl create-remote-secret --context={name} --name={name} | kubectl apply \
+                 -f - --context={holder}`"
             ));
             if !same_server {
                 finding.lower(Severity::Note);

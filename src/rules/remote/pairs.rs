@@ -107,7 +107,7 @@ pub(super) fn missing_for_pair(access: &Access<'_>, found: &mut Findings) {
             label,
         );
         finding.help(format!(
-            "istioctl create-remote-secret --context={} --name={}, applied in `{name}`",
+            "`istioctl create-remote-secret --context={} --name={} | kubectl apply -f - --context={name}`",
             names[0], names[0]
         ));
     }

@@ -93,7 +93,7 @@ pub(super) fn empty(access: &Access<'_>, found: &mut Findings) {
                 Content::Unseen | Content::Kubeconfig(_) => continue,
             };
             found
-                .say(format!("{} leads nowhere", what(remote, held)), held.key.span, why)
+                .say(format!("{} is no kubeconfig", what(remote, held)), held.key.span, why)
                 .help(help);
         }
         if remote.maker == Maker::Nobody && remote.entries.is_empty() && !is_filled(access, remote)

@@ -68,8 +68,15 @@ pub(super) fn unknown_host(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// What becomes of requests to a host that istiod does not know.
-const FAILS: &str = "requests that take this route get 503";
+/// What becomes of what is sent to a host or port that istiod does not know.
+fn fails(route: &Route<'_>) -> &'static str {
+    match (route.share, route.rule) {
+        (Share::Copies, _) => "nothing is mirrored",
+        (_, None) => "connections that take this route are closed",
+        (Share::None, _) => "requests that take this route will get 503",
+        (Share::Some, _) => "requests that take this route get 503",
+    }
+}
 
 fn say_absent(
     mesh: &Mesh,
@@ -81,7 +88,7 @@ fn say_absent(
     let finding = found.say(
         format!("`{}` is no host of the mesh", route.host),
         host.span,
-        format!("{FAILS}: no Service or ServiceEntry defines it"),
+        format!("{}: no Service or ServiceEntry defines it", fails(route)),
     );
     finding.help(match &nearest {
         Some(nearest) => format!("use `{nearest}`, or define the host"),
@@ -98,7 +105,7 @@ fn say_hidden(route: &Route<'_>, host: &Text, known: &Known<'_>, found: &mut Fin
     let finding = found.say(
         format!("`{}` is exported to none of those who use this route", short(&route.host)),
         host.span,
-        format!("{FAILS}: their proxies do not know the host"),
+        format!("{}: their proxies do not know the host", fails(route)),
     );
     if let Some((span, text)) = where_exported(known) {
         finding.also(span, text);
@@ -144,7 +151,7 @@ pub(super) fn unknown_port(mesh: &Mesh, found: &mut Findings) {
         let finding = found.say(
             format!("`{}` has no port {}", short(&route.host), port.value),
             port.span,
-            "requests that take this route get 503: the host has no such port",
+            format!("{}: the host has no such port", fails(&route)),
         );
         let defined = known.services.iter().map(|s| s.named_at());
         let defined = defined.chain(known.entries.iter().map(|e| e.named_at())).next();

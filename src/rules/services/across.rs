@@ -1,11 +1,12 @@
 //! Services that clients of other networks call through a gateway.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::sameness::EXPORT_TO;
 use crate::finding::Findings;
+use crate::kinds::core::Service;
 use crate::kinds::may_be;
-use crate::mesh::Mesh;
+use crate::mesh::{In, Mesh};
 use crate::source::{Span, Text};
 
 pub(super) fn headless_cross_network(mesh: &Mesh, found: &mut Findings) {
@@ -17,7 +18,8 @@ pub(super) fn headless_cross_network(mesh: &Mesh, found: &mut Findings) {
                 mesh.in_different_networks(here, mesh.cluster(s.cluster))
                     && !mesh.backends(s).is_empty()
             });
-            let Some(far) = far.filter(|_| mesh.may_be_called_from_afar(service)) else { continue };
+            let is_called = mesh.may_be_called_from_afar(service) && !has_virtual_ip(mesh, service);
+            let Some(far) = far.filter(|_| is_called) else { continue };
             let at = service.cluster_ip.as_ref().map_or(service.named_at(), |ip| ip.span);
             if mesh.is_assumed(&service.meta) || told.contains(&at) {
                 continue;
@@ -37,6 +39,21 @@ pub(super) fn headless_cross_network(mesh: &Mesh, found: &mut Findings) {
                 );
         }
     }
+}
+
+/// Whether another Service of the namespace gives clients a virtual IP for the pods of a headless one.
+fn has_virtual_ip(mesh: &Mesh, headless: &In<Service>) -> bool {
+    let labels = |s: &In<Service>| -> BTreeMap<String, String> {
+        let all = s.selector.iter().flat_map(|labels| labels.iter());
+        all.map(|(key, want)| (key.to_string(), want.value.clone())).collect()
+    };
+    mesh.services.iter().any(|s| {
+        s.cluster == headless.cluster
+            && s.namespace == headless.namespace
+            && s.type_name() != "headless"
+            && !s.is_external_name()
+            && labels(s) == labels(headless)
+    })
 }
 
 pub(super) fn not_visible_to_eastwest_gateway(mesh: &Mesh, found: &mut Findings) {

@@ -68,12 +68,12 @@ pub(super) fn service_exportto_mismatch(mesh: &Mesh, found: &mut Findings) {
             |s: &In<Service>| s.meta.annotation(EXPORT_TO).map_or(s.named_at(), |text| text.span);
         let show = |s: &In<Service>| {
             value(s.meta.annotation(EXPORT_TO))
-                .map_or("everywhere".to_owned(), |to| format!("in `{to}`"))
+                .map_or("to all".to_owned(), |to| format!("to `{to}`"))
         };
         let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
         found
             .say(
-                format!("`{}` is to be seen {} by `{a}` and {} by `{b}`", host.short(), show(one), show(other)),
+                format!("`{}` is exported {} by `{a}` and {} by `{b}`", host.short(), show(one), show(other)),
                 at(other),
                 format!("{} by `{b}`: counts for clients of its control plane alone", show(other)),
             )

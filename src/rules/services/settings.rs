@@ -117,7 +117,7 @@ pub(super) fn infra_service_not_cluster_local(mesh: &Mesh, found: &mut Findings)
         let finding = found.say(
             format!("{} in several clusters {} one service to the mesh", list(names.iter().map(String::as_str)), if names.len() == 1 { "is" } else { "are" }),
             services[0].named_at(),
-            "clients with a sidecar are spread over all clusters: what is stored or asked is now here, now there",
+            "clients with a sidecar are spread over all clusters: queries and data go now here, now there",
         );
         for service in &services[1..] {
             finding.also(service.named_at(), "and so are those of this");

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{clusters_of, known};
+use super::{clusters_of, is_asked_for, known};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
-use crate::kinds::networking::{HttpMatch, HttpRoute, VirtualService};
+use crate::kinds::is_placeholder;
+use crate::kinds::networking::{HttpRoute, VirtualService};
 use crate::mesh::{CLUSTER_LABEL, In, Lookup, Mesh, Route, Subset, list, short, value};
-use crate::source::{Span, Spanned, Text};
+use crate::source::{Span, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
 fn pinned_routes(mesh: &Mesh) -> Vec<(Route<'_>, Subset<'_>, &Text)> {
@@ -27,7 +28,7 @@ pub(super) fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findi
     for pinned in pinned_routes(mesh) {
         let (route, ..) = &pinned;
         let Some(host) = mesh.host(&route.host) else { continue };
-        if is_asked_for(route) {
+        if leaves_open(route) {
             continue;
         }
         if mesh.cluster_called(pinned.2, route.service.cluster).is_absent() {
@@ -62,16 +63,13 @@ pub(super) fn per_cluster_subset_without_failover(mesh: &Mesh, found: &mut Findi
     }
 }
 
-/// Whether the caller asks for the cluster, by a header or a parameter, and everybody else takes a rule
-/// that leaves it open.
-fn is_asked_for(route: &Route<'_>) -> bool {
-    let Some(rule) = route.rule.filter(|r| !r.matches.is_empty()) else { return false };
-    let asks = |m: &Spanned<HttpMatch>| !m.headers.is_empty() || !m.query_params.is_empty();
+/// Whether the caller asks for the cluster, and everybody else takes a rule that leaves it open.
+fn leaves_open(route: &Route<'_>) -> bool {
     let open = |r: &HttpRoute| {
         r.is_catch_all()
             && r.route.iter().filter_map(|d| d.destination.as_ref()).any(|d| d.subset.is_none())
     };
-    rule.matches.iter().all(asks) && route.service.http.iter().any(open)
+    is_asked_for(route) && route.service.http.iter().any(open)
 }
 
 pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
@@ -91,10 +89,7 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
             let (what, why) = if matches_some {
                 ("404", "requests that match no rule get 404")
             } else {
-                (
-                    "the default route",
-                    "this VirtualService does not exist for them: they go to all endpoints of all clusters",
-                )
+                ("the default route", "their requests go to all endpoints of all clusters")
             };
             let finding = found.say(
                 format!("clients in `{}` that call `{host}` get {what}", cluster.name),
@@ -200,7 +195,7 @@ pub(super) fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
 pub(super) fn cluster_local_host_routed_across(mesh: &Mesh, found: &mut Findings) {
     for (route, subset, to) in pinned_routes(mesh) {
         let control_plane = route.service.cluster;
-        if !mesh.is_cluster_local(&route.host, control_plane) {
+        if !mesh.is_cluster_local(&route.host, control_plane) || is_placeholder(to) {
             continue;
         }
         let guards = route.rule.and_then(HttpRoute::guards);

@@ -42,7 +42,7 @@ fn places_matter(mesh: &Mesh, cluster: ClusterId) -> bool {
 /// Lowers what a node lacks where nothing asks for it.
 fn lower_unasked(mesh: &Mesh, cluster: ClusterId, to: Severity, finding: &mut Finding) {
     if !places_matter(mesh, cluster) {
-        finding.milder(to, ", which no setting in the input asks for");
+        finding.milder(to, "; no setting in the input chooses by locality");
     }
 }
 

@@ -115,12 +115,12 @@ fn ca_certificates_invalid_entry(trust: &Trust<'_>, found: &mut Findings) {
         if let Some(first) = expired.next() {
             let finding = found.say(
                 format!(
-                    "`caCertificates` of `{}` list what is expired, to no other's harm",
+                    "`caCertificates` of `{}` list a root that is expired; the others are handed out",
                     cluster.name
                 ),
                 first.span,
                 format!(
-                    "`{}` expired on {}: it vouches for nobody",
+                    "`{}` expired on {}: what it signed is refused",
                     first.subject, first.not_after
                 ),
             );

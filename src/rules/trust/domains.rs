@@ -47,9 +47,9 @@ fn trust_domain_mismatch(trust: &Trust<'_>, found: &mut Findings) {
             format!("clusters of one mesh have different trust domains: {}", parts.join(", ")),
             span,
             format!(
-                "{} do not take `{}` for theirs: they refuse its clients, and expect other names of its servers",
-                names(&sides[*by]),
-                sides[*of].name
+                "`{}` is not accepted in {}: its clients are refused there, and clients there refuse its servers",
+                sides[*of].name,
+                names(&sides[*by])
             ),
         );
         for side in sides.iter().filter(|side| side.told.is_some()) {
@@ -123,6 +123,7 @@ fn trust_domain_in_dead_location(trust: &Trust<'_>, found: &mut Findings) {
     let mut told: Vec<Span> = Vec::new();
     for cluster in trust.mesh.clusters() {
         let idle = &cluster.facts.idle_trust_domain;
+        let idle: Vec<&Text> = idle.iter().filter(|domain| !domain.is_empty()).collect();
         let Some(first) = idle.first().filter(|first| !told.contains(&first.span)) else {
             continue;
         };
@@ -144,6 +145,8 @@ fn trust_domain_in_dead_location(trust: &Trust<'_>, found: &mut Findings) {
         if let Some(same) = same {
             finding.also(same.value.span, "set here too, where it counts");
             finding.milder(Severity::Note, ", and MeshConfig says the same");
+        } else if first.as_str() == DEFAULT_DOMAIN && cluster.facts.trust_domain.is_empty() {
+            finding.milder(Severity::Note, ", and without it the mesh has the same");
         }
     }
 }
@@ -189,7 +192,7 @@ fn trust_domain_alias_too_broad(trust: &Trust<'_>, found: &mut Findings) {
         let why = "whoever has an identity of an alias counts as the same identity of this mesh in every policy";
         let message = match wild {
             Some(wild) => {
-                format!("the trust domain alias `{wild}` of `{}` is meant for any", cluster.name)
+                format!("the trust domain alias `{wild}` of `{}` is a pattern", cluster.name)
             }
             None => format!("`{}` has {} trust domain aliases", cluster.name, aliases.len()),
         };

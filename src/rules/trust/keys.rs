@@ -6,6 +6,7 @@ use super::super::{Rule, rule};
 use super::texts::{Places, clusters, short};
 use crate::clusters::ClusterId;
 use crate::finding::{Finding, Findings, Severity};
+use crate::kinds::Meta;
 use crate::mesh::list;
 use crate::source::Span;
 use crate::trust::{
@@ -239,11 +240,14 @@ fn authorities(trust: &Trust<'_>) -> Vec<Certificate> {
     found.chain(in_files).filter(|certificate| certificate.is_ca).collect()
 }
 
+/// Keys that stand readably in what somebody wrote; what was read from a cluster is plain text there.
 fn exposed(trust: &Trust<'_>, authorities: &[Certificate]) -> Vec<Exposed> {
     let mesh = trust.mesh;
     // One text may be in many clusters.
     let mut seen = BTreeSet::new();
+    let is_written = |meta: &Meta| !mesh.raw(meta.span).contains("resourceVersion");
     let secrets = mesh.secrets.iter().filter(|secret| seen.insert(secret.meta.span));
+    let secrets = secrets.filter(|secret| is_written(&secret.meta));
     let secrets = secrets.filter_map(|secret| {
         let values: Vec<_> = values_of(mesh, secret).collect();
         let what = format!("the Secret `{}`", secret.name());
@@ -251,7 +255,7 @@ fn exposed(trust: &Trust<'_>, authorities: &[Certificate]) -> Vec<Exposed> {
     });
     let mut seen = BTreeSet::new();
     let maps = mesh.config_maps.iter().filter(|map| seen.insert(map.meta.span));
-    let maps = maps.filter_map(|map| {
+    let maps = maps.filter(|map| is_written(&map.meta)).filter_map(|map| {
         let telling = map.data.iter().filter(|(_, text)| text.contains("PRIVATE KEY-----"));
         let values: Vec<_> = telling
             .map(|(k, v)| (k.as_str(), Value::string(v, mesh.raw(v.span), v.span)))

@@ -144,7 +144,7 @@ pub(super) fn misplaced_annotation(mesh: &Mesh, found: &mut Findings) {
         };
         found
             .say(
-                format!("`{name}` is read on {kinds} alone, and stands on a {}", holder.kind),
+                format!("`{name}` is read only on {kinds}, and stands on a {}", holder.kind),
                 name.span,
                 "nobody reads it here: it has no effect",
             )

@@ -44,7 +44,8 @@ fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
         let tls = gateway.servers.iter().filter_map(|s| s.tls.as_ref());
         for tls in tls {
             let mode = value(tls.mode.as_ref()).unwrap_or_default();
-            let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode);
+            let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode)
+                && tls.ca_cert_credential_name.is_none();
             let all = names(tls);
             found.extend(all.map(|name| Wanted {
                 name,
@@ -210,10 +211,12 @@ pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
                         wanted.gateway.name()
                     ),
                     wanted.name.span,
-                    "no client is let in: there is nothing to verify its certificate against",
+                    "no client is let in: there is no CA to verify its certificate by",
                 )
                 .also(own.named_at(), "has neither `ca.crt` nor `cacert`")
-                .help(format!("add `ca.crt` to the Secret, or a Secret `{beside}` beside it"));
+                .help(format!(
+                    "add the CA to the Secret under `ca.crt`, or make a Secret `{beside}` that has it"
+                ));
         }
     }
 }

@@ -149,7 +149,8 @@ fn entries_disagree_on_protocol(mesh: &Mesh, found: &mut Findings) {
             "the older of them counts for clients that see both",
         );
         for (entry, _, at) in others {
-            finding.also(*at, format!("another protocol in `{}/{}`", entry.namespace, entry.name()));
+            finding
+                .also(*at, format!("another protocol in `{}/{}`", entry.namespace, entry.name()));
         }
         finding.help("give the port one protocol in all of them, or define the host once");
     }

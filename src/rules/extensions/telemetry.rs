@@ -84,7 +84,9 @@ pub(super) fn telemetry_selected_twice(mesh: &Mesh, found: &mut Findings) {
         for pod in &pods {
             finding.also(pod.named_at(), "the workload");
         }
-        finding.help("put metrics, traces and access logs into one Telemetry, or narrow the selectors");
+        finding.help(
+            "put metrics, traces and access logs into one Telemetry, or narrow the selectors",
+        );
     }
 }
 

@@ -181,13 +181,15 @@ fn say_missing(
         finding.also(at, format!("it is there in `{}`", mesh.cluster_name(other)));
     }
     if !mesh.cluster(cluster).is_complete() {
-        finding.message.push_str(", unless it is made by hand");
+        finding.message.push_str(", unless it is created by hand");
         finding.lower(Severity::Warning);
     }
-    let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
-    finding.help(format!(
-        "{near}the Secret has to be in the namespace of the gateway's pods, `{namespace}`, and not in that of the Gateway"
-    ));
+    finding.help(match nearest {
+        Some(near) => format!("name `{near}`, which is there, or create the Secret"),
+        None => format!(
+            "create the Secret in `{namespace}`, the namespace of the gateway's pods; that of the Gateway does not count"
+        ),
+    });
 }
 
 pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
@@ -247,7 +249,7 @@ pub(super) fn credential_invalid(mesh: &Mesh, found: &mut Findings) {
                 )
                 .also(at, "here")
                 .help(
-                    "make the Secret anew: `kubectl create secret tls NAME --cert=FILE --key=FILE`",
+                    "create the Secret anew: `kubectl create secret tls NAME --cert=FILE --key=FILE`",
                 );
         }
     }

@@ -162,7 +162,7 @@ fn fewer_than_zones(traffic: &Traffic<'_>, found: &mut Findings) {
         found
             .say(
                 format!(
-                    "`{}` allows {max} replicas for the {wanted} zones that traffic is sent to",
+                    "`{}` allows fewer replicas ({max}) than the {wanted} zones that traffic is sent to",
                     scaler.name
                 ),
                 at,

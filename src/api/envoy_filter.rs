@@ -230,7 +230,7 @@ fn proxy_version(found: Value<'_>, faults: &mut Faults<'_>) {
     let Some(value) = found.field("proxy").and_then(|it| it.field("proxyVersion")) else { return };
     let Some(pattern) = known_text(value) else { return };
     if pattern.len() > 1024 {
-        faults.ignored(value, "is longer than 1024 bytes, and Istio passes over it", "shorten it");
+        faults.ignored(value, "is longer than 1024 bytes, and Istio ignores it", "shorten it");
     } else if !re2::is_pattern(&pattern) {
         let help = "write one that RE2 compiles, such as `^1\\.2[0-9].*`";
         faults.invalid(value, "is not a regular expression of RE2", help);

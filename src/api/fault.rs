@@ -125,12 +125,13 @@ impl<'t> Faults<'t> {
         self.push(Fault { cause, span, message, label, help, also, instead, is_mild: false })
     }
 
-    /// Says that something came with a version of Istio, if the one that runs is older.
-    pub fn since(&mut self, version: Version, value: Value<'_>, what: &str) {
+    /// Says that something came with a version of Istio, if the one that runs is older, and what to do
+    /// without it.
+    pub fn since(&mut self, version: Version, value: Value<'_>, what: &str, instead: &str) {
         if let Some(runs) = self.runs.filter(|runs| *runs < version) {
             let ((major, minor), (own_major, own_minor)) = (version, runs);
             let help = format!(
-                "leave it out, or run Istio {major}.{minor} first: {own_major}.{own_minor} does not know it"
+                "{instead}, or run Istio {major}.{minor} first: {own_major}.{own_minor} does not know it"
             );
             self.say(Cause::Newer, value, format!("{what} Istio {major}.{minor}"), help);
         }

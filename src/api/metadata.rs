@@ -36,7 +36,14 @@ fn served(root: Value<'_>, meta: &Meta, kind: &Kind, faults: &mut Faults<'_>) {
     let Some(value) = root.get("apiVersion") else { return };
     let version = meta.api_version.rsplit('/').next().unwrap_or_default();
     match kind.served.iter().find(|(name, _)| *name == version) {
-        Some((_, since)) => faults.since(*since, value, "is served from"),
+        Some((_, since)) => {
+            let older = kind.served.iter().filter(|(_, other)| other < since);
+            let older = older.max_by_key(|(_, other)| *other);
+            let instead = older.map_or("leave the resource out".to_owned(), |(name, _)| {
+                format!("write `{}/{name}`", kind.group)
+            });
+            faults.since(*since, value, "is served from", &instead);
+        }
         None => {
             let best = kind.served.first().map_or("", |(name, _)| name);
             let what = format!("is not served: no Istio has {} in `{version}`", an(kind.name));
@@ -72,12 +79,13 @@ pub(super) fn unknown_kind(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>
         }
         None => {
             let what = format!("is not served: no Istio has {} in `{}`", an(kind), meta.group());
-            faults.say(
-                Cause::NotServed,
-                value,
-                what,
-                "remove the resource, or see what has replaced it",
-            );
+            let help = match kind {
+                "EgressRule" => "write a ServiceEntry (`networking.istio.io/v1`)",
+                "RouteRule" => "write a VirtualService (`networking.istio.io/v1`)",
+                "DestinationPolicy" => "write a DestinationRule (`networking.istio.io/v1`)",
+                _ => "remove the resource, or correct its `apiVersion`",
+            };
+            faults.say(Cause::NotServed, value, what, help);
         }
     }
 }

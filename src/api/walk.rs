@@ -129,7 +129,7 @@ impl Walk<'_, '_> {
             self.faults.say(Cause::Deprecated, key, "is deprecated", help);
         }
         if let Some(since) = field.since.filter(|since| *since > self.since) {
-            self.faults.since(since, key, "came with");
+            self.faults.since(since, key, "came with", "leave it out");
         }
     }
 
@@ -148,31 +148,31 @@ impl Walk<'_, '_> {
                 .find(|field| inner_block(&field.value).is_some_and(|b| b.field(name).is_some()))
         };
         let outer = || self.around.iter().rev().find(|around| around.field(name).is_some());
+        let path = self.faults.path(key);
+        let owner = owner(&path).map_or_else(|| an(block.name), |name| format!("`{name}`"));
         let (label, help) = if let Some(similar) = similar {
             (format!("unknown: did you mean `{similar}`?"), format!("write `{similar}`"))
         } else if let Some(field) = inner() {
             (
-                format!("unknown here: it belongs into `{}`", field.name),
+                format!("unknown here: it belongs in `{}`", field.name),
                 format!("move it into `{}`", field.name),
             )
         } else if let Some(outer) = outer() {
             (
-                format!("unknown here: it belongs to the {} around", outer.name),
+                format!("unknown here: it belongs to the {} around it", outer.name),
                 "move it further out".to_owned(),
             )
         } else if known.is_empty() {
-            ("unknown".to_owned(), format!("leave it out: {} has no fields", an(block.name)))
+            ("unknown".to_owned(), format!("leave it out: {owner} has no fields"))
+        } else if known.len() > LISTED {
+            ("unknown".to_owned(), format!("leave it out, or see which fields {owner} has"))
         } else {
             let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            (
-                "unknown".to_owned(),
-                format!("leave it out; {} has {}", an(block.name), list.join(", ")),
-            )
+            ("unknown".to_owned(), format!("leave it out; {owner} has {}", list.join(", ")))
         };
         let is_mild = self.reader == Reader::Istiod;
-        let ignored = if is_mild { ", and istiod passes over it" } else { "" };
-        let message =
-            format!("`{}` is not a field of {}{ignored}", self.faults.path(key), an(block.name));
+        let ignored = if is_mild { ", and istiod ignores it" } else { "" };
+        let message = format!("`{path}` is not a field of {owner}{ignored}");
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
         let fault = Fault { cause, span, message, label, help, also, instead, is_mild };
         self.faults.push(fault).meant(name, similar);
@@ -433,4 +433,17 @@ fn camel(name: &str) -> String {
         let head = chars.next().map(|c| c.to_ascii_uppercase());
         name + &head.into_iter().chain(chars).collect::<String>()
     })
+}
+
+/// More fields than so many are not listed in a help.
+const LISTED: usize = 20;
+
+/// What a field is in, by the path to it: the name of the field around it; none right below `spec` or at
+/// the top.
+fn owner(path: &str) -> Option<&str> {
+    let within = path.rsplit(": ").next()?;
+    let (around, _) = within.rsplit_once('.')?;
+    let last = around.rsplit('.').next()?;
+    let name = last.split('[').next()?;
+    (!["spec", "meshConfig", ""].contains(&name)).then_some(name)
 }

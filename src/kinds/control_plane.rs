@@ -283,6 +283,8 @@ pub struct MeshConfig {
     pub default_config: ProxyConfig,
     /// Who can take telemetry and decide on requests, by name.
     pub extension_providers: Vec<ExtensionProvider>,
+    /// The file of access logs where no Telemetry says otherwise; none where empty.
+    pub access_log_file: Option<Text>,
     /// Who takes telemetry where a Telemetry names nobody.
     pub default_providers: DefaultProviders,
     /// The namespaces that istiod looks at, in all clusters; all where empty.

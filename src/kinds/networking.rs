@@ -314,6 +314,8 @@ pub struct ServerTls {
     pub credential_name: Option<Text>,
     /// Several of them, for several kinds of keys.
     pub credential_names: Vec<Text>,
+    /// The Secret with the CA of clients, where it is not that of the certificate.
+    pub ca_cert_credential_name: Option<Text>,
     /// The certificate's file in the gateway's pod.
     pub server_certificate: Option<Text>,
     /// The key's file in the gateway's pod.

@@ -190,6 +190,9 @@ pub struct Container {
     pub args: Vec<Text>,
     /// Its environment.
     pub env: Vec<EnvVar>,
+    /// ConfigMaps and Secrets that bring more of it.
+    #[serde(rename = "envFrom")]
+    pub env_from: Vec<serde::de::IgnoredAny>,
     /// Who its processes run as.
     #[serde(rename = "securityContext")]
     pub security_context: SecurityContext,

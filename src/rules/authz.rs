@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::selected::may_be_added;
 use super::{Rule, rule};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Finding, Findings, Severity};
@@ -47,6 +48,7 @@ fn knows_workloads(mesh: &Mesh, policy: &In<AuthorizationPolicy>, is_root: bool)
     match labels(policy) {
         None if is_root => false,
         Some(labels) if labels.iter().any(|(_, want)| is_placeholder(want)) => false,
+        Some(labels) if may_be_added(mesh, policy.cluster, labels) => false,
         Some(_) if !is_root => mesh.knows_pods(policy.cluster, &policy.namespace),
         _ => mesh.is_complete_under(policy.cluster),
     }
@@ -69,18 +71,19 @@ fn policy_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
         }
         let (label, help) = match chosen.as_slice() {
             [] => (
-                "no pod is meant: nothing is allowed or denied by it",
+                "no pod has these labels: the policy has no effect",
                 "correct the labels, or remove the policy",
             ),
             _ => (
-                "the pods that are meant are not in the mesh: nobody enforces it",
+                "its pods are not in the mesh: no proxy enforces it",
                 "bring the pods into the mesh (`istio-injection: enabled`)",
             ),
         };
-        let own = format!("namespace `{}`", policy.namespace);
+        let pods = if chosen.is_empty() { "" } else { " that is in the mesh" };
+        let own = format!("namespace `{}`{pods}", policy.namespace);
         let place = if is_root { "any namespace" } else { own.as_str() };
         let message =
-            format!("AuthorizationPolicy `{}` is for no workload of {place}", policy.name());
+            format!("AuthorizationPolicy `{}` selects no workload of {place}", policy.name());
         let finding = found.say(message, at, label);
         if let Some(pods) = chosen.first() {
             finding.also(pods.named_at(), "no sidecar, and not in ambient mode");
@@ -149,7 +152,7 @@ fn unknown_source_namespace(mesh: &Mesh, found: &mut Findings) {
                 if let Lookup::Absent { nearest: Some(nearest) } = nearest {
                     finding.help(format!("use `{nearest}`, or remove it"));
                 } else if !mesh.is_complete_under(policy.cluster) {
-                    finding.milder(Severity::Note, ", unless it is made elsewhere");
+                    finding.milder(Severity::Note, ", unless it is created elsewhere");
                 }
             }
         }
@@ -163,10 +166,10 @@ fn say_unknown<'f>(
     found: &'f mut Findings,
 ) -> &'f mut Finding {
     let effect = match (negated, value(policy.action.as_ref()).unwrap_or("ALLOW")) {
-        (true, _) => "this excepts nobody",
+        (true, _) => "this exempts nobody",
         (false, "ALLOW") => "this allows nobody",
         (false, "DENY") => "this denies nobody",
-        (false, _) => "this is for nobody",
+        (false, _) => "this matches nobody",
     };
     let called = policy.name();
     found
@@ -192,9 +195,14 @@ fn jwks_fetch_unrestricted(mesh: &Mesh, found: &mut Findings) {
         else {
             continue;
         };
-        let mut env = istiod.template.spec.containers.iter().flat_map(|c| &c.env);
-        let is_set =
-            env.any(|e| e.name == BLOCKED && e.value.as_ref().is_some_and(|v| !v.is_empty()));
+        let containers = &istiod.template.spec.containers;
+        // A variable without a value is filled in from elsewhere.
+        let is_set = containers.iter().any(|c| {
+            !c.env_from.is_empty()
+                || c.env
+                    .iter()
+                    .any(|e| e.name == BLOCKED && e.value.as_ref().is_none_or(|v| !v.is_empty()))
+        });
         if is_set || !told.insert(istiod.named_at()) {
             continue;
         }

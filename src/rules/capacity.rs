@@ -193,10 +193,10 @@ fn single_replica_zone(traffic: &Traffic<'_>, found: &mut Findings) {
                 part_of(&same)
             ),
             share.to.span,
-            "when that pod goes, so does the zone's share",
+            "without that pod the zone's share moves to other zones",
         );
         if let Some((workload, span)) = share.why_so_many() {
-            finding.also(span, format!("what holds `{}` at one", workload.name()));
+            finding.also(span, format!("here `{}` is held at one", workload.name()));
         }
         finding.help("run at least two replicas in each zone that traffic is sent to");
     }
@@ -296,7 +296,7 @@ fn autoscaler_shared_by_zones(traffic: &Traffic<'_>, found: &mut Findings) {
             }
             found
                 .say(
-                    format!("`{}` scales `{}` over zones {}, by their mean", scaler.name, workload.name(), list(open.iter().map(String::as_str))),
+                    format!("`{}` scales `{}` by the average over zones {}", scaler.name, workload.name(), list(open.iter().map(String::as_str))),
                     scaler.span,
                     "a busy zone and an idle one look like a fair load, and new pods may go to the idle one",
                 )

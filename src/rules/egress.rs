@@ -70,18 +70,18 @@ fn tcp_entry_without_address(mesh: &Mesh, found: &mut Findings) {
             format!("ServiceEntry `{}` takes {what} to port {}", entry.name(), number.value),
             number.span,
             format!(
-                "without an address, whatever nobody else claims on this port goes to `{host}`"
+                "without an address, every connection to this port that no other service claims goes to `{host}`"
             ),
         );
         let is_known = !mesh.cluster(entry.cluster).facts.mesh_config.is_empty();
         if !is_known {
-            finding.message.push_str(", unless proxies answer DNS");
+            finding.message.push_str(", unless the proxies answer DNS");
         }
         if guessed || !is_known {
             finding.lower(Severity::Note);
         }
         for other in ports.iter().skip(1).filter_map(|p| p.number.as_ref()) {
-            finding.also(other.span, "and so for this port");
+            finding.also(other.span, "and to this port");
         }
         finding.help(
             "add `addresses`, or name the protocol (`TLS`, `HTTP`), or let the proxies answer DNS \
@@ -100,10 +100,13 @@ fn audience(entry: &In<ServiceEntry>) -> Option<BTreeSet<&str>> {
     Some(to.iter().map(|to| if to.as_str() == "." { own } else { to.as_str() }).collect())
 }
 
-fn seen_together(a: &In<ServiceEntry>, b: &In<ServiceEntry>) -> bool {
+/// Whether some client sees both, and goes by their age: one for its namespace alone comes before one for
+/// all.
+fn compete(a: &In<ServiceEntry>, b: &In<ServiceEntry>) -> bool {
     match (audience(a), audience(b)) {
         (Some(a), Some(b)) => !a.is_disjoint(&b),
-        _ => true,
+        (None, None) => true,
+        _ => false,
     }
 }
 
@@ -129,7 +132,7 @@ fn entries_disagree_on_protocol(mesh: &Mesh, found: &mut Findings) {
         let others: Vec<&Said<'_>> = all
             .iter()
             .filter(|(e, p, _)| {
-                p != protocol && !is_placeholder(p) && seen_together(first, e) && !apart(first, e)
+                p != protocol && !is_placeholder(p) && compete(first, e) && !apart(first, e)
             })
             .collect();
         let [(_, other, _), ..] = others.as_slice() else { continue };
@@ -141,12 +144,13 @@ fn entries_disagree_on_protocol(mesh: &Mesh, found: &mut Findings) {
         };
         let (own, theirs) = (name(protocol), name(other));
         let finding = found.say(
-            format!("ServiceEntries do not agree on port {number} of `{host}`: {own} and {theirs}"),
+            format!("ServiceEntries disagree on the protocol of port {number} of `{host}`: {own} and {theirs}"),
             *at,
-            "which of them counts depends on their age",
+            "the older of them counts for clients that see both",
         );
         for (entry, _, at) in others {
-            finding.also(*at, format!("told otherwise by `{}/{}`", entry.namespace, entry.name()));
+            finding
+                .also(*at, format!("another protocol in `{}/{}`", entry.namespace, entry.name()));
         }
         finding.help("give the port one protocol in all of them, or define the host once");
     }

@@ -101,7 +101,7 @@ fn wrong_type(mesh: &Mesh, found: &mut Findings) {
         let help = if wrong.is_read {
             "put it in quotes: the API server refuses the resource"
         } else {
-            "correct the value: the API server refuses the resource; here the field counts as absent"
+            "correct the value: the API server refuses the resource; mesh-lint reads the field as absent"
         };
         let message = format!("`{}` has the wrong type: {}", wrong.path, wrong.message);
         found.say(message, wrong.span, wrong.message.clone()).help(help);

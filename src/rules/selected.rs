@@ -8,6 +8,25 @@ use crate::mesh::{In, Mesh, PodShape, Told};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
+/// Labels without a domain that controllers put on the pods they make.
+const BY_CONTROLLERS: [&str; 5] = [
+    "controller-revision-hash",
+    "controller-uid",
+    "job-name",
+    "pod-template-hash",
+    "rollouts-pod-template-hash",
+];
+
+/// Whether a label of these may be put on pods as they are made, by a controller, an operator or the
+/// injector, so that no template has it: one that no pod of the input has, in a domain of its own.
+pub(super) fn may_be_added(mesh: &Mesh, plane: ClusterId, labels: &Entries<Text>) -> bool {
+    let has_domain = |key: &str| key.contains('/') && !key.starts_with("app.kubernetes.io/");
+    labels.iter().any(|(key, _)| {
+        (has_domain(key) || BY_CONTROLLERS.contains(&key.as_str()))
+            && mesh.pods_under(plane).all(|pods| pods.labels.get(key).is_none())
+    })
+}
+
 /// An object that is for the workloads of its namespace with certain labels, or for all of them.
 pub(super) struct Selecting<'m> {
     /// The cluster it is read from.
@@ -52,7 +71,10 @@ impl<'m> Selecting<'m> {
         let labels = self.labels?;
         let (_, first) = labels.iter().next()?;
         let told = labels.iter().all(|(key, want)| !is_placeholder(key) && !is_placeholder(want));
-        let known = told && mesh.is_read_in(self.cluster) && !mesh.is_assumed(self.meta);
+        let known = told
+            && mesh.is_read_in(self.cluster)
+            && !mesh.is_assumed(self.meta)
+            && !may_be_added(mesh, self.cluster, labels);
         if !known || !mesh.knows_pods(self.cluster, self.namespace) || !self.pods(mesh).is_empty() {
             return None;
         }

@@ -45,7 +45,7 @@ pub(super) fn zone_without_autoscaler(mesh: &Mesh, found: &mut Findings) {
                 .say(
                     format!("`{}` is autoscaled in other zones of `{cluster}`, and not in `{zone}`", service.name()),
                     workloads[0].named_at(),
-                    format!("in `{zone}`, without an autoscaler: its replicas stay when the load of a lost zone arrives"),
+                    format!("in `{zone}`, without an autoscaler: it keeps its replicas when the traffic of a lost zone arrives"),
                 )
                 .also(example.span, "the autoscaler of another zone")
                 .help(format!("add an autoscaler for `{}`", workloads[0].name()));
@@ -67,7 +67,7 @@ pub(super) fn zone_without_disruption_budget(mesh: &Mesh, found: &mut Findings) 
                         service.name()
                     ),
                     workloads[0].named_at(),
-                    format!("in `{zone}`: draining nodes may take all replicas at once"),
+                    format!("in `{zone}`: draining its nodes may evict all replicas at once"),
                 )
                 .also(example, "the budget of another zone")
                 .help(format!("add a PodDisruptionBudget for `{}`", workloads[0].name()));
@@ -162,11 +162,11 @@ fn fewer_than_zones(traffic: &Traffic<'_>, found: &mut Findings) {
         found
             .say(
                 format!(
-                    "`{}` allows {max} replicas for the {wanted} zones that traffic is sent to",
+                    "`{}` allows fewer replicas ({max}) than the {wanted} zones that traffic is sent to",
                     scaler.name
                 ),
                 at,
-                "fewer than one for each zone",
+                "fewer replicas than zones: one zone is always empty",
             )
             .also(share.to.span, "one of the zones")
             .help(format!("allow at least {wanted}"));
@@ -199,21 +199,24 @@ pub(super) fn disruption_budget_blocks_zone(traffic: &Traffic<'_>, found: &mut F
         if left == 0 {
             found
                 .say(
-                    format!("budget `{name}` lets no pod of `{}` go", first.name()),
+                    format!("disruption budget `{name}` allows no eviction of `{}`", first.name()),
                     at,
-                    format!("with {wanted} replicas no node of theirs can be drained, in any zone"),
+                    format!("with {wanted} replicas, no node they run on can be drained"),
                 )
-                .also(first.named_at(), "guarded by it")
-                .help("let at least one pod go: more replicas, or `maxUnavailable: 1`");
+                .also(first.named_at(), "the workload")
+                .help("allow at least one eviction: `maxUnavailable: 1`, or more replicas");
         } else if let (Some(pin), [only]) = (pinned_zone(mesh, first), guarded.as_slice())
             && wanted.most > 1
             && left >= wanted.most
         {
             found
                 .say(
-                    format!("budget `{name}` lets all pods of `{}` go at once", only.name()),
+                    format!(
+                        "disruption budget `{name}` allows all pods of `{}` to be evicted at once",
+                        only.name()
+                    ),
                     at,
-                    format!("and these are all there are in `{}`", pin.zone.zone),
+                    format!("these are all of its pods in `{}`", pin.zone.zone),
                 )
                 .also(pin.span, "confined to this zone")
                 .help("keep at least one: `minAvailable: 1`");

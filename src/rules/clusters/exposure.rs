@@ -198,12 +198,12 @@ pub(super) fn exposed_istiod_revision_mismatch(mesh: &Mesh, found: &mut Findings
         let known = list(known.iter().map(String::as_str));
         let finding = found.say(
             format!(
-                "VirtualService `{}` opens `{name}` to other clusters, which `{}` does not have",
+                "VirtualService `{}` exposes Service `{name}` to other clusters, and `{}` has none of that name",
                 route.service.name(),
                 cluster.name
             ),
             route.host_at(),
-            "no Service of that name: proxies and API servers of other clusters get no answer",
+            "leads nowhere: proxies and API servers of other clusters cannot reach istiod",
         );
         for other in more.iter().take(SHOWN) {
             finding.also(other.host_at(), "nor for this");

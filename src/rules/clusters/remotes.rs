@@ -91,11 +91,11 @@ pub(super) fn control_plane_annotation_unknown(mesh: &Mesh, found: &mut Findings
             said.push(fact.span);
             found
                 .say(
-                    format!("no control plane takes on `{}`: `{fact}` names none", remote.name),
+                    format!("no control plane manages `{}`: none is called `{fact}`", remote.name),
                     fact.span,
                     why,
                 )
-                .help(format!("write {}, with commas and no blanks", list(names.iter().copied())));
+                .help(format!("write `{}`, without blanks", names.join(",")));
         }
     }
 }

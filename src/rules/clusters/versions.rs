@@ -85,7 +85,14 @@ pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Fin
                 .find_map(|i| i.values().pilot.autoscale_enabled.as_ref().filter(|on| !on.value));
             let Some(fixed) = fixed.filter(|fixed| !said.contains(&fixed.span)) else { continue };
             let count = installs.iter().find_map(|i| i.values().pilot.replica_count.as_ref());
-            if count.is_some_and(|count| count.value > 1) || is_open(cluster, "replicaCount") {
+            let scaled = mesh.scalers().any(|scaler| {
+                scaler.cluster == cluster.id
+                    && scaler.target().is_some_and(|(_, name)| name.starts_with("istiod"))
+            });
+            if scaled
+                || count.is_some_and(|count| count.value > 1)
+                || is_open(cluster, "replicaCount")
+            {
                 continue;
             }
             said.push(fixed.span);
@@ -93,7 +100,7 @@ pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Fin
             let finding = found.say(
                 format!("`{name}` has a single istiod for a mesh of several clusters"),
                 fixed.span,
-                "nothing scales it, and there is one: its node is lost, and so is the control plane",
+                "one replica and no autoscaler: while its node is down, no new pod gets a sidecar",
             );
             if let Some(count) = count {
                 finding.also(count.span, "one replica");

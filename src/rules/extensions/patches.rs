@@ -15,13 +15,14 @@ fn words(patch: &ConfigPatch) -> Option<(&Text, &Text)> {
 /// Operations that istiod passes over for what they are applied to, and what works instead.
 /// Sources: `envoyfilter/rc_patch.go`, `cluster_patch.go` and `listener_patch.go`.
 fn without_effect(apply_to: &str, operation: &str) -> Option<&'static str> {
-    let replaceable = ["NETWORK_FILTER", "HTTP_FILTER", "VIRTUAL_HOST", "LISTENER_FILTER"];
+    let merged =
+        ["BOOTSTRAP", "CLUSTER", "EXTENSION_CONFIG", "FILTER_CHAIN", "HTTP_ROUTE", "LISTENER"];
     match (apply_to, operation) {
         ("ROUTE_CONFIGURATION", "MERGE") => None,
         ("ROUTE_CONFIGURATION", _) => Some(
             "a route configuration can only be merged: use `MERGE`, or patch its `VIRTUAL_HOST`",
         ),
-        (known, "REPLACE") if !replaceable.contains(&known) => {
+        (known, "REPLACE") if merged.contains(&known) => {
             Some("use `MERGE`, or `REMOVE` and `ADD` in two patches")
         }
         _ => None,
@@ -43,7 +44,7 @@ pub(super) fn patch_without_effect(mesh: &Mesh, found: &mut Findings) {
                 .say(
                     format!("EnvoyFilter `{}` has a patch that does nothing", filter.name()),
                     operation.span,
-                    format!("`{operation}` is passed over for `{apply_to}`"),
+                    format!("istiod ignores `{operation}` for `{apply_to}`"),
                 )
                 .help(help);
         }
@@ -81,7 +82,7 @@ pub(super) fn relative_patch(mesh: &Mesh, found: &mut Findings) {
             all.iter().any(|p| value(p.matches.proxy.proxy_version.as_ref()).is_some());
         let finding = found.say(
             format!(
-                "EnvoyFilter `{}` finds its place by what is there, and has no `priority`",
+                "EnvoyFilter `{}` depends on what was applied before it, and has no `priority`",
                 filter.name()
             ),
             first.span,
@@ -93,6 +94,6 @@ pub(super) fn relative_patch(mesh: &Mesh, found: &mut Findings) {
         if by_version {
             finding.message.push_str("; its patches are for certain versions of the proxy");
         }
-        finding.help("set `priority`, or use `INSERT_FIRST` or `ADD`");
+        finding.help("set `priority` (higher is later), or use `INSERT_FIRST` or `ADD`");
     }
 }

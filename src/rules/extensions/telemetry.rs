@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::finding::Findings;
-use crate::mesh::{Lookup, Mesh, list};
+use crate::kinds::extensions::{Observed, Telemetry};
+use crate::mesh::{In, Lookup, Mesh, list};
 use crate::rules::selected::{Selecting, chosen_twice, of_whole_namespaces};
 
 /// Telemetries that choose workloads, by label or by namespace, and are attached to nothing.
@@ -50,7 +51,7 @@ pub(super) fn several_telemetries(mesh: &Mesh, found: &mut Findings) {
                 group.len()
             ),
             group[0].named_at(),
-            "one of them counts, the others are passed over: the oldest does",
+            "only the oldest counts: istiod ignores the others",
         );
         for other in &group[1..] {
             finding.also(other.named_at(), "without a `selector`, too");
@@ -75,7 +76,7 @@ pub(super) fn telemetry_selected_twice(mesh: &Mesh, found: &mut Findings) {
                 first.namespace
             ),
             telemetries[0].named_at(),
-            "one of them counts, the others are passed over: the oldest does",
+            "only the oldest counts: istiod ignores the others",
         );
         for other in &telemetries[1..] {
             finding.also(other.named_at(), "selects the same workload");
@@ -83,8 +84,32 @@ pub(super) fn telemetry_selected_twice(mesh: &Mesh, found: &mut Findings) {
         for pod in &pods {
             finding.also(pod.named_at(), "the workload");
         }
-        finding.help("let each workload be selected by one Telemetry");
+        finding.help(
+            "put metrics, traces and access logs into one Telemetry, or narrow the selectors",
+        );
     }
+}
+
+/// Whether a Telemetry names who takes its access logs, or may.
+fn may_name_logger(telemetry: &In<Telemetry>) -> bool {
+    telemetry.access_logging.iter().any(|entry| !entry.providers.is_empty())
+        || telemetry.meta.unread.iter().any(|path| path.contains("accessLogging"))
+}
+
+/// Whether a Telemetry takes its providers from another: that of the root namespace, and for certain
+/// workloads that of their namespace.
+fn inherits_logger(mesh: &Mesh, telemetry: &In<Telemetry>) -> bool {
+    let root = mesh.root_namespace(telemetry.cluster);
+    mesh.telemetries.iter().any(|other| {
+        let is_wide = other.selector.is_none() && other.target_refs.is_empty();
+        let is_above = other.namespace == root || other.namespace == telemetry.namespace;
+        let is_other = other.meta.span != telemetry.meta.span;
+        other.cluster == telemetry.cluster
+            && is_wide
+            && is_above
+            && is_other
+            && may_name_logger(other)
+    })
 }
 
 pub(super) fn access_log_without_provider(mesh: &Mesh, found: &mut Findings) {
@@ -94,27 +119,31 @@ pub(super) fn access_log_without_provider(mesh: &Mesh, found: &mut Findings) {
         let configs = &mesh.cluster(plane).facts.mesh_config;
         let has_default = configs.iter().any(|c| !c.default_providers.access_logging.is_empty());
         let is_known = !configs.is_empty() || mesh.cluster(plane).is_complete();
-        let is_off = |disabled: &Option<crate::source::Spanned<bool>>| {
-            disabled.as_ref().is_some_and(|off| off.value)
-        };
-        let bare = telemetry
-            .access_logging
-            .iter()
-            .any(|entry| entry.providers.is_empty() && !is_off(&entry.disabled));
-        let unread = telemetry.meta.unread.iter().any(|path| path.contains("accessLogging"));
-        let known =
-            bare && is_known && !has_default && !unread && !mesh.is_assumed(&telemetry.meta);
-        if known && told.insert(telemetry.named_at()) {
-            found
-                .say(
-                    format!(
-                        "Telemetry `{}` asks for access logs, and names nobody who takes them",
-                        telemetry.name()
-                    ),
-                    telemetry.named_at(),
-                    "no access log is written: the mesh has no `defaultProviders.accessLogging`",
-                )
-                .help("add `providers: [{name: envoy}]` to the entry of `accessLogging`");
+        let is_on = |entry: &Observed| entry.disabled.as_ref().is_none_or(|off| !off.value);
+        if !telemetry.access_logging.iter().any(is_on)
+            || !is_known
+            || has_default
+            || mesh.is_assumed(&telemetry.meta)
+            || may_name_logger(telemetry)
+            || inherits_logger(mesh, telemetry)
+            || !told.insert(telemetry.named_at())
+        {
+            continue;
         }
+        let file = configs.iter().find_map(|c| c.access_log_file.as_ref());
+        let effect = match file.filter(|file| !file.is_empty()) {
+            Some(_) => "has no effect: the `accessLogFile` of MeshConfig goes on for every request",
+            None => "no access log is written: MeshConfig has no `defaultProviders.accessLogging`",
+        };
+        found
+            .say(
+                format!(
+                    "Telemetry `{}` asks for access logs and names no provider",
+                    telemetry.name()
+                ),
+                telemetry.named_at(),
+                effect,
+            )
+            .help("add `providers: [{name: envoy}]` to the entry of `accessLogging`");
     }
 }

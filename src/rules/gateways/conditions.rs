@@ -33,10 +33,10 @@ fn say<S>(resources: &[In<S>], kinds: &[&str], found: &mut Findings) {
                         meta.kind, meta.name
                     ),
                     status.span,
-                    "said by its controller: it has no effect, or not the whole",
+                    "its controller says so: it has no effect, or only in part",
                 )
-                .also(resource.named_at(), "of this")
-                .help("mend what the message names; its controller looks again by itself");
+                .also(resource.named_at(), "the resource")
+                .help("correct what the condition names: the controller tries again by itself");
         }
     }
 }

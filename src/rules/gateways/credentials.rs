@@ -44,7 +44,8 @@ fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
         let tls = gateway.servers.iter().filter_map(|s| s.tls.as_ref());
         for tls in tls {
             let mode = value(tls.mode.as_ref()).unwrap_or_default();
-            let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode);
+            let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode)
+                && tls.ca_cert_credential_name.is_none();
             let all = names(tls);
             found.extend(all.map(|name| Wanted {
                 name,
@@ -178,12 +179,14 @@ fn say_missing(
         finding.also(at, format!("it is there in `{}`", mesh.cluster_name(other)));
     }
     if !mesh.cluster(cluster).is_complete() {
-        finding.milder(Severity::Warning, ", unless it is made by hand");
+        finding.milder(Severity::Warning, ", unless it is created by hand");
     }
-    let near = nearest.map(|n| format!("`{n}` is there; ")).unwrap_or_default();
-    finding.help(format!(
-        "{near}the Secret has to be in the namespace of the gateway's pods, `{namespace}`, and not in that of the Gateway"
-    ));
+    finding.help(match nearest {
+        Some(near) => format!("name `{near}`, which is there, or create the Secret"),
+        None => format!(
+            "create the Secret in `{namespace}`, the namespace of the gateway's pods; that of the Gateway does not count"
+        ),
+    });
 }
 
 pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
@@ -207,10 +210,12 @@ pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
                         wanted.gateway.name()
                     ),
                     wanted.name.span,
-                    "no client is let in: there is nothing to verify its certificate against",
+                    "no client is let in: there is no CA to verify its certificate by",
                 )
                 .also(own.named_at(), "has neither `ca.crt` nor `cacert`")
-                .help(format!("add `ca.crt` to the Secret, or a Secret `{beside}` beside it"));
+                .help(format!(
+                    "add the CA to the Secret under `ca.crt`, or make a Secret `{beside}` that has it"
+                ));
         }
     }
 }
@@ -241,7 +246,7 @@ pub(super) fn credential_invalid(mesh: &Mesh, found: &mut Findings) {
                 )
                 .also(at, "here")
                 .help(
-                    "make the Secret anew: `kubectl create secret tls NAME --cert=FILE --key=FILE`",
+                    "create the Secret anew: `kubectl create secret tls NAME --cert=FILE --key=FILE`",
                 );
         }
     }

@@ -72,12 +72,12 @@ pub(super) fn policy_selects_gateway_pods(mesh: &Mesh, found: &mut Findings) {
         let mut message =
             format!("{kind} `{}` selects the pods of Gateway `{name}` by label", policy.meta.name);
         let label = if is_waypoint {
-            "a waypoint takes no policy by its labels: this one has no effect"
+            "waypoints ignore policies with a `selector`: this one has no effect"
         } else {
             message.push_str(
-                ", which works as long as istiod has `ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY`",
+                ", which works while `ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY` is on in istiod",
             );
-            "gateways of the Gateway API are meant by `targetRefs`"
+            "policies for a Gateway of the Gateway API name it in `targetRefs`"
         };
         let finding = found.say(message, first.span, label);
         if !is_waypoint {

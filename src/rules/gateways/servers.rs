@@ -61,7 +61,7 @@ pub(super) fn selects_no_pod(mesh: &Mesh, found: &mut Findings) {
                 shown(&gateway.selector)
             ),
             want.span,
-            "nobody serves this Gateway: its hosts and ports are not there",
+            "no proxy serves this Gateway: its hosts and ports are unreachable",
         );
         if !complete {
             finding.milder(Severity::Warning, ", unless a gateway is installed from elsewhere");
@@ -100,10 +100,10 @@ pub(super) fn port_not_on_service(mesh: &Mesh, found: &mut Findings) {
             let finding = found.say(
                 format!("no Service of the gateway has port {}", number.value),
                 number.span,
-                "the gateway listens here, and nobody gets there",
+                "the proxy listens here, and no request gets there",
             );
             for service in &services {
-                finding.also(service.named_at(), "a Service of its pods");
+                finding.also(service.named_at(), "a Service of the gateway's pods");
             }
             finding.help(format!(
                 "add port {} to {}; a server's port is that of the Service",
@@ -259,22 +259,20 @@ fn say_clash(a: &Listening<'_>, others: &[(&Listening<'_>, Clash<'_>)], found: &
     let (names, number) = (list(names), a.number);
     let (what, label, help) = match clash {
         Clash::Protocols => (
-            format!(
-                "Gateways {names} have servers on port {number} that cannot stand side by side"
-            ),
-            "one of them is served, by age: the others are passed over",
-            "give all of them one protocol, TLS or plain HTTP, or a port of its own to each",
+            format!("Gateways {names} have servers on port {number} that cannot share it"),
+            "only the oldest server counts: istiod ignores the others",
+            "give them all one protocol (HTTPS and TLS can share a port, and so can HTTP, HTTP2 and GRPC), or each a port of its own",
         ),
         Clash::TlsHost(host) => (
             format!("Gateways {names} all serve `{host}` on port {number}"),
-            "the oldest server counts: the others are passed over, with all their hosts",
+            "only the oldest server counts: istiod ignores the others, with all their hosts",
             "serve the host from one of them",
         ),
         Clash::PlainHost(host) => (
             format!(
                 "Gateways {names} all serve `{host}` on port {number}, and get each other's routes"
             ),
-            "routes of either Gateway are served for both",
+            "each Gateway serves the routes of the other, too",
             "serve the host from one of them, or bind its VirtualServices to both",
         ),
     };
@@ -287,7 +285,7 @@ fn say_clash(a: &Listening<'_>, others: &[(&Listening<'_>, Clash<'_>)], found: &
             Clash::Protocols => b.at,
             Clash::TlsHost(host) | Clash::PlainHost(host) => host.span,
         };
-        finding.also(at, "the other one");
+        finding.also(at, "and here");
     }
     finding.help(help);
 }

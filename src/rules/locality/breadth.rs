@@ -273,7 +273,7 @@ fn retries_stay_in_zone(traffic: &Traffic<'_>, found: &mut Findings) {
             finding.also(*span, "and so do these");
         }
         finding.help(
-            "add `retryRemoteLocalities: true` to `retries`, so that a retry may leave the zone at once",
+            "add `retryRemoteLocalities: true` to `retries`, and at least two `attempts`: the second retry leaves the zone",
         );
     }
 }

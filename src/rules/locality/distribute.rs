@@ -192,7 +192,7 @@ fn distribute_overlapping(mesh: &Mesh, found: &mut Findings) {
         for (narrow, wide) in pairs {
             finding.also(wide.span, "overlaps it").also(narrow.span, format!("also of `{wide}`"));
         }
-        let by_luck = "the API server refuses it in some orders only, and has no order here";
+        let by_luck = "Istio's webhook refuses it at some tries and accepts it at others";
         let refusal = if by_chance { by_luck } else { text.refusal() };
         finding.help(format!(
             "name each locality once: write out the zones instead of the wider pattern ({refusal})"

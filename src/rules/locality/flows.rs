@@ -206,9 +206,9 @@ fn kept(visit: &Visit<'_>) -> String {
     format!("its endpoints: {most}{} stay in their zone", shares.collect::<Vec<_>>().join(", "))
 }
 
-const HELP_RANK: &str = "let near endpoints go first: `outlierDetection` in the policy switches on \
-                         failover from zone to zone, `trafficDistribution: PreferSameZone` in the \
-                         Service does so without";
+const HELP_RANK: &str = "set `trafficDistribution: PreferSameZone` (`PreferClose` up to Istio 1.26) in \
+                         the Service, which ztunnel reads too, or `outlierDetection` in its \
+                         DestinationRule, which switches on failover from zone to zone";
 const HELP_CLUSTER: &str = "put the own cluster first: `failoverPriority: \
                             [topology.istio.io/network, topology.istio.io/cluster]` and so on, or \
                             give the clusters different subzones";

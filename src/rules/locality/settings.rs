@@ -82,9 +82,9 @@ fn locality_setting_has_no_effect(traffic: &Traffic<'_>, found: &mut Findings) {
             )
             .also(at, why)
             .help(if lb_says {
-                "take `simple: PASSTHROUGH` away, or the locality setting"
+                "remove `simple: PASSTHROUGH`, or the locality setting"
             } else {
-                "take the setting away, or call a Service with a cluster IP (an entry with `STATIC` or `DNS`)"
+                "remove the setting; for zones to count, clients have to call a Service with a cluster IP, or a ServiceEntry with `resolution: STATIC` or `DNS`"
             });
     }
 }

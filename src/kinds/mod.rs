@@ -1,6 +1,7 @@
 //! A typed, tolerant view of each kind of manifest; every scalar keeps its span.
 
 pub mod annotations;
+pub mod attachment;
 pub mod cidrs;
 pub mod control_plane;
 pub mod core;

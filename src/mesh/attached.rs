@@ -205,6 +205,14 @@ impl In<VirtualService> {
         }
     }
 
+    /// Whether both are one VirtualService for the control plane that reads them: the same text, and made
+    /// of it for the same.
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        let key =
+            |of: &Self| of.attachment.as_ref().map(|made| (made.kind.clone(), made.key.clone()));
+        self.is_same_text(other) && key(self) == key(other)
+    }
+
     /// Whether istiod gives it to clients of a namespace. One that is made of routes for HTTP is for all
     /// where these stand beside their parent, and else for their own namespace alone. Source: `route.go`,
     /// `buildSidecarVirtualHostsForVirtualService`.

@@ -236,6 +236,16 @@ impl Reference {
     }
 }
 
+/// `spec` of a ReferenceGrant: who may name what of its namespace.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Grant {
+    /// Who may.
+    pub from: Vec<Reference>,
+    /// What may be named; all of a kind where no name is told.
+    pub to: Vec<Reference>,
+}
+
 /// `spec` of a CustomResourceDefinition.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -333,6 +333,8 @@ views! {
     /// A route of the Gateway API.
     ApiRoute(gateway_api::Route): "spec", ["gateway.networking.k8s.io"],
         ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
+    /// A ReferenceGrant of the Gateway API.
+    ApiGrant(gateway_api::Grant): "spec", ["gateway.networking.k8s.io"], ["ReferenceGrant"];
     /// What Prometheus is told to look for.
     AlertRules(monitoring::AlertRules): "spec",
         ["monitoring.coreos.com", "operator.victoriametrics.com"], ["PrometheusRule", "VMRule"];

@@ -11,7 +11,7 @@ use super::journey::{Case, Way};
 use super::route::Request;
 use super::supply::Pool;
 use crate::clusters::ClusterId;
-use crate::mesh::{Client, Host, Locality};
+use crate::mesh::{Client, Host, In, Locality, is_ambient_namespace};
 use crate::source::Span;
 
 /// How clients that cannot differ call a host, and where their requests arrive.
@@ -85,6 +85,9 @@ impl<'m> Traffic<'m> {
         let mut apart = self.router().index().namespaces_apart(plane, host.name);
         apart.extend(mesh.namespaces_apart(host.name, plane));
         apart.extend(host.namespace());
+        // Ambient has ways of its own.
+        let of_ambient = mesh.namespaces.iter().filter(|ns| ns.cluster == cluster);
+        apart.extend(of_ambient.filter(|ns| is_ambient_namespace(ns)).map(In::name));
         let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
         let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));
         own.chain(other).collect()

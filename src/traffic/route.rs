@@ -279,6 +279,17 @@ impl<'m> Router<'m> {
             );
             draft.tell(text, None);
         }
+        if let Some(mode) = mesh.ambient_client(&client) {
+            let named = mesh.host(&host).and_then(|host| host.service_for(plane));
+            let waypoint = named.and_then(|s| mesh.waypoint_of(&s.meta, (s.cluster, &s.namespace)));
+            let whom = waypoint.map_or_else(String::new, |name| format!(" the waypoint `{name}`"));
+            let why = format!(
+                "clients in `{}` are in ambient: ztunnel calls{whom} for them, which is not computed",
+                client.namespace
+            );
+            draft.end(Action::Unseen(Step::new(why, mode.span)));
+            return draft.into();
+        }
         for possible in self.index.scopes(client, plane) {
             let call = Call { scope: possible.scope, host: &host, port, request };
             let mut answer = call.answer(true);
@@ -324,6 +335,10 @@ impl<'m> Call<'_, '_, 'm> {
         }
         if let Ok(Some(line)) = self.scope.imports(definition, name, port) {
             draft.tell(format!("`{line}` of the Sidecar imports it"), line.span);
+        }
+        if let Some(waypoint) = definition.waypoint(self.mesh()) {
+            let text = format!("sidecars call its endpoints, and not its waypoint `{waypoint}`");
+            draft.tell(text, waypoint.span);
         }
         let Some(found) = definition.ports().into_iter().find(|p| p.number == port) else {
             let why =

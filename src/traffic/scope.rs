@@ -57,6 +57,14 @@ impl<'m> Definition<'m> {
         }
     }
 
+    /// The waypoint that it has, or its namespace.
+    pub fn waypoint(self, mesh: &'m Mesh) -> Option<&'m Text> {
+        match self {
+            Self::Service(s) => mesh.waypoint_of(&s.meta, (s.cluster, &s.namespace)),
+            Self::Entry(e) => mesh.waypoint_of(&e.meta, (e.cluster, &e.namespace)),
+        }
+    }
+
     /// Its ports.
     pub fn ports(self) -> Vec<Port> {
         match self {

@@ -6,6 +6,7 @@ mod assignment;
 mod calls;
 mod effective;
 mod ends;
+mod gateway_api;
 mod grouping;
 mod health;
 mod hosts;

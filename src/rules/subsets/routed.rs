@@ -6,7 +6,7 @@ use super::{clusters_of, known};
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::networking::{HttpMatch, HttpRoute};
-use crate::mesh::{CLUSTER_LABEL, Lookup, Mesh, Route, Subset, list, short, value};
+use crate::mesh::{CLUSTER_LABEL, Lookup, Mesh, Route, Subset, fqdn, list, short, value};
 use crate::source::{Span, Spanned, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
@@ -79,6 +79,11 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
         let guards: Vec<&Text> =
             service.http.iter().filter_map(HttpRoute::guards).flatten().collect();
         let Some(guard) = guards.first() else { continue };
+        // A route of the Gateway API may take those that are left.
+        let host = |name: &Text| fqdn(name, &service.namespace);
+        if service.hosts.iter().any(|name| mesh.has_attached(service.cluster, &host(name))) {
+            continue;
+        }
         let clients = mesh.client_clusters(service.cluster);
         // A cluster whose name nobody tells may be the one that a rule is for.
         let means = |c: &Cluster, name: &str| mesh.may_be_called(c, name);

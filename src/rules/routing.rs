@@ -1,4 +1,4 @@
-//! Routing: hosts, routes and matches of VirtualServices, parents and backends of routes of the Gateway API.
+//! Routing: hosts, routes and matches of VirtualServices, and what routes of the Gateway API name.
 
 mod backends;
 mod bindings;

@@ -67,7 +67,7 @@ pub(super) fn unknown_backend(mesh: &Mesh, found: &mut Findings) {
         let host = Text::new(fqdn(backend.name, backend.namespace), backend.name.span);
         match mesh.named_host(&host, backend.route, None) {
             Named::Absent { nearest } if told.insert(host.span) => {
-                say_absent(mesh, &backend, &host, nearest, found);
+                say_absent(mesh, &backend, &host, nearest.as_deref(), found);
             }
             Named::Seen(known) => {
                 let apart = known.services.iter().any(|s| {
@@ -86,7 +86,7 @@ fn say_absent(
     mesh: &Mesh,
     backend: &Backend<'_>,
     host: &Text,
-    nearest: Option<String>,
+    nearest: Option<&str>,
     found: &mut Findings,
 ) {
     let finding = found.say(
@@ -94,7 +94,7 @@ fn say_absent(
         host.span,
         format!("{}: there is no such backend", backend.fails()),
     );
-    finding.help(match &nearest {
+    finding.help(match nearest {
         Some(nearest) => format!("name `{}`, or define the Service", short(nearest)),
         None => "correct name and namespace, or define the Service".to_owned(),
     });

@@ -9,7 +9,7 @@
 mod convert;
 mod rank;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::convert::Conversion;
@@ -66,17 +66,6 @@ impl Mesh {
     pub fn has_attached(&self, plane: ClusterId, host: &str) -> bool {
         let mut all = self.attached(Order::Names).iter().filter(|made| made.cluster == plane);
         all.any(|made| made.hosts.iter().any(|own| own.as_str() == host))
-    }
-
-    /// The hosts that these routes lead to, by control plane.
-    pub fn backends_of_routes(&self) -> BTreeSet<(ClusterId, String)> {
-        let all = self.attached(Order::Names).iter().flat_map(|made| {
-            let http = made.http.iter().flat_map(|rule| &rule.route);
-            let l4 = made.tls.iter().chain(&made.tcp).flat_map(|rule| &rule.route);
-            let destinations = http.chain(l4).filter_map(|to| to.destination.as_ref());
-            destinations.filter_map(|to| Some((made.cluster, to.host.as_ref()?.value.clone())))
-        });
-        all.collect()
     }
 
     /// Whether a control plane reads the Gateway API.

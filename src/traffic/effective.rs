@@ -219,7 +219,8 @@ pub fn number(entry: &PortPolicy) -> Option<Spanned<u32>> {
 /// All policies of all rules. One that no request can meet is left out, as far as the input tells.
 pub(super) fn policies(mesh: &Mesh) -> Vec<EffectivePolicy<'_>> {
     let routes = mesh.routes_by_host();
-    let backends = mesh.backends_of_routes();
+    let backends: BTreeSet<(ClusterId, String)> =
+        mesh.attached_routes().map(|route| (route.service.cluster, route.host)).collect();
     let mut found = Vec::new();
     for rule in mesh.applied_rules() {
         let Some(name) = host_of(rule.parts[0]) else { continue };

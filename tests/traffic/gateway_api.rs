@@ -245,9 +245,14 @@ fn what_asks_for_more_goes_first_wherever_it_stands() {
         (format!("{}, {query}", prefix("/foo")), format!("{}, method: GET", prefix("/foo"))),
         (prefix("/foo"), format!("{}, {query}", prefix("/foo"))),
         (query.to_owned(), prefix("/foo")),
+        (
+            format!("{}, {query}", prefix("/foo")),
+            format!("{}, headers: [{{name: X, value: '1'}}]", prefix("/foo")),
+        ),
     ];
     for (less, more) in cases {
-        let called = request("/foo?q=1");
+        let mut called = request("/foo?q=1");
+        called.headers = Some([("x".to_owned(), "1".to_owned())].into());
         assert_goes(&own("cart", &two(&less, &more)), "web", 80, &called, &["1/1 80||b"]);
         assert_goes(&own("cart", &two(&more, &less)), "web", 80, &called, &["1/1 80||a"]);
         // The same if they stand in two routes, whichever is older.
@@ -289,6 +294,8 @@ fn weights_are_relative_and_what_is_missing_gets_500() {
         ("{name: a, port: 80, weight: 0}", "responds 500"),
         ("", "responds 500"),
         ("{name: a, port: 80, weight: '${WEIGHT}'}, {name: b, port: 80}", "unseen"),
+        ("{name: a, port: '${PORT}'}, {name: b, port: 80}", "unseen"),
+        ("{name: a}, {name: b, port: 80}", "unseen"),
         ("{name: a, port: 80, kind: Bucket, group: example.com}", "1/1 80|| NC"),
         ("{name: a, port: 80, kind: ServiceImport, group: multicluster.x-k8s.io}", "unseen"),
     ];
@@ -463,6 +470,8 @@ fn connections() {
     assert_goes(&tcp(", port: 5432", a), "web", 5432, &any, &["1/1 80||a"]);
     assert_goes(&tcp(", port: 80", a), "web", 5432, &any, &["1/1 5432||cart"]);
     assert_goes(&tcp("", none), "web", 5432, &any, &["closed"]);
+    assert_goes(&tcp("", "{name: a}"), "web", 5432, &any, &["unseen"]);
+    assert_goes(&tcp("", "{name: a}"), "web", 80, &any, &["1/1 80||cart"]);
     assert_goes(&tcp("", a), "web", 80, &any, &["1/1 80||cart"]);
     let tls = |hosts: &str| {
         let spec = format!(
@@ -496,6 +505,18 @@ fn routes_count_where_the_control_plane_reads_them() {
     };
     assert_eq!(goes(&route, ""), ["1/1 80||a"]);
     assert_eq!(goes("", &route), ["1/1 80||cart"]);
+}
+
+#[test]
+fn whether_a_parent_of_another_cluster_alone_counts_is_not_known() {
+    let meshes = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: istio-remote-secret-west\n  namespace: istio-system\n  \
+                  labels: {istio/multiCluster: 'true'}\n  annotations: {networking.istio.io/cluster: west}\n---\n";
+    let without = SERVICES.replacen("name: cart,", "name: other,", 1);
+    let east = format!("{without}{meshes}{}", own("cart", &to("a")));
+    let mesh = mesh(&[("east/all.yaml", &east), ("west/all.yaml", SERVICES)]);
+    let east = mesh.clusters().iter().find(|c| c.is_called("east")).unwrap().id;
+    let routing = Router::of(&mesh).route(Client::of(east, "web"), CART, 80, &Request::default());
+    assert_eq!(lines(&routing), ["unseen"]);
 }
 
 #[test]

@@ -52,10 +52,10 @@ impl Conversion<'_> {
             let origin = self.origin(n, rule)?;
             match self.kind() {
                 "TCPRoute" | "TLSRoute" => {
-                    found.push((Rule::L4(self.connections(rule)?), origin));
+                    found.push((Rule::L4(self.connections(rule, &origin)?), origin));
                 }
                 _ => {
-                    let base = self.http(rule)?;
+                    let base = self.http(rule, &origin)?;
                     for asks in self.matches(rule)? {
                         let matches = asks.into_iter().collect();
                         let rule = HttpRoute { matches, ..base.clone() };
@@ -71,7 +71,7 @@ impl Conversion<'_> {
             let rule = Spanned::new(RouteRule::default(), self.route.named_at());
             let origin = self.origin(0, &rule)?;
             let matches = self.any(rule.span).into_iter().collect();
-            let http = HttpRoute { matches, ..self.http(&rule)? };
+            let http = HttpRoute { matches, ..self.http(&rule, &origin)? };
             found.push((Rule::Http(Box::new(http)), origin));
         }
         Ok(found)
@@ -96,8 +96,8 @@ impl Conversion<'_> {
         Ok(Origin { name, span: rule.span, has_unread_matches: unread("matches"), open })
     }
 
-    /// All of a rule for HTTP but its match.
-    fn http(&self, rule: &Spanned<RouteRule>) -> Result<HttpRoute, Open> {
+    /// All of a rule for HTTP but its match; without backends where nobody can tell which.
+    fn http(&self, rule: &Spanned<RouteRule>, origin: &Origin) -> Result<HttpRoute, Open> {
         let mut http = HttpRoute::default();
         for filter in &rule.filters {
             self.filter(filter, &mut http)?;
@@ -109,6 +109,9 @@ impl Conversion<'_> {
                 Retries { attempts: Some(attempts), retry_on, retry_remote_localities: None };
             Spanned::new(told, retry.span)
         });
+        if origin.open.is_some() {
+            return Ok(http);
+        }
         http.route = self.backends(&rule.backend_refs)?;
         if http.route.is_empty() && http.redirect.is_none() {
             let status = Some(Spanned::new(500, rule.span));
@@ -182,7 +185,7 @@ impl Conversion<'_> {
         let name = to.name.as_ref().map_or_else(|| text("", to.span), Clone::clone);
         let left_out = |why: &str| open(format!("{why}: istiod leaves the route out"), name.span);
         let host = match to.backend() {
-            ("", "Service") | ("multicluster.x-k8s.io", "ServiceImport") => {
+            ("", "Service") => {
                 if name.contains('.') && !is_placeholder(&name) {
                     return left_out("a backend is called by the name of a Service alone");
                 }
@@ -197,7 +200,7 @@ impl Conversion<'_> {
             }
             _ => return Ok(None),
         };
-        if to.port.is_none() && elsewhere(to).is_none() {
+        if to.port.is_none() {
             return left_out("a backend needs a port");
         }
         let port = Some(PortSelector { number: to.port });
@@ -239,8 +242,11 @@ impl Conversion<'_> {
     }
 
     /// A rule for TCP or TLS. Where no backend has a weight, connections are closed.
-    fn connections(&self, rule: &Spanned<RouteRule>) -> Result<L4Route, Open> {
-        let route = self.backends(&rule.backend_refs)?;
+    fn connections(&self, rule: &Spanned<RouteRule>, origin: &Origin) -> Result<L4Route, Open> {
+        let route = match origin.open {
+            Some(_) => Vec::new(),
+            None => self.backends(&rule.backend_refs)?,
+        };
         let is_tls = self.kind() == "TLSRoute";
         let mut asks = L4Match { port: self.port.copied(), ..L4Match::default() };
         if is_tls {

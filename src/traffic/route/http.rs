@@ -71,7 +71,10 @@ impl<'m> Call<'_, '_, 'm> {
     fn candidates(&self, name: &str) -> Vec<Candidate<'m>> {
         let owners = self.scope.owners(name, self.port);
         if !owners.is_empty() {
-            return owners.into_iter().map(|(reach, service)| (Some(reach), service)).collect();
+            let is_http =
+                |s: &In<VirtualService>| s.attachment.as_ref().is_none_or(|made| made.is_http());
+            let of_http = owners.into_iter().filter(|(_, s)| is_http(s));
+            return of_http.map(|(rank, service)| (Some(rank), service)).collect();
         }
         let covering = self.scope.covering(name, self.port);
         covering.into_iter().take(1).map(|(_, service)| (None, service)).collect()
@@ -232,7 +235,7 @@ impl<'m> Call<'_, '_, 'm> {
     }
 
     /// Why nobody can tell whether routes of the Gateway API have their parent.
-    fn unattached(&self, service: &'m In<VirtualService>) -> Option<Step> {
+    pub(super) fn unattached(&self, service: &'m In<VirtualService>) -> Option<Step> {
         let made = service.attachment.as_ref()?;
         if let Some(why) = &made.open {
             return Some(Step::new(&**why, why.span));

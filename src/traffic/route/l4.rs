@@ -40,6 +40,11 @@ impl<'m> Call<'_, '_, 'm> {
     pub(super) fn tcp(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
         let mut draft = Draft::default();
         for service in self.all_with(name) {
+            if let Some(why) = self.unattached(service).filter(|_| is_made_of(service, "TCPRoute"))
+            {
+                draft.end(Action::Unseen(why));
+                return draft;
+            }
             for (i, rule) in service.tcp.iter().enumerate() {
                 let label = label(service, i, "TCP");
                 if rule.matches.is_empty() {
@@ -67,6 +72,11 @@ impl<'m> Call<'_, '_, 'm> {
     /// The way of a TLS connection. Envoy takes the rule with the most special server name.
     pub(super) fn tls(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
         let mut draft = Draft::default();
+        let mut of_tls = self.all_with(name).into_iter().filter(|s| is_made_of(s, "TLSRoute"));
+        if let Some(why) = of_tls.find_map(|service| self.unattached(service)) {
+            draft.end(Action::Unseen(why));
+            return draft;
+        }
         let Chains { mut fitting, others } = self.chains(name, &mut draft);
         let all = fitting.iter().map(|c| &c.when).chain(&others);
         let exists = all.clone().any(Vec::is_empty);
@@ -179,6 +189,11 @@ impl<'m> Call<'_, '_, 'm> {
         draft.tell("the default: all to the service", definition.named_at());
         draft.end(self.straight(name, Some(definition.named_at())));
     }
+}
+
+/// Whether istiod makes it of a route of the Gateway API of this kind.
+fn is_made_of(service: &In<VirtualService>, kind: &str) -> bool {
+    service.attachment.as_ref().is_some_and(|made| made.kind == kind)
 }
 
 /// `rule 2 for TCP of` and the VirtualService's name, or what the rule is made of.

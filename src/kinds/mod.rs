@@ -1,6 +1,7 @@
 //! A typed, tolerant view of each kind of manifest; every scalar keeps its span.
 
 pub mod annotations;
+pub mod attachment;
 pub mod cidrs;
 pub mod control_plane;
 pub mod core;
@@ -155,6 +156,8 @@ views! {
     /// A route of the Gateway API.
     ApiRoute(gateway_api::Route): "spec", ["gateway.networking.k8s.io"],
         ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
+    /// A ReferenceGrant of the Gateway API.
+    ApiGrant(gateway_api::Grant): "spec", ["gateway.networking.k8s.io"], ["ReferenceGrant"];
     /// What Prometheus is told to look for.
     AlertRules(monitoring::AlertRules): "spec",
         ["monitoring.coreos.com", "operator.victoriametrics.com"], ["PrometheusRule", "VMRule"];

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::attachment::Attachment;
 use super::parts::{Anything, OutboundTrafficPolicy, PortSelector, TargetRef};
 pub use super::policy::{
     ClientTls, Distribute, Failover, LoadBalancer, LocalityLb, OutlierDetection, PortPolicy,
@@ -64,6 +65,9 @@ pub struct VirtualService {
     pub tcp: Vec<L4Route>,
     /// Namespaces that see it; all where empty.
     pub export_to: Vec<Text>,
+    /// The routes of the Gateway API that istiod makes it of; none for one that somebody wrote.
+    #[serde(skip)]
+    pub attachment: Option<Box<Attachment>>,
 }
 
 /// A rule for HTTP.
@@ -196,6 +200,9 @@ pub struct StringMatch {
     pub prefix: Option<Text>,
     /// RE2 over the whole string.
     pub regex: Option<Text>,
+    /// Whether the prefix ends where a segment of the path does, as those of the Gateway API.
+    #[serde(skip)]
+    pub by_segments: bool,
 }
 
 impl HttpMatch {

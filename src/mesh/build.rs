@@ -120,6 +120,7 @@ impl Mesh {
             "Gateway",
             "Pod",
             "Rollout",
+            "ReferenceGrant",
         ];
         let kind = member.object.meta.kind.as_str();
         if let Some(kind) = kinds.into_iter().find(|k| *k == kind) {

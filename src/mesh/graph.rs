@@ -298,7 +298,7 @@ impl Mesh {
                 graph.edge(this.clone(), Relation::Selects, self.workload_thing(workload));
             }
         }
-        for route in self.routes() {
+        for route in self.routes().into_iter().chain(self.attached_routes()) {
             let to = match route.subset() {
                 Some(name) => Thing::Subset { host: route.host.clone(), name: name.value.clone() },
                 None => Thing::Host { name: route.host.clone() },

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod age;
+mod attached;
 mod build;
 mod client;
 mod difference;
@@ -32,6 +33,7 @@ use std::sync::{Arc, OnceLock};
 use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, OneServer, Role, Supply};
 use crate::config::Options;
+use crate::kinds::networking::VirtualService;
 use crate::kinds::{Meta, core};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
@@ -137,6 +139,9 @@ pub struct Mesh {
     policies: policy::Policies,
     /// The same for the other order; made once somebody asks.
     reversed_policies: OnceLock<policy::Policies>,
+    /// What istiod makes of routes that are attached to Services, for both orders; made once somebody asks.
+    attached: OnceLock<Vec<In<VirtualService>>>,
+    reversed_attached: OnceLock<Vec<In<VirtualService>>>,
     places: Vec<Vec<Place>>,
     /// Localities that pods, WorkloadEntries and ServiceEntries claim for themselves.
     claimed: Vec<(ClusterId, Locality)>,

@@ -146,6 +146,8 @@ collections! {
     api_gateways: ApiGateway(gateway_api::Gateway),
     /// Routes of the Gateway API.
     api_routes: ApiRoute(gateway_api::Route),
+    /// ReferenceGrants of the Gateway API.
+    api_grants: ApiGrant(gateway_api::Grant),
     /// PrometheusRules and VMRules.
     alert_rules: AlertRules(monitoring::AlertRules),
     /// CustomResourceDefinitions.

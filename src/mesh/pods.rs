@@ -1,6 +1,6 @@
 //! Pods as one sees them in a repository: written out, or as the template of what makes them.
 
-use super::{In, Lookup, Mesh, of_namespace, selects, value};
+use super::{Client, In, Lookup, Mesh, of_namespace, selects, value};
 use crate::clusters::ClusterId;
 use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
@@ -170,6 +170,28 @@ impl Mesh {
         }
     }
 
+    /// What says that ztunnel calls for a client: a label of its pods, or else of its namespace.
+    pub fn ambient_client<'m>(&'m self, client: &Client<'m>) -> Option<&'m Text> {
+        let own = |key| client.labels.and_then(|labels| labels.get(key));
+        if let Some(mode) = own(DATAPLANE_MODE) {
+            return Some(mode).filter(|mode| mode.as_str() == "ambient");
+        }
+        if value(own(INJECT)) == Some("true") {
+            return None;
+        }
+        let namespace = self.namespace(client.cluster, client.namespace).found()?;
+        let is_sure = is_ambient_namespace(namespace) && !self.is_assumed(&namespace.meta);
+        namespace.meta.label(DATAPLANE_MODE).filter(|_| is_sure)
+    }
+
+    /// The waypoint of a Service or ServiceEntry: what its label says, or else that of its namespace.
+    pub fn waypoint_of<'m>(&'m self, told: &'m Meta, place: (ClusterId, &str)) -> Option<&'m Text> {
+        let label = told.label(WAYPOINT).or_else(|| {
+            self.namespace(place.0, place.1).found().and_then(|ns| ns.meta.label(WAYPOINT))
+        });
+        label.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("none"))
+    }
+
     /// Whether pods are of the mesh, by a sidecar or by ztunnel; `None` where nobody can tell.
     pub fn is_in_mesh(&self, pods: &PodShape<'_>) -> Option<bool> {
         match (self.has_sidecar(pods), self.is_ambient(pods)) {
@@ -203,6 +225,8 @@ pub const INJECT: &str = "sidecar.istio.io/inject";
 pub const REVISION: &str = "istio.io/rev";
 /// `ambient`, or `none`: on a namespace or a pod.
 pub const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
+/// The name of a waypoint, or `none`: on a Service, a ServiceEntry or a namespace.
+const WAYPOINT: &str = "istio.io/use-waypoint";
 /// `enabled` or `disabled`: on a namespace.
 pub const INJECTION: &str = "istio-injection";
 

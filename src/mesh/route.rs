@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CLUSTER_LABEL, Client, In, Mesh, Subset, fqdn, policy::exported};
+use super::{CLUSTER_LABEL, Client, In, Mesh, Order, Subset, fqdn, policy::exported};
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{Destination, HttpRoute, VirtualService};
 use crate::source::{Spanned, Text};
@@ -92,6 +92,11 @@ impl Mesh {
     /// All destinations of all VirtualServices, in the order of the input; mirrors are apart.
     pub fn routes(&self) -> Vec<Route<'_>> {
         self.virtual_services.iter().flat_map(routes_of).collect()
+    }
+
+    /// All destinations of routes of the Gateway API that are attached to Services.
+    pub fn attached_routes(&self) -> impl Iterator<Item = Route<'_>> {
+        self.attached(Order::Names).iter().flat_map(routes_of)
     }
 
     /// Where copies of requests go.

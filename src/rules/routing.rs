@@ -1,5 +1,6 @@
-//! Routing: hosts, routes and matches of VirtualServices.
+//! Routing: hosts, routes and matches of VirtualServices, and what routes of the Gateway API name.
 
+mod backends;
 mod bindings;
 mod claims;
 mod delegates;
@@ -11,6 +12,7 @@ mod patterns;
 use super::{Rule, rule};
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("routing/backend-not-granted", backends::backend_not_granted),
     rule!("routing/claims-without-authentication", claims::claims_without_authentication),
     rule!("routing/conflicting-hosts", bindings::conflicting_hosts),
     rule!("routing/destination-without-port", hosts::destination_without_port),
@@ -18,7 +20,9 @@ pub(super) const RULES: &[Rule] = &[
     rule!("routing/host-not-in-gateway", bindings::host_not_in_gateway),
     rule!("routing/ineffective-match", order::ineffective_match),
     rule!("routing/internal-gateway", bindings::internal_gateway),
+    rule!("routing/parent-without-group", backends::parent_without_group),
     rule!("routing/rule-for-unknown-host", hosts::rule_for_unknown_host),
+    rule!("routing/unknown-backend", backends::unknown_backend),
     rule!("routing/unknown-delegate", delegates::unknown_delegate),
     rule!("routing/unknown-gateway", bindings::unknown_gateway),
     rule!("routing/unknown-host", hosts::unknown_host),

@@ -12,7 +12,7 @@ use super::route::Request;
 use super::supply::Pool;
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::mesh::{Client, Host, In, Locality};
+use crate::mesh::{Client, Host, In, Locality, is_ambient_namespace};
 use crate::source::Span;
 
 /// How clients that cannot differ call a host, and where their requests arrive.
@@ -91,6 +91,9 @@ impl<'m> Traffic<'m> {
         let mut apart = self.router().index().namespaces_with_other_routes(plane, host.name);
         apart.extend(mesh.namespaces_with_other_rules(host.name, plane));
         apart.extend(host.namespace());
+        // Ambient has ways of its own.
+        let of_ambient = mesh.namespaces.iter().filter(|ns| ns.cluster == cluster);
+        apart.extend(of_ambient.filter(|ns| is_ambient_namespace(ns)).map(In::name));
         let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
         let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));
         own.chain(other).collect()

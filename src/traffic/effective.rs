@@ -219,6 +219,8 @@ pub fn number(entry: &PortPolicy) -> Option<Spanned<u32>> {
 /// All policies of all rules. One that no request can meet is left out, as far as the input tells.
 pub(super) fn policies(mesh: &Mesh) -> Vec<EffectivePolicy<'_>> {
     let routes = mesh.routes_by_host();
+    let backends: BTreeSet<(ClusterId, String)> =
+        mesh.attached_routes().map(|route| (route.service.cluster, route.host)).collect();
     let mut found = Vec::new();
     for rule in mesh.applied_rules() {
         let Some(name) = host_of(rule.parts[0]) else { continue };
@@ -231,7 +233,9 @@ pub(super) fn policies(mesh: &Mesh) -> Vec<EffectivePolicy<'_>> {
         for host in hosts {
             let name = host.map_or(name.as_str(), |host| host.name);
             let routes = routes.get(name).map_or(&[][..], Vec::as_slice);
-            found.extend(Ground::of(mesh, &rule, host).policies(routes));
+            let ground = Ground::of(mesh, &rule, host);
+            let is_backend = backends.contains(&(ground.control_plane, name.to_owned()));
+            found.extend(ground.policies(routes, is_backend));
         }
     }
     found
@@ -283,10 +287,12 @@ impl<'r, 'm> Ground<'r, 'm> {
         }
     }
 
-    fn policies(&self, routes: &[Route<'_>]) -> Vec<EffectivePolicy<'m>> {
+    /// Its policies. That for the host itself is met by no request where all routes name subsets.
+    fn policies(&self, routes: &[Route<'_>], is_backend: bool) -> Vec<EffectivePolicy<'m>> {
         let here: Vec<_> =
             routes.iter().filter(|r| r.service.cluster == self.control_plane).collect();
-        let only_subsets = here.iter().any(|r| r.service.is_for_mesh())
+        let only_subsets = !is_backend
+            && here.iter().any(|r| r.service.is_for_mesh())
             && here.iter().all(|r| r.subset().is_some());
         let base = self.rule.traffic_policy();
         let whole = (base.is_some() && !only_subsets).then_some(None).into_iter();

@@ -29,6 +29,8 @@ pub enum Failure {
     NoEndpoint,
     /// Envoy has no cluster for the destination: 503 with the flag NC.
     NoCluster,
+    /// A route of the Gateway API names a backend that is not there, or none: 500.
+    NoBackend,
     /// No rule of the VirtualService takes them: 404 with the flag NR.
     NoRoute,
     /// They are sent to what is lost: 503 after a timeout.
@@ -46,6 +48,7 @@ impl fmt::Display for Failure {
         f.pad(match self {
             Self::NoEndpoint => "503 UH: no endpoint",
             Self::NoCluster => "503 NC: no such cluster in Envoy",
+            Self::NoBackend => "500: no such backend",
             Self::NoRoute => "404 NR: no rule takes it",
             Self::Lost => "503 UF: sent to what is lost",
             Self::Abort => "aborted by the VirtualService",

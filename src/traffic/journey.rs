@@ -13,7 +13,7 @@ use super::flow::{Counted, Failure, Flow, How, Landing, Offer, flow};
 use super::loss::{Lost, Phase};
 use super::mtls::{Mtls, takes_mtls};
 use super::network::Gateway;
-use super::route::{Action, Built, Choice, Leg, Request};
+use super::route::{Action, Built, Choice, Leg, Request, Routing};
 use super::step::Step;
 use super::supply::{self, Pool};
 use crate::kinds::networking::VirtualService;
@@ -30,6 +30,8 @@ pub struct Journey<'m> {
     pub ways: Vec<Way<'m>>,
     /// VirtualServices that would have the host instead, were they older than the one that has it.
     pub rivals: Vec<&'m In<VirtualService>>,
+    /// Whether the age of routes of the Gateway API decides which of two rules goes first.
+    pub is_tied: bool,
 }
 
 /// One way that requests can take.
@@ -69,6 +71,7 @@ impl Journey<'_> {
     pub fn order_decides(&self) -> bool {
         let mut destinations = self.ways.iter().flat_map(Way::destinations);
         !self.rivals.is_empty()
+            || self.is_tied
             || destinations.any(|(destination, _)| destination.rule.order_decides)
     }
 }
@@ -145,12 +148,13 @@ impl<'m> Traffic<'m> {
         request: &Request,
     ) -> Journey<'m> {
         let routing = self.router_by(order).route(client, host, port, request);
-        let ways = routing.choices.into_iter().map(|choice| {
+        let Routing { steps, choices, rivals, is_tied } = routing;
+        let ways = choices.into_iter().map(|choice| {
             let parts = self.parts(order, &client, &choice);
             Way { choice, parts }
         });
         let ways = ways.collect();
-        Journey { client, steps: routing.steps, ways, rivals: routing.rivals }
+        Journey { client, steps, ways, rivals, is_tied }
     }
 
     fn parts(&self, order: Order, client: &Client<'m>, choice: &Choice<'m>) -> Vec<Part<'m>> {
@@ -164,6 +168,10 @@ impl<'m> Traffic<'m> {
             Action::Redirect(span) => {
                 whole(End::Leaves(step("the proxy answers with a redirect", *span)))
             }
+            Action::Respond(Some(500), span) if choice.is_of_gateway_api() => {
+                let why = step("none of its backends has a weight", *span);
+                whole(End::Fails(Failure::NoBackend, Some(why)))
+            }
             Action::Respond(_, span) => {
                 whole(End::Leaves(step("the proxy answers by itself", *span)))
             }
@@ -173,6 +181,13 @@ impl<'m> Traffic<'m> {
             Action::Refused(why) => whole(End::Fails(Failure::Refused, Some(why.clone()))),
             Action::Unseen(why) => whole(End::Unseen(why.clone())),
         };
+        if choice.is_of_gateway_api() {
+            for part in &mut parts {
+                if let End::Fails(failure @ Failure::NoCluster, _) = &mut part.end {
+                    *failure = Failure::NoBackend;
+                }
+            }
+        }
         if let Some(abort) = choice.abort {
             let share = f64::from(abort.per_million) / 1e6;
             parts.iter_mut().for_each(|part| part.share *= 1.0 - share);

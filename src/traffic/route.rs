@@ -50,6 +50,8 @@ pub struct Routing<'m> {
     /// VirtualServices that would have the host instead, were they created before the one that has it.
     /// Manifests do not tell which is older.
     pub rivals: Vec<&'m In<VirtualService>>,
+    /// Whether the age of routes of the Gateway API decides which of two rules goes first.
+    pub is_tied: bool,
 }
 
 /// One way that requests can take.
@@ -77,6 +79,12 @@ impl<'m> Choice<'m> {
     /// Whether each request that no earlier choice takes takes this one.
     pub fn is_certain(&self) -> bool {
         self.when.is_empty()
+    }
+
+    /// Whether a route of the Gateway API for HTTP takes the requests: what has no cluster gets 500 there.
+    pub fn is_of_gateway_api(&self) -> bool {
+        let made = self.rule.as_ref().and_then(|rule| rule.service.attachment.as_ref());
+        made.is_some_and(|made| made.is_http())
     }
 
     /// Where requests go; nothing where they go nowhere.
@@ -207,6 +215,7 @@ struct Draft<'m> {
     steps: Vec<Step>,
     choices: Vec<Choice<'m>>,
     rivals: Vec<&'m In<VirtualService>>,
+    is_tied: bool,
 }
 
 impl<'m> Draft<'m> {
@@ -226,6 +235,7 @@ impl<'m> Draft<'m> {
         self.steps.extend(other.steps);
         self.choices.extend(other.choices);
         self.rivals.extend(other.rivals);
+        self.is_tied |= other.is_tied;
     }
 }
 
@@ -269,6 +279,17 @@ impl<'m> Router<'m> {
             );
             draft.tell(text, None);
         }
+        if let Some(mode) = mesh.ambient_client(&client) {
+            let named = mesh.host(&host).and_then(|host| host.service_for(plane));
+            let waypoint = named.and_then(|s| mesh.waypoint_of(&s.meta, (s.cluster, &s.namespace)));
+            let whom = waypoint.map_or_else(String::new, |name| format!(" the waypoint `{name}`"));
+            let why = format!(
+                "clients in `{}` are in ambient: ztunnel calls{whom} for them, which is not computed",
+                client.namespace
+            );
+            draft.end(Action::Unseen(Step::new(why, mode.span)));
+            return draft.into();
+        }
         for possible in self.index.scopes(client, plane) {
             let call = Call { scope: possible.scope, host: &host, port, request };
             let mut answer = call.answer(true);
@@ -284,8 +305,8 @@ impl<'m> Router<'m> {
 
 impl<'m> From<Draft<'m>> for Routing<'m> {
     fn from(draft: Draft<'m>) -> Self {
-        let Draft { steps, choices, rivals } = draft;
-        Self { steps, choices, rivals }
+        let Draft { steps, choices, rivals, is_tied } = draft;
+        Self { steps, choices, rivals, is_tied }
     }
 }
 
@@ -314,6 +335,10 @@ impl<'m> Call<'_, '_, 'm> {
         }
         if let Ok(Some(line)) = self.scope.imports(definition, name, port) {
             draft.tell(format!("`{line}` of the Sidecar imports it"), line.span);
+        }
+        if let Some(waypoint) = definition.waypoint(self.mesh()) {
+            let text = format!("sidecars call its endpoints, and not its waypoint `{waypoint}`");
+            draft.tell(text, waypoint.span);
         }
         let Some(found) = definition.ports().into_iter().find(|p| p.number == port) else {
             let why =

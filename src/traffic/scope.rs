@@ -57,6 +57,14 @@ impl<'m> Definition<'m> {
         }
     }
 
+    /// The waypoint that it has, or its namespace.
+    pub fn waypoint(self, mesh: &'m Mesh) -> Option<&'m Text> {
+        match self {
+            Self::Service(s) => mesh.waypoint_of(&s.meta, (s.cluster, &s.namespace)),
+            Self::Entry(e) => mesh.waypoint_of(&e.meta, (e.cluster, &e.namespace)),
+        }
+    }
+
     /// Its ports.
     pub fn ports(self) -> Vec<Port> {
         match self {
@@ -102,6 +110,11 @@ pub enum Reach {
     /// It is for all namespaces.
     Public,
 }
+
+/// How a VirtualService gets to a client's namespace, and whether it is not one that is made of routes of
+/// the Gateway API in that namespace, which go before others. Source: `push_context.go`,
+/// `VirtualServicesForGateway`.
+pub type Rank = (Reach, bool);
 
 /// How `exportTo`, or the default where it is empty, lets a namespace see an object.
 /// Source: `push_context.go`, `initVirtualServices`, `initServiceRegistry`.
@@ -329,27 +342,33 @@ impl<'m> Scope<'_, 'm> {
 
     /// The VirtualServices with this very host that the client sees on a port, in their order, each
     /// with how it gets there.
-    pub fn owners(&self, host: &str, port: u32) -> Vec<(Reach, &'m In<VirtualService>)> {
+    pub fn owners(&self, host: &str, port: u32) -> Vec<(Rank, &'m In<VirtualService>)> {
         let all = self.index.exact(self.plane, host);
         self.visible(all.copied(), port)
     }
 
+    /// Those that are for the clients of other namespaces alone.
+    pub fn owners_elsewhere(&self, host: &str) -> impl Iterator<Item = &'m In<VirtualService>> {
+        let own = self.client.namespace;
+        self.index.exact(self.plane, host).copied().filter(|s| !s.is_for_clients_in(own))
+    }
+
     /// The VirtualServices with a wildcard that covers a host, the longest first, then in their order.
-    pub fn covering(&self, host: &str, port: u32) -> Vec<(Reach, &'m In<VirtualService>)> {
+    pub fn covering(&self, host: &str, port: u32) -> Vec<(Rank, &'m In<VirtualService>)> {
         let all = self.index.wildcards(self.plane);
         let fitting = all.filter(|(pattern, _)| HostPattern(pattern).matches(host));
         let mut found: Vec<_> = fitting
             .filter_map(|(pattern, service)| {
-                let (reach, service) = self.visible([*service].into_iter(), port).pop()?;
-                Some((pattern, reach, service))
+                let (rank, service) = self.visible([*service].into_iter(), port).pop()?;
+                Some((pattern, rank, service))
             })
             .collect();
-        found.sort_by_key(|(pattern, reach, _)| (std::cmp::Reverse(pattern.len()), *reach));
-        found.into_iter().map(|(_, reach, service)| (reach, service)).collect()
+        found.sort_by_key(|(pattern, rank, _)| (std::cmp::Reverse(pattern.len()), *rank));
+        found.into_iter().map(|(_, rank, service)| (rank, service)).collect()
     }
 
-    /// In which order two objects were created.
-    pub fn older<S>(&self, a: &In<S>, b: &In<S>) -> Ordering {
+    /// In which order two VirtualServices were created.
+    pub fn older(&self, a: &In<VirtualService>, b: &In<VirtualService>) -> Ordering {
         self.index.older(a, b)
     }
 
@@ -357,19 +376,24 @@ impl<'m> Scope<'_, 'm> {
         &self,
         services: impl Iterator<Item = &'m In<VirtualService>>,
         port: u32,
-    ) -> Vec<(Reach, &'m In<VirtualService>)> {
+    ) -> Vec<(Rank, &'m In<VirtualService>)> {
         let default = self.default_export_of_virtual_services();
+        let own = self.client.namespace;
         let mut found: Vec<_> = services
+            .filter(|service| service.is_for_clients_in(own))
             .filter_map(|service| {
                 let to: Vec<&str> = service.export_to.iter().map(|t| t.as_str()).collect();
-                let reach = reach(&to, default, &service.namespace, self.client.namespace)?;
+                let reach = reach(&to, default, &service.namespace, own)?;
+                let is_own = service.attachment.is_some() && service.namespace == own;
                 let hosts = || service.hosts.iter().map(|h| fqdn(h, &service.namespace));
                 let fits = |dns: &str| hosts().any(|host| overlap(dns, &host));
-                self.import(port, &service.namespace, fits).ok().map(|_| (reach, service))
+                self.import(port, &service.namespace, fits)
+                    .ok()
+                    .map(|_| ((reach, !is_own), service))
             })
             .collect();
-        found.sort_by_key(|(reach, _)| *reach);
-        found.dedup_by_key(|(_, service)| service.meta.span);
+        found.sort_by_key(|(rank, _)| *rank);
+        found.dedup_by(|(_, a), (_, b)| a.is_one_with(b));
         found
     }
 

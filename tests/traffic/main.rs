@@ -10,6 +10,7 @@ mod ends;
 mod fixtures;
 #[path = "../common/folder.rs"]
 mod folder;
+mod gateway_api;
 mod grouping;
 mod health;
 mod hosts;

@@ -83,7 +83,7 @@ fn request(path: &str) -> Request {
 }
 
 /// One line for each choice: what has to hold, and where requests go.
-fn lines(routing: &Routing<'_>) -> Vec<String> {
+pub(super) fn lines(routing: &Routing<'_>) -> Vec<String> {
     routing.choices.iter().map(line).collect()
 }
 

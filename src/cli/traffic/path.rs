@@ -145,7 +145,7 @@ fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
         }
     }
     for rival in &journey.rivals {
-        let text = format!("were VirtualService `{}` older, it would have the host", rival.name());
+        let text = format!("were {} older, it would have the host", rival.called());
         say(2, &Step::new(text, rival.named_at()));
     }
     lines.concat()

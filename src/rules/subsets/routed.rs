@@ -7,7 +7,7 @@ use crate::clusters::Cluster;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{HttpRoute, VirtualService};
-use crate::mesh::{CLUSTER_LABEL, In, Lookup, Mesh, Route, Subset, list, short, value};
+use crate::mesh::{CLUSTER_LABEL, In, Lookup, Mesh, Route, Subset, fqdn, list, short, value};
 use crate::source::{Span, Text};
 
 /// Routes that lead to a subset of one cluster, with that cluster.
@@ -77,6 +77,11 @@ pub(super) fn cluster_not_routed(mesh: &Mesh, found: &mut Findings) {
         let guards: Vec<&Text> =
             service.http.iter().filter_map(HttpRoute::guards).flatten().collect();
         let Some(guard) = guards.first() else { continue };
+        // A route of the Gateway API may take those that are left.
+        let host = |name: &Text| fqdn(name, &service.namespace);
+        if service.hosts.iter().any(|name| mesh.has_attached(service.cluster, &host(name))) {
+            continue;
+        }
         let clients = mesh.client_clusters(service.cluster);
         for cluster in left_out(mesh, service, &clients, &guards) {
             let matches_some = service.http.iter().any(|r| r.is_for(cluster));

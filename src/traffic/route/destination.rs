@@ -64,6 +64,10 @@ impl<'m> Call<'_, '_, 'm> {
         };
         let span = told.and_then(|d| d.host.as_ref()).map_or(at, |h| h.span);
         let cluster = match &target {
+            // Istiod names a cluster that is not there where it knows no backend of a kind.
+            None if told.is_none() && service.attachment.is_some() => {
+                Built::No(Step::new("istiod knows no backend of this kind", at))
+            }
             Some(target) => built(&self.scope.destination(target, port), target, port, span),
             None => built(&sight, &host, port, span),
         };

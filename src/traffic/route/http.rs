@@ -9,11 +9,11 @@ use crate::kinds::networking::VirtualService;
 use crate::mesh::{In, fqdn, short};
 use crate::source::Span;
 use crate::traffic::protocol::Protocol;
-use crate::traffic::scope::{Definition, Reach, Sight};
+use crate::traffic::scope::{Definition, Rank, Sight};
 use crate::traffic::step::{Condition, Step, Subject, Verdict};
 
 /// A VirtualService that may have the host; those of one class differ in age alone.
-type Candidate<'m> = (Option<Reach>, &'m In<VirtualService>);
+type Candidate<'m> = (Option<Rank>, &'m In<VirtualService>);
 
 /// What a VirtualService makes for a client and port.
 enum Exists {
@@ -33,7 +33,8 @@ impl<'m> Call<'_, '_, 'm> {
     /// The way of a request to a service that the client sees.
     pub(super) fn http(&self, definition: Definition<'m>, name: &str, follow: bool) -> Draft<'m> {
         let candidates = self.candidates(name);
-        self.decide(&candidates, |draft| {
+        let mut draft = Draft { steps: self.elsewhere(name), ..Draft::default() };
+        draft.add(self.decide(&candidates, |draft| {
             let target = match definition {
                 Definition::Service(s) if s.is_external_name() => s.external_name.as_ref(),
                 _ => None,
@@ -46,7 +47,23 @@ impl<'m> Call<'_, '_, 'm> {
             draft.tell(format!("it is another name of `{target}`"), target.span);
             let host = target.to_ascii_lowercase();
             draft.add(Call { host: &host, ..*self }.answer(false));
-        })
+        }));
+        draft
+    }
+
+    /// Routes of the Gateway API that would have the host, if the client were of their namespace.
+    fn elsewhere(&self, name: &str) -> Vec<Step> {
+        let others = self.scope.owners_elsewhere(name);
+        let step = |service: &In<VirtualService>| {
+            let text = format!(
+                "{} of `{}` is attached to `{}` for clients of its own namespace alone",
+                service.called(),
+                service.namespace,
+                short(name)
+            );
+            Step::new(text, service.named_at())
+        };
+        others.map(step).collect()
     }
 
     /// VirtualServices that may have a service: those with this very host, in their order; else the
@@ -54,7 +71,10 @@ impl<'m> Call<'_, '_, 'm> {
     fn candidates(&self, name: &str) -> Vec<Candidate<'m>> {
         let owners = self.scope.owners(name, self.port);
         if !owners.is_empty() {
-            return owners.into_iter().map(|(reach, service)| (Some(reach), service)).collect();
+            let is_http =
+                |s: &In<VirtualService>| s.attachment.as_ref().is_none_or(|made| made.is_http());
+            let of_http = owners.into_iter().filter(|(_, s)| is_http(s));
+            return of_http.map(|(rank, service)| (Some(rank), service)).collect();
         }
         let covering = self.scope.covering(name, self.port);
         covering.into_iter().take(1).map(|(_, service)| (None, service)).collect()
@@ -66,7 +86,9 @@ impl<'m> Call<'_, '_, 'm> {
         let serves = |s: &&'m In<VirtualService>| {
             self.port == 80 || s.hosts.iter().any(|h| self.has_http(&fqdn(h, &s.namespace)))
         };
-        let candidates = self.all_candidates().into_iter().filter(|(_, s)| serves(s));
+        // Routes of the Gateway API are for what istiod knows.
+        let written = self.all_candidates().into_iter().filter(|(_, s)| s.attachment.is_none());
+        let candidates = written.filter(|(_, s)| serves(s));
         let candidates: Vec<_> = candidates.collect();
         self.decide(&candidates, |draft| {
             let action = self.unknown(&why);
@@ -103,12 +125,12 @@ impl<'m> Call<'_, '_, 'm> {
         default: impl FnOnce(&mut Draft<'m>),
     ) -> Draft<'m> {
         let mut draft = Draft::default();
-        for (at, (reach, service)) in candidates.iter().enumerate() {
+        for (at, (rank, service)) in candidates.iter().enumerate() {
             let part = self.applied(service);
             let ended = !matches!(part.0, Exists::No | Exists::If(_));
             self.take(service, part, &mut draft);
             if ended {
-                let equal = candidates[at + 1..].iter().filter(|(r, _)| r.is_some() && r == reach);
+                let equal = candidates[at + 1..].iter().filter(|(r, _)| r.is_some() && r == rank);
                 draft.rivals.extend(equal.map(|(_, s)| *s).filter(|s| self.has_route(s)));
                 tell_rivals(service, &mut draft);
                 return draft;
@@ -129,20 +151,28 @@ impl<'m> Call<'_, '_, 'm> {
         (exists, part): (Exists, Draft<'m>),
         draft: &mut Draft<'m>,
     ) {
-        let (name, at) = (service.name(), service.named_at());
+        let (name, at) = (service.called(), service.named_at());
         let span = service.hosts.iter().find(|h| self.names(h, service)).map_or(at, |h| h.span);
         let text = match &exists {
             Exists::No => {
-                format!(
-                    "VirtualService `{name}` has no route for this client: it does not exist for it"
-                )
+                format!("{name} has no route for this client: it does not exist for it")
             }
-            Exists::If(_) => {
-                format!("VirtualService `{name}` has the host if the client has certain labels")
-            }
-            _ => format!("VirtualService `{name}` has the host"),
+            Exists::If(_) => format!("{name} has the host if the client has certain labels"),
+            _ => match &service.attachment {
+                None => format!("{name} has the host"),
+                Some(made) => {
+                    let parent = format!("{}.{}", made.parent.name, made.parent.namespace);
+                    format!("{name} has the host, attached to `{parent}`")
+                }
+            },
         };
         draft.tell(text, span);
+        if service.attachment.as_ref().is_some_and(|made| made.is_tied) {
+            draft.is_tied = true;
+            let text = "some of its rules ask for the same: that of the older route goes first, \
+                        taken to be by name";
+            draft.tell(text, None);
+        }
         draft.add(part);
         match exists {
             Exists::Yes => draft.end(Action::NotFound),
@@ -166,6 +196,9 @@ impl<'m> Call<'_, '_, 'm> {
     /// The routes that a VirtualService makes for the client and port.
     fn applied(&self, service: &'m In<VirtualService>) -> (Exists, Draft<'m>) {
         let mut draft = Draft::default();
+        if let Some(why) = self.unattached(service) {
+            return (Exists::Veiled(why), draft);
+        }
         let (rules, dropped) = rules(&self.scope, service);
         draft.steps.extend(dropped);
         let (mut exists, mut sets, mut veil) = (false, Vec::new(), None);
@@ -199,6 +232,24 @@ impl<'m> Call<'_, '_, 'm> {
             (false, None) => Exists::If(sets),
         };
         (exists, draft)
+    }
+
+    /// Why nobody can tell whether routes of the Gateway API have their parent.
+    pub(super) fn unattached(&self, service: &'m In<VirtualService>) -> Option<Step> {
+        let made = service.attachment.as_ref()?;
+        if let Some(why) = &made.open {
+            return Some(Step::new(&**why, why.span));
+        }
+        let (parent, plane) = (&made.parent, self.scope.plane);
+        let is_absent = || self.mesh().service(plane, &parent.namespace, &parent.name).is_absent();
+        (parent.is_service && is_absent()).then(|| {
+            let text = format!(
+                "istiod attaches {} only where `{}` itself has the Service, which depends on its version",
+                service.called(),
+                self.mesh().cluster_name(plane)
+            );
+            Step::new(text, service.named_at())
+        })
     }
 
     /// What an alternative asks of client and request: nothing where it is not for the client, no
@@ -268,9 +319,8 @@ impl<'m> Call<'_, '_, 'm> {
         if let Some((status, span)) = rule.response() {
             return Action::Respond(status, span);
         }
-        if rule.has_unread_destinations() {
-            let text = format!("destinations of {} are filled in by a pipeline", rule.name);
-            return Action::Unseen(Step::new(text, rule.span));
+        if let Some(why) = rule.veil() {
+            return Action::Unseen(why);
         }
         self.forward(owner, &route.route, Protocol::Http, rule.span)
     }
@@ -286,9 +336,9 @@ fn veiled(rule: &Rule<'_>) -> Step {
 fn tell_rivals<'m>(service: &'m In<VirtualService>, draft: &mut Draft<'m>) {
     for rival in draft.rivals.clone() {
         let text = format!(
-            "VirtualService `{}` names the host too: the older one counts, taken to be `{}`",
-            rival.name(),
-            service.name()
+            "{} names the host too: the older one counts, taken to be {}",
+            rival.called(),
+            service.called()
         );
         draft.tell(text, rival.named_at());
     }

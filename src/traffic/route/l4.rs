@@ -13,7 +13,7 @@ use crate::kinds::networking::{L4Match, L4Route, VirtualService};
 use crate::mesh::{HostPattern, In};
 use crate::source::Span;
 use crate::traffic::protocol::Protocol;
-use crate::traffic::scope::{Definition, Reach};
+use crate::traffic::scope::{Definition, Rank};
 use crate::traffic::step::{Condition, Step, Subject, Verdict};
 
 /// A match of a rule for TLS that fits client and server name.
@@ -40,8 +40,13 @@ impl<'m> Call<'_, '_, 'm> {
     pub(super) fn tcp(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
         let mut draft = Draft::default();
         for service in self.all_with(name) {
+            if let Some(why) = self.unattached(service).filter(|_| is_made_of(service, "TCPRoute"))
+            {
+                draft.end(Action::Unseen(why));
+                return draft;
+            }
             for (i, rule) in service.tcp.iter().enumerate() {
-                let label = format!("rule {} for TCP of `{}`", i + 1, service.name());
+                let label = label(service, i, "TCP");
                 if rule.matches.is_empty() {
                     self.pass(service, rule, (label, service.named_at()), Vec::new(), &mut draft);
                     return draft;
@@ -67,6 +72,11 @@ impl<'m> Call<'_, '_, 'm> {
     /// The way of a TLS connection. Envoy takes the rule with the most special server name.
     pub(super) fn tls(&self, definition: Definition<'m>, name: &str) -> Draft<'m> {
         let mut draft = Draft::default();
+        let mut of_tls = self.all_with(name).into_iter().filter(|s| is_made_of(s, "TLSRoute"));
+        if let Some(why) = of_tls.find_map(|service| self.unattached(service)) {
+            draft.end(Action::Unseen(why));
+            return draft;
+        }
         let Chains { mut fitting, others } = self.chains(name, &mut draft);
         let all = fitting.iter().map(|c| &c.when).chain(&others);
         let exists = all.clone().any(Vec::is_empty);
@@ -101,7 +111,7 @@ impl<'m> Call<'_, '_, 'm> {
             numbered.flat_map(move |(i, rule)| rule.matches.iter().map(move |m| (s, i, rule, m)))
         });
         for (service, i, rule, asks) in rules {
-            let name = format!("rule {} for TLS of `{}`", i + 1, service.name());
+            let name = label(service, i, "TLS");
             let Some(when) = self.weigh_l4(asks, &name, draft) else { continue };
             let wanted = asks.sni_hosts.iter().map(|h| h.as_str());
             let pattern = wanted.filter(|h| HostPattern(h).matches(called));
@@ -122,13 +132,13 @@ impl<'m> Call<'_, '_, 'm> {
 
     /// All VirtualServices whose hosts fit, in the order in which the client gets them.
     fn all_with(&self, name: &str) -> Vec<&'m In<VirtualService>> {
-        let mut all: Vec<(Reach, &'m In<VirtualService>)> = self.scope.owners(name, self.port);
-        let known = |all: &[(Reach, &'m In<VirtualService>)], s: &In<VirtualService>| {
-            all.iter().any(|(_, other)| other.is_same_text(s))
+        let mut all: Vec<(Rank, &'m In<VirtualService>)> = self.scope.owners(name, self.port);
+        let known = |all: &[(Rank, &'m In<VirtualService>)], s: &In<VirtualService>| {
+            all.iter().any(|(_, other)| other.is_one_with(s))
         };
-        for (reach, service) in self.scope.covering(name, self.port) {
+        for (rank, service) in self.scope.covering(name, self.port) {
             if !known(&all, service) {
-                all.push((reach, service));
+                all.push((rank, service));
             }
         }
         all.sort_by(|(a, s), (b, t)| a.cmp(b).then_with(|| self.scope.older(s, t)));
@@ -165,18 +175,11 @@ impl<'m> Call<'_, '_, 'm> {
     ) {
         let verb = if when.is_empty() { "takes" } else { "may take" };
         draft.tell(format!("{name} {verb} the connection"), span);
-        let fields = [("tcp", &service.tcp), ("tls", &service.tls)];
-        let unread = fields.into_iter().any(|(field, rules)| {
-            let position = rules.iter().position(|r| std::ptr::eq(r, rule));
-            position.is_some_and(|i| is_unread(service, &format!("{field}[{i}].route")))
-        });
-        let action = if unread {
-            Action::Unseen(Step::new(
-                format!("destinations of {name} are filled in by a pipeline"),
-                span,
-            ))
-        } else {
-            self.forward(service, &rule.route, Protocol::Tcp, span)
+        let action = match veil(service, rule, &name, span) {
+            Some(why) => Action::Unseen(why),
+            // No backend of a route has a weight.
+            None if service.attachment.is_some() && rule.route.is_empty() => Action::Closed,
+            None => self.forward(service, &rule.route, Protocol::Tcp, span),
         };
         let rule = Some(RuleAt { service, name, span });
         draft.choices.push(Choice { when, rule, ..Choice::new(action) });
@@ -186,4 +189,32 @@ impl<'m> Call<'_, '_, 'm> {
         draft.tell("the default: all to the service", definition.named_at());
         draft.end(self.straight(name, Some(definition.named_at())));
     }
+}
+
+/// Whether istiod makes it of a route of the Gateway API of this kind.
+fn is_made_of(service: &In<VirtualService>, kind: &str) -> bool {
+    service.attachment.as_ref().is_some_and(|made| made.kind == kind)
+}
+
+/// `rule 2 for TCP of` and the VirtualService's name, or what the rule is made of.
+fn label(service: &In<VirtualService>, position: usize, of: &str) -> String {
+    let made = service.attachment.as_ref().and_then(|made| made.rules.get(position));
+    made.map_or_else(
+        || format!("rule {} for {of} of `{}`", position + 1, service.name()),
+        |origin| origin.name.clone(),
+    )
+}
+
+/// Why nobody can tell where a rule leads to.
+fn veil(service: &In<VirtualService>, rule: &L4Route, name: &str, span: Span) -> Option<Step> {
+    let fields = [("tcp", &service.tcp), ("tls", &service.tls)];
+    let found = fields.into_iter().find_map(|(field, rules)| {
+        Some((field, rules.iter().position(|r| std::ptr::eq(r, rule))?))
+    });
+    let (field, position) = found?;
+    if let Some(made) = &service.attachment {
+        return made.rules.get(position)?.open.as_ref().map(|why| Step::new(&**why, why.span));
+    }
+    let text = || format!("destinations of {name} are filled in by a pipeline");
+    is_unread(service, &format!("{field}[{position}].route")).then(|| Step::new(text(), span))
 }

@@ -195,7 +195,12 @@ fn test(wanted: &StringMatch, value: &str, ignore_case: bool) -> Option<bool> {
         return Some(fold(value) == fold(exact));
     }
     if let Some(prefix) = &wanted.prefix {
-        return Some(fold(value).starts_with(&fold(prefix)));
+        let rest = fold(value).strip_prefix(&fold(prefix)).map(str::to_owned);
+        return Some(
+            rest.is_some_and(|rest| {
+                !wanted.by_segments || rest.is_empty() || rest.starts_with('/')
+            }),
+        );
     }
     // The case always counts for regular expressions.
     let pattern = wanted.regex.as_ref()?;
@@ -206,6 +211,7 @@ fn describe(wanted: &StringMatch) -> String {
     match (&wanted.exact, &wanted.prefix, &wanted.regex) {
         _ if is_presence(wanted) => "is there".to_owned(),
         (Some(exact), ..) => format!("is `{exact}`"),
+        (_, Some(prefix), _) if wanted.by_segments => format!("is `{prefix}` or below"),
         (_, Some(prefix), _) => format!("begins with `{prefix}`"),
         (.., Some(regex)) => format!("matches `{regex}`"),
         (None, None, None) => "is there".to_owned(),

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::kinds::attachment::Origin;
 use crate::kinds::networking::{
     Fault, HttpMatch, HttpRoute, Mirror, Retries, StringMatch, VirtualService,
 };
@@ -42,9 +43,12 @@ pub(super) struct Rule<'m> {
 
 impl<'m> Rule<'m> {
     fn own(position: usize, route: &'m HttpRoute, service: &'m In<VirtualService>) -> Self {
+        let origin = origin(service, position);
+        let name = origin.map(|origin| origin.name.clone());
+        let span = origin.map(|origin| origin.span).or_else(|| begin(route));
         Self {
-            name: format!("rule {}", position + 1),
-            span: begin(route).unwrap_or(service.named_at()),
+            name: name.unwrap_or_else(|| format!("rule {}", position + 1)),
+            span: span.unwrap_or(service.named_at()),
             matches: alternatives(position, route, service),
             leaf: Some((route, service)),
             root: None,
@@ -80,11 +84,22 @@ impl<'m> Rule<'m> {
         self.leaf.map(|(route, _)| route).into_iter().chain(self.root)
     }
 
-    /// Whether weights or the like stand in the text and could not be read.
-    pub(super) fn has_unread_destinations(&self) -> bool {
-        let unread = |(_, service)| is_unread(service, &format!("http[{}].route", self.position));
-        self.leaf.is_some_and(unread)
+    /// Why nobody can tell where it leads to: weights or the like stand in the text and could not be read,
+    /// or a route of the Gateway API names what is not computed.
+    pub(super) fn veil(&self) -> Option<Step> {
+        let (_, service) = self.leaf?;
+        if let Some(origin) = origin(service, self.position) {
+            return origin.open.as_ref().map(|why| Step::new(&**why, why.span));
+        }
+        let text = || format!("destinations of {} are filled in by a pipeline", self.name);
+        let unread = is_unread(service, &format!("http[{}].route", self.position));
+        unread.then(|| Step::new(text(), self.span))
     }
+}
+
+/// Where a rule is from that istiod makes of a route of the Gateway API.
+fn origin(service: &In<VirtualService>, position: usize) -> Option<&Origin> {
+    service.attachment.as_ref()?.rules.get(position)
 }
 
 /// Whether something below a field stands in the text and could not be read.
@@ -113,7 +128,10 @@ fn alternatives<'m>(
     let one = |(i, m): (usize, &'m Spanned<HttpMatch>)| Match {
         asks: Cow::Borrowed(&m.value),
         span: m.span,
-        is_unread: is_unread(service, &format!("http[{position}].match[{i}]")),
+        is_unread: origin(service, position).map_or_else(
+            || is_unread(service, &format!("http[{position}].match[{i}]")),
+            |origin| origin.has_unread_matches,
+        ),
     };
     route.matches.iter().enumerate().map(one).collect()
 }

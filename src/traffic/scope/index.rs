@@ -38,9 +38,9 @@ impl<'m> Index<'m> {
             by_name: BTreeMap::new(),
             sidecars: BTreeMap::new(),
         };
-        let mut services: Vec<_> =
-            mesh.virtual_services.iter().filter(|s| s.is_for_mesh()).collect();
-        services.sort_by(|a, b| order.of(age(a).cmp(&age(b))));
+        let written = mesh.virtual_services.iter().filter(|s| s.is_for_mesh());
+        let mut services: Vec<_> = written.chain(mesh.attached(order)).collect();
+        services.sort_by(|a, b| order.of(made(a).cmp(&made(b))));
         for service in services {
             for host in &service.hosts {
                 let host = fqdn(host, &service.namespace);
@@ -73,9 +73,9 @@ impl<'m> Index<'m> {
         self.mesh
     }
 
-    /// In which order two objects were created.
-    pub(super) fn older<S>(&self, a: &In<S>, b: &In<S>) -> Ordering {
-        self.order.of(age(a).cmp(&age(b)))
+    /// In which order two VirtualServices were created.
+    pub(super) fn older(&self, a: &In<VirtualService>, b: &In<VirtualService>) -> Ordering {
+        self.order.of(made(a).cmp(&made(b)))
     }
 
     /// The namespaces whose clients may get other routes to a host than all others: those that have
@@ -86,6 +86,7 @@ impl<'m> Index<'m> {
         let mut found = BTreeSet::new();
         for service in exact.chain(wildcards.map(|(_, service)| *service)) {
             found.insert(service.namespace.as_str());
+            found.extend(service.attachment.iter().map(|made| made.parent.namespace.as_str()));
             found.extend(service.export_to.iter().map(|to| to.as_str()));
             let http = service.http.iter().flat_map(|rule| &rule.matches);
             let l4 = service.tls.iter().chain(&service.tcp).flat_map(|rule| &rule.matches);
@@ -181,6 +182,12 @@ impl<'m> Index<'m> {
 /// Name and namespace, as istiod compares objects that are equally old.
 fn age<S>(object: &In<S>) -> String {
     format!("{}.{}", object.name(), object.namespace)
+}
+
+/// The same of a VirtualService, which istiod may make under a name of its own.
+fn made(service: &In<VirtualService>) -> String {
+    let key = service.attachment.as_ref().map(|made| format!("{}.{}", made.key, service.namespace));
+    key.unwrap_or_else(|| age(service))
 }
 
 /// What a client sees if some conditions hold.

@@ -1,5 +1,6 @@
 //! One X.509 certificate as facts.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,7 +12,7 @@ use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name, X509Version};
 
-use super::signature::{Checked, SignatureAlgorithm, check};
+use super::signature::{Checked, SignatureAlgorithm, can_check, check};
 use super::time::Time;
 use crate::source::Span;
 
@@ -114,8 +115,17 @@ pub struct Facts {
     subject_key_id: Option<Vec<u8>>,
     issuer_key_id: Option<Vec<u8>>,
     self_signed: OnceLock<bool>,
-    /// By issuer's key: checking a signature is dear, and many ask.
-    checked: Mutex<Vec<(Digest, Checked)>>,
+    /// Checking a signature is dear, and many ask.
+    checked: Mutex<Known>,
+}
+
+/// What is known of the signature of one certificate.
+#[derive(Default)]
+struct Known {
+    /// By issuer's key.
+    by_key: Vec<(Digest, Checked)>,
+    /// The key that made it.
+    signer: Option<PublicKey>,
 }
 
 /// A public key.
@@ -219,6 +229,13 @@ impl Certificate {
         };
         Ok(Self { facts: Arc::new(facts), span })
     }
+
+    /// Lets it share what is known of the same certificate at another place, so that signatures are checked
+    /// once for all places.
+    pub(super) fn share(&mut self, known: &mut HashMap<Digest, Self>) {
+        let first = known.entry(self.fingerprint).or_insert_with(|| self.clone());
+        self.facts = Arc::clone(&first.facts);
+    }
 }
 
 impl Deref for Certificate {
@@ -288,19 +305,30 @@ impl Facts {
 
     /// Whether its own key signed it, as far as the signature can be checked: a root.
     pub fn is_self_signed(&self) -> bool {
-        *self.self_signed.get_or_init(|| self.is_self_issued() && check(self, self) != Checked::Bad)
+        let signed = || self.is_self_issued() && self.is_signed_by(self) != Checked::Bad;
+        *self.self_signed.get_or_init(signed)
     }
 
     /// Whether the key of `issuer` signed it. Names are not compared.
+    ///
+    /// A signature that one key made, no other did: among a hundred roots of one name only the right one
+    /// has to be found. (A key for which another's signature holds can be made up for that purpose; then
+    /// whichever was asked first counts.)
     pub(super) fn is_signed_by(&self, issuer: &Self) -> Checked {
-        let key = issuer.public_key.spki;
-        let known = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, checked)) = known.iter().find(|(known, _)| *known == key) {
+        let key = &issuer.public_key;
+        let mut known = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, checked)) = known.by_key.iter().find(|(known, _)| *known == key.spki) {
             return *checked;
         }
-        drop(known);
+        let is_of_another = known.signer.as_ref().is_some_and(|signer| signer.bits != key.bits);
+        if is_of_another && can_check(self, issuer) {
+            return Checked::Bad;
+        }
         let checked = check(self, issuer);
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).push((key, checked));
+        if checked == Checked::Good {
+            known.signer = Some(key.clone());
+        }
+        known.by_key.push((key.spki, checked));
         checked
     }
 

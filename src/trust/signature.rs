@@ -132,6 +132,12 @@ pub(super) fn check(child: &Facts, issuer: &Facts) -> Checked {
     }
 }
 
+/// Whether [`check`] can tell a good signature of this issuer from a bad one.
+pub(super) fn can_check(child: &Facts, issuer: &Facts) -> bool {
+    let key = &issuer.public_key;
+    algorithm(child.signature, &key.kind, &key.bits).is_some()
+}
+
 fn algorithm(
     signature: SignatureAlgorithm,
     kind: &KeyKind,

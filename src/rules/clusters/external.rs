@@ -8,7 +8,7 @@ use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER, is_
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{HostPattern, Mesh};
+use crate::mesh::{HostPattern, In, Mesh};
 use crate::source::{Span, Text};
 
 /// An external control plane: the cluster it reads, the one it runs in, and its namespace there.
@@ -99,7 +99,7 @@ impl Hosted<'_> {
         let made = mesh.opaque_secrets.iter();
         let made = made.filter(|s| self.may_read(s.cluster, &s.namespace));
         let mut made = made.filter(|s| s.keys().any(|key| key.as_str() == "config"));
-        plain.next().map(|s| s.named_at()).or_else(|| made.next().map(|s| s.named_at()))
+        plain.next().map(In::named_at).or_else(|| made.next().map(In::named_at))
     }
 
     /// Whether a text is applied in the cluster where it runs.

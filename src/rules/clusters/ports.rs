@@ -72,8 +72,11 @@ impl Found<'_> {
         };
         let configs = [self.cluster, by].into_iter().flat_map(|c| &c.facts.mesh_config);
         let addresses = configs.filter_map(|c| c.default_config.discovery_address.as_ref());
-        let here = format!("{}.", self.service.name());
-        let is_here = |address: &str| address.starts_with(&here) && address.ends_with(":15012");
+        let here = format!("{}.{}", self.service.name(), self.service.namespace);
+        let is_here = |address: &str| {
+            let rest = address.strip_suffix(":15012").and_then(|host| host.strip_prefix(&here));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".svc"))
+        };
         // A client of a headless Service has the address of a pod, whatever the Service's ports.
         self.service.type_name() != "headless"
             && (self.is_for_proxies_alone() || !has_other)

@@ -1,7 +1,8 @@
 //! How long a whole run takes, beside merely parsing the same bytes, and how both grow.
 //!
 //! `cargo bench --bench check` prints a table; `cargo bench --bench check -- 5000` one size of it,
-//! and `cargo bench --bench check -- traffic` what it costs to compute where requests go.
+//! `cargo bench --bench check -- traffic` what it costs to compute where requests go, and
+//! `cargo bench --bench check -- trust` what it costs to find out who accepts whose certificates.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its measurements")]
 #![expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
@@ -9,6 +10,8 @@
 mod repository;
 #[path = "repository/traffic.rs"]
 mod traffic;
+#[path = "repository/trust.rs"]
+mod trust;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -33,6 +36,9 @@ const FIELDS: f64 = 20.0;
 fn main() -> Result<(), Box<dyn Error>> {
     if std::env::args().any(|arg| arg == "traffic") {
         return traffic::print();
+    }
+    if std::env::args().any(|arg| arg == "trust") {
+        return trust::print();
     }
     // cargo itself adds `--bench`.
     let mut sizes: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();

@@ -374,6 +374,41 @@ fn the_configuration_goes_first() {
 }
 
 #[test]
+fn what_a_kustomization_leaves_out_is_not_applied() {
+    let listed = kustomization("resources: [listed.yaml]\n");
+    let flux = |path: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: a}}\nspec: {{path: \
+             {path}, kubeConfig: {{secretRef: {{name: east-kubeconfig}}}}}}\n"
+        )
+    };
+    let argo = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a, namespace: argocd}\nspec:\n  \
+                source: {path: apps/east, directory: {recurse: true}}\n  destination: {name: east}\n";
+    let config = |paths: &str| format!("clusters:\n  east: {{paths: [{paths}]}}\n");
+    let (whole, direct) = (flux("./apps/east"), flux("./apps/east/mesh"));
+    let (glob, named) = (config("apps/**"), config("apps/**, apps/east/mesh/left.yaml"));
+    for (how, text, is_applied) in [
+        ("flux/a.yaml", "", false),
+        ("flux/a.yaml", whole.as_str(), false),
+        ("flux/a.yaml", &direct, false),
+        ("argo/a.yaml", argo, true),
+        ("mesh-lint.yaml", &glob, false),
+        ("mesh-lint.yaml", &named, true),
+    ] {
+        let files = [
+            ("apps/east/mesh/kustomization.yaml", listed.as_str()),
+            ("apps/east/mesh/listed.yaml", CART),
+            ("apps/east/mesh/left.yaml", SERVICE),
+            (how, text),
+        ];
+        let (_, model) = build(&files);
+        assert_eq!(model.mesh.workloads.len(), 1, "{text}");
+        assert_eq!(!model.mesh.services.is_empty(), is_applied, "{text}");
+        assert_eq!(model.skipped.is_empty(), is_applied, "{text}");
+    }
+}
+
+#[test]
 fn contradictions_are_told() {
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system, labels: \
                      {topology.istio.io/network: other}}\n";

@@ -193,3 +193,20 @@ fn connections_last_as_long_as_the_chart_is_told() {
     let text = lose(folder.path(), &["--lose", "west"]);
     assert!(text.contains("connections are renewed every 5m"), "{text}");
 }
+
+#[test]
+fn a_headless_service_has_no_shares() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["east", "west"] {
+        let headless = service("db").replace("spec: {", "spec: {clusterIP: None, ");
+        let parts = [plane(name, ""), nodes(name), service("web"), headless];
+        put(folder.path(), &format!("clusters/{name}/a.yaml"), &parts.join("---\n"));
+        let all = format!("{}{}", pods("web"), pods("db"));
+        put(folder.path(), &format!("clusters/{name}/pods.yaml"), &all);
+    }
+    put(folder.path(), "clusters/east/secret.yaml", &secret("remote-west", &["west"]));
+    let text = lose(folder.path(), &["--lose", "west", "."]);
+    let row = |name: &str| text.lines().any(|line| line.starts_with(&format!("  {name}  ")));
+    assert!(row("web.shop") && !row("db.shop"), "{text}");
+    assert!(text.contains("for as long as DNS tells them: db.shop\n"), "{text}");
+}

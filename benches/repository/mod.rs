@@ -67,6 +67,14 @@ impl Repository {
         Ok(repository)
     }
 
+    /// Writes a Secret `cacerts` for each cluster, by its number.
+    pub fn certificates(&mut self, of: impl Fn(usize) -> String) -> io::Result<()> {
+        for (number, (cluster, _)) in self.clusters.clone().into_iter().enumerate() {
+            self.file(&format!("clusters/{cluster}/cacerts.yaml"), &of(number))?;
+        }
+        Ok(())
+    }
+
     fn begin(root: &Path, clusters: usize, networks: bool) -> io::Result<Self> {
         if root.exists() {
             fs::remove_dir_all(root)?;

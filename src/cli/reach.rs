@@ -114,7 +114,8 @@ impl<'m> Shown<'_, 'm> {
     fn rows(&self) -> Vec<Row<'_, 'm>> {
         let single = |edge| {
             let edge: &Edge<'m> = edge;
-            Row { from: vec![edge.from], to: To::Named([edge.name].into()), edges: vec![edge] }
+            let to = To::Named([self.called(edge)].into());
+            Row { from: vec![edge.from], to, edges: vec![edge] }
         };
         if self.edges.len() <= SINGLE {
             return self.edges.iter().map(single).collect();
@@ -125,7 +126,7 @@ impl<'m> Shown<'_, 'm> {
         }
         let mut rows: BTreeMap<(Auth, &State, To<'_>), Row<'_, 'm>> = BTreeMap::new();
         for ((from, auth, state), edges) in by_holder {
-            let to = self.to(from, edges.iter().map(|e| e.name));
+            let to = self.to(from, edges.iter().map(|e| self.called(e)));
             let row = rows.entry((auth, state, to.clone())).or_insert_with(|| Row {
                 from: Vec::new(),
                 to,
@@ -137,6 +138,11 @@ impl<'m> Shown<'_, 'm> {
         let mut rows: Vec<Row<'_, 'm>> = rows.into_values().collect();
         rows.sort_by_key(|row| row.from.first().copied());
         rows
+    }
+
+    /// What reports call the cluster that a way leads to; what its secret calls it, where it is not known.
+    fn called(&self, edge: &Edge<'m>) -> &'m str {
+        edge.to.map_or(edge.name, |to| self.mesh.cluster_name(to))
     }
 
     /// Names of clusters, or how few of the mesh are not among them.

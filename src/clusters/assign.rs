@@ -281,17 +281,14 @@ impl Assembly<'_, '_> {
         let patches = self.graph.patch_files();
         let mut passed: BTreeMap<usize, &'static str> =
             patches.iter().map(|file| (*file, PATCH)).collect();
-        let taken = self.graph.taken();
         for (name, file) in self.tree.in_order() {
             let objects = &self.tree.files[file].objects;
-            let beside = self.graph.passes_over(folder_of(name)) && !is_kustomization(name);
-            let delivered =
-                matches!(&self.owners[file], Some((_, Origin::Delivery | Origin::Configuration)));
-            if beside
+            let delivered = matches!(&self.owners[file], Some((_, Origin::Delivery)));
+            let named = self.config.clusters.iter().any(|c| c.paths.name(name));
+            if self.graph.leaves_out(self.tree, file)
                 && !objects.is_empty()
-                && !taken.contains(&file)
-                && !patches.contains(&file)
                 && !delivered
+                && !named
                 && !objects.iter().any(|o| stands_alone(&o.view))
             {
                 passed.insert(file, "not in the kustomization beside it");

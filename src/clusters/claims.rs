@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Origin;
-use super::delivery::{Delivery, Target};
+use super::delivery::{Below, Delivery, Target};
 use super::kustomize::Graph;
 use super::roster::Seed;
 use super::signs::Signs;
@@ -224,9 +224,12 @@ impl<'c, 'i> Claims<'c, 'i> {
             files.push(chart);
             files.extend(self.tree.find(&format!("{folder}/values.yaml")));
         } else {
-            let direct =
-                |file: &usize| delivery.recursive || folder_of(self.tree.name(*file)) == folder;
-            files.extend(self.tree.below(folder).filter(direct));
+            let is_brought = |file: &usize| match delivery.below {
+                Below::Nothing => folder_of(self.tree.name(*file)) == folder,
+                Below::AsIs => true,
+                Below::Built => !self.graph.leaves_out(self.tree, *file),
+            };
+            files.extend(self.tree.below(folder).filter(is_brought));
         }
         files
     }

@@ -40,8 +40,8 @@ pub(super) struct Delivery {
     pub folder: Option<String>,
     /// The namespace that objects get which name none.
     pub namespace: Option<String>,
-    /// Whether folders below are brought too, where there is no kustomization.
-    pub recursive: bool,
+    /// What of the folders below is brought too, where there is no kustomization.
+    pub below: Below,
     /// Whether what is brought differs from what the folder makes.
     pub is_patched: bool,
     /// What is filled into it after the build.
@@ -54,6 +54,18 @@ pub(super) struct Delivery {
     pub unseen: Option<Supply>,
     /// Whether it is a folder that is not in the input, so that nothing more is known of its cluster.
     pub is_lost: bool,
+}
+
+/// What is brought of the folders below the one that is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Below {
+    /// Nothing.
+    Nothing,
+    /// All manifests: Argo CD with `directory.recurse`.
+    AsIs,
+    /// What the kustomizations there make, and all manifests elsewhere: Flux, which makes a kustomization
+    /// of it. Source: `fluxcd/pkg/kustomize`, `kustomize_generator.go`, `generateKustomization`.
+    Built,
 }
 
 /// Everything that is brought anywhere.
@@ -78,7 +90,7 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                         to,
                         folder: None,
                         namespace: None,
-                        recursive: false,
+                        below: Below::Nothing,
                         is_patched: false,
                         substitution: None,
                         files: Vec::new(),
@@ -126,7 +138,7 @@ fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> 
         to: of_kube_config(spec.kube_config.as_ref()),
         folder,
         namespace: target.clone(),
-        recursive: true,
+        below: Below::Built,
         files: Vec::new(),
         facts: Facts::default(),
         is_patched: !spec.patches.is_empty(),
@@ -193,7 +205,11 @@ impl Rendered<'_, '_> {
             from: self.file,
             to: self.target(&app.destination),
             namespace: self.text(app.destination.namespace.as_ref()),
-            recursive: sources.iter().any(|s| s.directory.recurse),
+            below: if sources.iter().any(|s| s.directory.recurse) {
+                Below::AsIs
+            } else {
+                Below::Nothing
+            },
             is_patched: sources
                 .iter()
                 .any(|s| !s.kustomize.patches.is_empty() || !s.kustomize.replicas.is_empty()),
@@ -318,7 +334,7 @@ fn application_set(
             to: Target::Every,
             folder: None,
             namespace: None,
-            recursive: false,
+            below: Below::Nothing,
             is_patched: false,
             substitution: None,
             files: Vec::new(),

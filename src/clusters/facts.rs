@@ -284,7 +284,7 @@ impl Facts {
                 Origin::Namespace,
             );
             let served_by = namespace.meta.annotation("topology.istio.io/controlPlaneClusters");
-            push(&mut self.served_by, served_by, Origin::Namespace);
+            push(&mut self.served_by, served_by, Origin::Annotation);
             if let Some(by) = served_by.filter(|by| !by.is_empty()) {
                 self.role.push((Role::Remote, by.span));
             }

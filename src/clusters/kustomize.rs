@@ -53,6 +53,8 @@ pub(super) struct Graph<'i> {
     by_folder: BTreeMap<&'i str, usize>,
     /// Paths that lead nowhere.
     pub missing: Vec<Text>,
+    /// Files that some kustomization has, as a resource or as a patch.
+    used: BTreeSet<usize>,
     /// How many resources the input has.
     resources: usize,
 }
@@ -95,8 +97,13 @@ impl<'i> Made<'i> {
 impl<'i> Graph<'i> {
     pub fn of(tree: &Tree<'i>) -> Self {
         let resources = tree.files.iter().map(|f| f.objects.len()).sum();
-        let mut graph =
-            Self { nodes: Vec::new(), by_folder: BTreeMap::new(), missing: Vec::new(), resources };
+        let mut graph = Self {
+            nodes: Vec::new(),
+            by_folder: BTreeMap::new(),
+            missing: Vec::new(),
+            used: BTreeSet::new(),
+            resources,
+        };
         for (name, file) in tree.in_order().filter(|(name, _)| is_kustomization(name)) {
             let object =
                 tree.files[file].objects.iter().find(|o| matches!(o.view, View::Kustomization(_)));
@@ -122,6 +129,8 @@ impl<'i> Graph<'i> {
         for node in 0..graph.nodes.len() {
             graph.connect(tree, node);
         }
+        graph.used =
+            graph.nodes.iter().flat_map(|n| n.files.iter().chain(&n.patches)).copied().collect();
         graph
     }
 
@@ -261,6 +270,12 @@ impl<'i> Graph<'i> {
             let node = &self.nodes[n];
             !node.files.is_empty() || !node.nodes.is_empty()
         })
+    }
+
+    /// Whether a file stands beside a kustomization, and no kustomization takes it in.
+    pub fn leaves_out(&self, tree: &Tree<'i>, file: usize) -> bool {
+        let name = tree.name(file);
+        self.passes_over(folder_of(name)) && !is_kustomization(name) && !self.used.contains(&file)
     }
 
     /// What tells apart two kustomizations of one base that can live in one cluster.

@@ -21,6 +21,8 @@ pub enum Origin {
     MeshNetworks,
     /// Labels of the control plane's namespace.
     Namespace,
+    /// Annotations of the control plane's namespace.
+    Annotation,
     /// The injector's webhook.
     Webhook,
     /// A Flux or Argo CD object.
@@ -48,6 +50,7 @@ impl fmt::Display for Origin {
             Self::MeshConfig => "MeshConfig",
             Self::MeshNetworks => "MeshNetworks",
             Self::Namespace => "namespace label",
+            Self::Annotation => "namespace annotation",
             Self::Webhook => "injector webhook",
             Self::Delivery => "delivery object",
             Self::Kustomize => "kustomization",

@@ -52,6 +52,14 @@ impl Paths {
         self.globs.is_match(format!("{}{name}", self.above))
     }
 
+    /// Whether a file is named by itself, and not by a glob or its folder.
+    pub fn name(&self, name: &str) -> bool {
+        let whole = format!("{}{name}", self.above);
+        let is_own =
+            |glob: usize| whole.ends_with(self.told[self.told_by[glob]].trim_start_matches("./"));
+        self.globs.matches(&whole).into_iter().any(is_own)
+    }
+
     /// What was written and matches none of these names.
     pub(super) fn idle(&self, names: &[&str]) -> Vec<&Text> {
         let mut idle = vec![true; self.told.len()];

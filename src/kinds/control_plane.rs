@@ -411,6 +411,8 @@ pub struct WebhookService {
     pub namespace: Option<Text>,
     /// The path: `/inject/cluster/NAME/net/NETWORK` for a remote cluster.
     pub path: Option<Text>,
+    /// Its port, 443 where absent.
+    pub port: Option<Spanned<u16>>,
 }
 
 impl Values {

@@ -34,7 +34,7 @@ use crate::api::Fault;
 use crate::clusters::{Cluster, ClusterId, OneServer, Role, Supply};
 use crate::config::Options;
 use crate::kinds::networking::VirtualService;
-use crate::kinds::{Meta, core};
+use crate::kinds::{Meta, core, is_placeholder};
 use crate::source::{FileId, Span, Text};
 use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
@@ -372,6 +372,7 @@ impl Mesh {
     /// Whether something in the input makes, or may make, a Secret of that name in the cluster.
     pub fn has_opaque_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
         self.makes_secret(cluster, namespace, name)
+            || self.makers(cluster, namespace).any(|(made, _)| is_placeholder(made))
             || self.may_have_more(cluster, "Secret", namespace)
     }
 
@@ -387,12 +388,22 @@ impl Mesh {
         namespace: &str,
         name: &str,
     ) -> Option<&In<core::OpaqueSecret>> {
-        let made = |s: &In<core::OpaqueSecret>| {
+        self.makers(cluster, namespace).find(|(made, _)| *made == name).map(|(_, maker)| maker)
+    }
+
+    /// What makes Secrets in a namespace of a cluster, by the Secret's name. A SealedSecret's own name is
+    /// the Secret's, whatever its template says.
+    fn makers(
+        &self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&str, &In<core::OpaqueSecret>)> {
+        let near =
+            move |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
+        self.opaque_secrets.iter().filter(near).map(|s| {
             let told = s.secret_name.as_ref().or(s.target.name.as_ref());
-            told.map_or(s.name() == name, |told| told.as_str() == name)
-        };
-        let near = |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
-        self.opaque_secrets.iter().filter(near).find(|s| made(s))
+            (told.unwrap_or(&s.meta.name).as_str(), s)
+        })
     }
 
     /// The namespace object of that name in a cluster.

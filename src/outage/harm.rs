@@ -8,6 +8,7 @@ use crate::clusters::ClusterId;
 use crate::mesh::{Client, Host, Locality};
 use crate::traffic::Traffic;
 use crate::traffic::counts::Interval;
+use crate::traffic::delivery::Delivery;
 use crate::traffic::journey::{End, Way};
 use crate::traffic::loss::{Lost, Phase};
 use crate::traffic::route::Request;
@@ -20,6 +21,8 @@ pub struct Harm<'m> {
     pub host: Host<'m>,
     /// Whether any are left elsewhere.
     pub stay: Stay,
+    /// Whether it is headless: clients choose among the pods that DNS tells them, and Envoy does not.
+    pub is_headless: bool,
     /// What clients of each other cluster that may be sent there meet at worst.
     pub shares: BTreeMap<ClusterId, Shares>,
 }
@@ -103,7 +106,10 @@ fn harm<'m>(traffic: &Traffic<'m>, host: Host<'m>, lost: ClusterId) -> Option<Ha
             }
         }
     }
-    Some(Harm { host, stay, shares })
+    let mut services = host.services();
+    let is_headless =
+        services.any(|s| s.cluster_ip.as_ref().is_some_and(|ip| ip.as_str() == "None"));
+    Some(Harm { host, stay, is_headless, shares })
 }
 
 /// What is known of clients, by what decides where their requests arrive.
@@ -124,6 +130,7 @@ fn of_client<'m>(
     let way = journey.ways.last()?;
     let is_sent = way.destinations().any(|(destination, _)| {
         !(destination.terms.filter.cluster_local)
+            && !matches!(destination.delivery, Delivery::OriginalDestination(_))
             && destination.pools().any(|pool| pool.cluster == lost)
     });
     if !is_sent {

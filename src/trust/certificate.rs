@@ -1,5 +1,6 @@
 //! One X.509 certificate as facts.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,7 +13,7 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name, X509Version};
 
 use super::digest::{Digest, colons};
 use super::public_key::{Curve, KeyKind, PublicKey};
-use super::signature::{Checked, SignatureAlgorithm, check};
+use super::signature::{Checked, SignatureAlgorithm, can_check, check};
 use super::time::Time;
 use crate::source::Span;
 
@@ -81,8 +82,17 @@ pub struct Facts {
     subject_key_id: Option<Vec<u8>>,
     issuer_key_id: Option<Vec<u8>>,
     self_signed: OnceLock<bool>,
-    /// By issuer's key: checking a signature is dear, and many ask.
-    checked: Mutex<Vec<(Digest, Checked)>>,
+    /// Checking a signature is dear, and many ask.
+    checked: Mutex<Known>,
+}
+
+/// What is known of the signature of one certificate.
+#[derive(Default)]
+struct Known {
+    /// By issuer's key.
+    by_key: Vec<(Digest, Checked)>,
+    /// The key that made it.
+    signer: Option<PublicKey>,
 }
 
 /// Extended key usage, as far as a mesh cares.
@@ -131,6 +141,13 @@ impl Certificate {
             Err(error) => return Err(error.to_string()),
         };
         Ok(Self { facts: Arc::new(facts), span })
+    }
+
+    /// Lets it share what is known of the same certificate at another place, so that signatures are checked
+    /// once for all places.
+    pub(super) fn share(&mut self, known: &mut HashMap<Digest, Self>) {
+        let first = known.entry(self.fingerprint).or_insert_with(|| self.clone());
+        self.facts = Arc::clone(&first.facts);
     }
 }
 
@@ -201,24 +218,31 @@ impl Facts {
 
     /// Whether its own key signed it, as far as the signature can be checked: a root.
     pub fn is_self_signed(&self) -> bool {
-        *self.self_signed.get_or_init(|| self.is_self_issued() && self.check(self) != Checked::Bad)
+        let signed = || self.is_self_issued() && self.is_signed_by(self) != Checked::Bad;
+        *self.self_signed.get_or_init(signed)
     }
 
     /// Whether the key of `issuer` signed it. Names are not compared.
+    ///
+    /// A signature that one key made, no other did: among a hundred roots of one name only the right one
+    /// has to be found. (A key for which another's signature holds can be made up for that purpose; then
+    /// whichever was asked first counts.)
     pub(super) fn is_signed_by(&self, issuer: &Self) -> Checked {
-        let key = issuer.public_key.spki;
-        let known = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, checked)) = known.iter().find(|(known, _)| *known == key) {
+        let key = &issuer.public_key;
+        let mut known = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, checked)) = known.by_key.iter().find(|(known, _)| *known == key.spki) {
             return *checked;
         }
-        drop(known);
-        let checked = self.check(issuer);
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).push((key, checked));
+        let is_of_another = known.signer.as_ref().is_some_and(|signer| signer.bits != key.bits);
+        if is_of_another && can_check(self.signature, key) {
+            return Checked::Bad;
+        }
+        let checked = check(self.signature, key, &self.signed, &self.signature_bytes);
+        if checked == Checked::Good {
+            known.signer = Some(key.clone());
+        }
+        known.by_key.push((key.spki, checked));
         checked
-    }
-
-    fn check(&self, issuer: &Self) -> Checked {
-        check(self.signature, &issuer.public_key, &self.signed, &self.signature_bytes)
     }
 
     /// The same name and the same key, whatever dates and serial: either vouches for the other's.

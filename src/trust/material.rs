@@ -1,8 +1,9 @@
 //! What one cluster's CA is made of: signer, key, chain and roots, from a manifest or from files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::certificate::Certificate;
+use super::digest::Digest;
 use super::key::PrivateKey;
 use super::pem::{Block, Fault, Pem, Value};
 use crate::source::{SourceFile, Span};
@@ -182,6 +183,12 @@ impl CaMaterial {
             }
         }
         all
+    }
+
+    /// Lets its certificates share what is known of the same ones elsewhere.
+    pub(super) fn share(&mut self, known: &mut HashMap<Digest, Certificate>) {
+        let all = self.signer.iter_mut().chain(&mut self.chain).chain(&mut self.roots);
+        all.for_each(|certificate| certificate.share(known));
     }
 
     /// The same, taking the key to be kept elsewhere where it is absent or empty.

@@ -135,6 +135,11 @@ pub(super) fn check(
     }
 }
 
+/// Whether [`check`] can tell a good signature by this key from a bad one.
+pub(super) fn can_check(used: SignatureAlgorithm, key: &PublicKey) -> bool {
+    algorithm(used, &key.kind, &key.bits).is_some()
+}
+
 fn algorithm(
     signature: SignatureAlgorithm,
     kind: &KeyKind,

@@ -1,5 +1,6 @@
 //! All that is worked out of a mesh's certificates, once for all who ask.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::found::{cas, further_roots, root_map};
@@ -14,6 +15,8 @@ pub struct Trust<'m> {
     pub mesh: &'m Mesh,
     cas: Vec<Found>,
     signers: Vec<Signer>,
+    /// By cluster: the roots that its proxies accept.
+    accepted: Vec<Vec<Certificate>>,
 }
 
 /// What signs the workloads of a cluster.
@@ -91,6 +94,8 @@ impl<'m> Trust<'m> {
     /// Reads all certificates.
     pub fn of(mesh: &'m Mesh) -> Self {
         let mut cas = cas(mesh);
+        let mut known = HashMap::new();
+        cas.iter_mut().for_each(|found| found.ca.share(&mut known));
         let signers: Vec<Signer> = mesh
             .clusters()
             .iter()
@@ -102,10 +107,18 @@ impl<'m> Trust<'m> {
                 // What istiod was given is idle; what proxies are given is not.
                 let Some((ca, assumed)) = root_map(mesh, found.cluster) else { return false };
                 (found.ca, found.assumed) = (ca, assumed);
+                found.ca.share(&mut known);
             }
             signer != Signer::Spire
         });
-        Self { mesh, cas, signers }
+        let mut trust = Self { mesh, cas, signers, accepted: Vec::new() };
+        let accepted = |c: &Cluster| {
+            let mut roots = trust.roots_of(c.id);
+            roots.iter_mut().for_each(|root| root.share(&mut known));
+            roots
+        };
+        trust.accepted = mesh.clusters().iter().map(accepted).collect();
+        trust
     }
 
     /// The point in time for expiry.
@@ -174,7 +187,11 @@ impl<'m> Trust<'m> {
     }
 
     /// The roots that the proxies of a cluster accept, as far as they are seen.
-    pub fn accepted(&self, cluster: ClusterId) -> Vec<Certificate> {
+    pub fn accepted(&self, cluster: ClusterId) -> &[Certificate] {
+        &self.accepted[cluster.index()]
+    }
+
+    fn roots_of(&self, cluster: ClusterId) -> Vec<Certificate> {
         let mut roots = self.ca_of(cluster).map(|f| f.ca.roots.clone()).unwrap_or_default();
         if !roots.is_empty() && self.hands_out(cluster) {
             roots.extend(further_roots(self.mesh, self.control_plane(cluster).id));
@@ -203,7 +220,7 @@ impl<'m> Trust<'m> {
     /// What some clusters present and accept; `None` where nothing of it is seen.
     pub fn standings(&self, clusters: &[ClusterId]) -> Vec<Option<Standing<'_>>> {
         let of = |&id: &ClusterId| {
-            self.ca_of(id).map(|f| Standing { ca: &f.ca, accepts: self.accepted(id) })
+            self.ca_of(id).map(|f| Standing { ca: &f.ca, accepts: self.accepted(id).to_vec() })
         };
         clusters.iter().map(of).collect()
     }

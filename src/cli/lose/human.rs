@@ -115,19 +115,42 @@ fn requests(shown: &Shown<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     title(out, "REQUESTS THAT FAIL (in the worst zone of the clients)")?;
-    if lines.is_empty() {
-        return match outage.unknown.len() {
-            0 => writeln!(
+    let by_dns = outage.harms.iter().filter(|harm| harm.is_headless && harm.shares.is_empty());
+    let by_dns: Vec<&str> = by_dns.map(|harm| harm.host.short()).collect();
+    match (lines.is_empty(), outage.unknown.is_empty()) {
+        (false, _) => shares(shown, &lines, others, out)?,
+        (true, true) => {
+            writeln!(
                 out,
                 "  none that is known: no client elsewhere is sent to an endpoint of it"
-            ),
-            _ => writeln!(
+            )?;
+        }
+        (true, false) => {
+            writeln!(
                 out,
                 "  NOT KNOWN: the input does not tell enough of its endpoints (see below)"
-            ),
-        };
+            )?;
+        }
     }
-    for row in table::rows(&lines, others) {
+    if by_dns.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "  headless, so clients call its pods for as long as DNS tells them: {}",
+        several(by_dns)
+    )
+}
+
+/// Who is hit, and how hard.
+fn shares(
+    shown: &Shown<'_, '_>,
+    lines: &[table::Line<'_>],
+    others: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let outage = shown.outage;
+    for row in table::rows(lines, others) {
         writeln!(out, "  {row}")?;
     }
     let hosts = |of: &dyn Fn(&crate::outage::Harm<'_>) -> bool| -> Vec<&str> {

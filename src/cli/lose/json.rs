@@ -95,5 +95,10 @@ fn harm(shown: &Shown<'_, '_>, harm: &Harm<'_>) -> Value {
         Stay::Elsewhere => json!(true),
         Stay::Unseen => Value::Null,
     };
-    json!({"host": harm.host.name, "leftElsewhere": left, "clients": clients.collect::<Vec<_>>()})
+    json!({
+        "host": harm.host.name,
+        "leftElsewhere": left,
+        "headless": harm.is_headless,
+        "clients": clients.collect::<Vec<_>>(),
+    })
 }

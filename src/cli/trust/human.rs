@@ -153,7 +153,7 @@ impl Page<'_> {
             row("", &format!("and those of {more} more"))?;
         }
         let roots = trust.accepted(first);
-        for root in &roots {
+        for root in roots {
             let left = trust.now().days_until(root.not_after);
             let left = if left < 0 { "expired".to_owned() } else { format!("{left} days left") };
             let place = self.place(root.span);

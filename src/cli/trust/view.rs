@@ -142,8 +142,7 @@ impl View {
     ) -> Option<Result<(), String>> {
         let (from, to) = (self.clusters[presenter], self.clusters[verifier]);
         let whole = trust.ca_of(from).and_then(|found| {
-            let accepted = trust.accepted(to);
-            peer_accepts(&found.ca, &accepted, trust.domain(from).name(), trust.now())
+            peer_accepts(&found.ca, trust.accepted(to), trust.domain(from).name(), trust.now())
         });
         match whole {
             Some(verdict) => Some(verdict.map(drop).map_err(|why| why.to_string())),

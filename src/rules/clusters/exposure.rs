@@ -8,11 +8,12 @@ use super::installs::{
 use super::revisions::revisions;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::{Findings, Severity};
-use crate::kinds::core::Service;
+use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Gateway, RouteDestination, Server};
 use crate::mesh::{In, Mesh, Named, Route, list, value};
 use crate::source::{Span, Spanned, Text};
+use crate::yaml::IntOrString;
 
 /// How many further places of one cause a finding shows.
 const SHOWN: usize = 6;
@@ -29,6 +30,17 @@ fn leads_to_istiod(service: &In<Service>) -> bool {
     let of_istiod = selector("app") == Some("istiod") || selector("istio") == Some("pilot");
     let outward = ["LoadBalancer", "NodePort"].contains(&service.type_name());
     of_istiod && (outward || !service.external_ips.is_empty())
+}
+
+/// Whether a Service has a port of istiod's, by its own number or the pod's.
+fn has_port(service: &Service, port: u32) -> bool {
+    let leads_there = |p: &ServicePort| match p.target_port.as_ref().map(|target| &target.value) {
+        Some(IntOrString::Int(number)) => *number == i64::from(port),
+        Some(IntOrString::Str(_)) => true,
+        None => false,
+    };
+    let is_it = |p: &ServicePort| p.port.as_ref().is_some_and(|p| u32::from(p.value) == port);
+    service.ports.iter().any(|p| is_it(p) || leads_there(p))
 }
 
 /// The name of the Service and the namespace that a route to some istiod names.
@@ -76,24 +88,47 @@ impl<'m> Opened<'m> {
             || of_api.any(|number| number.value == port)
     }
 
-    /// Whether it is opened in some other way: by a Service, or a route from another port.
+    /// Services that lead from outside to istiod itself.
+    fn services(&self) -> impl Iterator<Item = &'m In<Service>> {
+        let here = self.mesh.services.iter().filter(|s| s.cluster == self.plane.id);
+        here.filter(|s| leads_to_istiod(s))
+    }
+
+    /// Whether such a Service has a port of istiod's.
+    fn by_service(&self, port: u32) -> bool {
+        self.services().any(|s| has_port(s, port))
+    }
+
+    /// Whether it is opened by a route from another port.
     fn otherwise(&self) -> bool {
         let here = |cluster: ClusterId| cluster == self.plane.id;
-        let mut services = self.mesh.services.iter().filter(|s| here(s.cluster));
         let routes = self.mesh.routes();
         let mut routes = routes.iter().filter(|r| here(r.service.cluster));
         let to_istiod = |text: &Text| text.starts_with("istiod");
         let mut of_api = self.mesh.api_routes.iter().filter(|r| here(r.cluster));
-        services.any(leads_to_istiod)
-            || routes.any(|r| istiod_of(r).is_some() && takes_other_ports(r))
+        routes.any(|r| istiod_of(r).is_some() && takes_other_ports(r))
             || of_api.any(|route| {
                 let mut backends = route.rules.iter().flat_map(|rule| &rule.backend_refs);
                 backends.any(|b| b.value.name.as_ref().is_some_and(to_istiod))
             })
     }
 
-    /// A Gateway that shows that those of the control plane's cluster are in the input.
-    fn sign(&self) -> Option<&'m In<Gateway>> {
+    /// What shows that the Gateways or Services before the control plane are in the input, and what it is to
+    /// have.
+    fn sign(&self) -> Option<(Span, String)> {
+        let name = &self.plane.name;
+        let is_opened = self.at(XDS) || self.at(WEBHOOK);
+        let of_istiod = |s: &&In<Service>| {
+            (has_port(s, XDS) || has_port(s, WEBHOOK)) && !self.mesh.is_assumed(&s.meta)
+        };
+        if let Some(service) = self.services().find(of_istiod).filter(|_| !is_opened) {
+            let lacks = format!("Service `{}` of `{name}` has no port", service.name());
+            return Some((service.named_at(), lacks));
+        }
+        Some((self.gateway()?.named_at(), format!("no Gateway of `{name}` has a server on")))
+    }
+
+    fn gateway(&self) -> Option<&'m In<Gateway>> {
         let system = self.plane.facts.system_namespace();
         let is_sign = |g: &&In<Gateway>| {
             let hands_on = g.servers.iter().any(Server::is_for_other_networks);
@@ -147,15 +182,23 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
         }
         let asking: Vec<&Cluster> =
             remotes.iter().copied().filter(|remote| asks_injector(remote)).collect();
-        let (port, remotes, effect) = if !opened.at(XDS) && !opened.otherwise() {
+        let is_open = |port| opened.at(port) || opened.by_service(port);
+        let (port, remotes, effect) = if !is_open(XDS) && !opened.otherwise() {
             (XDS, &remotes, "proxies there get neither configuration nor certificates")
-        } else if opened.at(XDS) && !opened.at(WEBHOOK) && !asking.is_empty() {
+        } else if is_open(XDS)
+            && !is_open(WEBHOOK)
+            && !asking.is_empty()
+            && (opened.at(XDS) || !opened.otherwise())
+        {
             (WEBHOOK, &asking, "API servers there cannot call the injector: pods get no sidecar")
         } else {
             continue;
         };
-        let at = sign.map(In::named_at).or(control_plane(plane).map(Installed::at));
-        let Some(at) = at else { continue };
+        let default = || {
+            let at = control_plane(plane)?.at();
+            Some((at, format!("no Gateway of `{}` has a server on", plane.name)))
+        };
+        let Some((at, lacks)) = sign.or_else(default) else { continue };
         let names = list(remotes.iter().map(|c| c.name.as_str()));
         let finding = found.say(
             format!(
@@ -163,7 +206,7 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
                 plane.name
             ),
             at,
-            format!("no Gateway of `{}` has a server on {port}: {effect}", plane.name),
+            format!("{lacks} {port}: {effect}"),
         );
         for remote in remotes.iter().take(SHOWN) {
             if let Some(address) = address(remote) {
@@ -171,8 +214,13 @@ pub(super) fn istiod_not_exposed(mesh: &Mesh, found: &mut Findings) {
             }
         }
         finding.help(format!(
-            "add a Gateway with TLS `PASSTHROUGH` servers on {XDS} and {WEBHOOK}, and a VirtualService from them \
+            "{}a Gateway with TLS `PASSTHROUGH` servers on {XDS} and {WEBHOOK}, and a VirtualService from them \
              to `istiod.{}.svc.cluster.local`, ports {XDS} and 443",
+            if opened.by_service(XDS) || opened.by_service(WEBHOOK) {
+                "add the port to the Service, or "
+            } else {
+                "add "
+            },
             remotes[0].hosted_namespace().unwrap_or(plane.facts.system_namespace())
         ));
         if !plane.is_complete() {

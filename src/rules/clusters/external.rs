@@ -8,7 +8,7 @@ use crate::clusters::{Cluster, ClusterId, Installed, Origin, SECRET_WATCHER};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{HostPattern, Mesh, without_namespace};
+use crate::mesh::{HostPattern, In, Mesh, without_namespace};
 use crate::source::{Span, Text};
 
 /// An external control plane: the cluster it reads, the one it runs in, and its namespace there.
@@ -68,6 +68,19 @@ impl Hosted<'_> {
     /// Whether an object of a cluster and namespace is one that may be meant for it.
     fn may_read(&self, cluster: ClusterId, namespace: &str) -> bool {
         [self.config.id, self.host.id].contains(&cluster) && namespace == self.namespace
+    }
+
+    /// A Secret beside it that has a kubeconfig's key, and another name.
+    fn misnamed(&self, mesh: &Mesh) -> Option<Span> {
+        let plain = mesh.secrets.iter().filter(|s| self.may_read(s.cluster, &s.namespace));
+        let mut plain = plain.filter(|s| {
+            let mut keys = s.data.iter().chain(&s.string_data).map(|(key, _)| key);
+            keys.any(|key| key.as_str() == "config")
+        });
+        let made = mesh.opaque_secrets.iter();
+        let made = made.filter(|s| self.may_read(s.cluster, &s.namespace));
+        let mut made = made.filter(|s| s.keys().any(|key| key.as_str() == "config"));
+        plain.next().map(In::named_at).or_else(|| made.next().map(In::named_at))
     }
 
     /// Whether a text is applied in the cluster where it runs.
@@ -134,6 +147,8 @@ fn say_no_kubeconfig(access: &Access<'_>, it: &Hosted<'_>, found: &mut Findings)
     };
     if let Some(other) = access.remotes().iter().find(is_other) {
         finding.also(other.at, "made for reading a further cluster, and not for this");
+    } else if let Some(at) = it.misnamed(access.mesh()) {
+        finding.also(at, format!("has a key `config`, and is not called `{CONFIG_SECRET}`"));
     }
     finding.help(HELP);
     if !it.host.is_complete() {

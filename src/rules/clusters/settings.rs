@@ -163,3 +163,46 @@ fn say_drift(mesh: &Mesh, path: &str, planes: &[&Cluster], sets: &[Set<'_>], fou
         "keep the MeshConfig of all control planes in one base, and roll the pods after a change",
     );
 }
+
+/// Clusters by the mesh ID that their control planes give to proxies. A cluster with several (revisions on
+/// their way from one to the other, say) agrees with whoever has any of them.
+fn by_mesh_id<'m>(clusters: &[&'m Cluster]) -> BTreeMap<&'m str, Vec<(&'m Cluster, &'m Text)>> {
+    let mut sides: BTreeMap<&str, Vec<(&Cluster, &Text)>> = BTreeMap::new();
+    let planes = clusters.iter().filter(|c| c.role() != Some(Role::Remote));
+    for cluster in planes {
+        let ids: Vec<&Text> = cluster.facts.mesh_id.iter().map(|fact| &fact.value).collect();
+        let [first, more @ ..] = ids.as_slice() else { continue };
+        if !is_placeholder(first) && more.iter().all(|id| id.value == first.value) {
+            sides.entry(first.as_str()).or_default().push((cluster, first));
+        }
+    }
+    sides
+}
+
+pub(super) fn mesh_id_mismatch(mesh: &Mesh, found: &mut Findings) {
+    for clusters in mesh.meshes() {
+        let sides = by_mesh_id(&clusters);
+        if sides.len() < 2 {
+            continue;
+        }
+        let names = |side: &[(&Cluster, &Text)]| {
+            list(side.iter().map(|(cluster, _)| cluster.name.as_str()))
+        };
+        let parts: Vec<String> =
+            sides.iter().map(|(id, side)| format!("`{id}` in {}", names(side))).collect();
+        let mut all: Vec<_> = sides.values().collect();
+        all.sort_by_key(|side| (std::cmp::Reverse(side.len()), side[0].1.span));
+        let [first, others @ ..] = all.as_slice() else { continue };
+        let finding = found.say(
+            format!("clusters of one mesh have different mesh IDs: {}", parts.join(", ")),
+            first[0].1.span,
+            format!("the mesh ID of {}: metrics and traces show each ID as a mesh", names(first)),
+        );
+        for side in others.iter().take(SHOWN) {
+            finding.also(side[0].1.span, format!("and of {}", names(side)));
+        }
+        finding.help(
+            "set one `values.global.meshID` in all clusters, and restart the pods: they carry the old one",
+        );
+    }
+}

@@ -95,7 +95,7 @@ fn whole_view(meta: &Meta, root: Value<'_>, mismatches: &mut Vec<Mismatch>) -> V
     match &mut view {
         View::ConfigMap(map) => Arc::make_mut(map).spec.read_embedded(root, mismatches),
         View::Secret(secret) => {
-            Arc::make_mut(secret).spec.kubeconfigs = kubeconfig::held(meta, root)
+            Arc::make_mut(secret).spec.kubeconfigs = kubeconfig::held(meta, root);
         }
         View::Application(app) => Arc::make_mut(app).spec.read_inline_values(root.get("spec")),
         // Definitions of others' kinds are of no interest.

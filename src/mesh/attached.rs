@@ -153,7 +153,9 @@ fn parent(route: &In<Route>, at: &Reference) -> Option<Parent> {
 fn merged(key: &Key, mut links: Vec<Link<'_>>, order: Order) -> In<VirtualService> {
     let (cluster, _, namespace, host, port) = key;
     links.sort_by(|a, b| order.of(a.route.name().cmp(b.route.name())));
-    let mut open = None;
+    links.dedup_by(|a, b| a.route.is_same_text(b.route));
+    let mut open = twice(&links);
+    links.dedup_by(|a, b| a.route.name() == b.route.name());
     let mut made = Vec::new();
     for (position, link) in links.iter().enumerate() {
         let of = Conversion { route: link.route, port: link.at.port.as_ref(), host };
@@ -198,7 +200,24 @@ fn merged(key: &Key, mut links: Vec<Link<'_>>, order: Order) -> In<VirtualServic
     }
 }
 
+/// Why nobody can tell which texts count: two are of one route, of which a cluster has one at a time.
+fn twice(links: &[Link<'_>]) -> Option<Text> {
+    let pair = links.windows(2).find(|pair| pair[0].route.name() == pair[1].route.name())?;
+    let (route, other) = (pair[0].route, pair[1].route);
+    let text = format!(
+        "several texts are {} `{}`, and only one of them is applied",
+        route.meta.kind,
+        route.name()
+    );
+    Some(Text::new(text, other.named_at()))
+}
+
 impl In<VirtualService> {
+    /// Whether it is made of several routes, so that they have the host, and not it.
+    pub fn is_several(&self) -> bool {
+        self.attachment.as_ref().is_some_and(|made| made.names.len() > 1)
+    }
+
     /// ``VirtualService `cart` ``, or the routes of the Gateway API that it is made of.
     pub fn called(&self) -> String {
         match &self.attachment {

@@ -133,7 +133,8 @@ fn a_route_of_another_namespace_is_for_clients_of_that_one_and_goes_first_there(
     assert!(routed(&mesh, "web", CART, 80, &Request::default()).rivals.is_empty());
     let told = routed(&mesh, "other", CART, 80, &Request::default()).steps;
     let told: Vec<&str> = told.iter().map(|step| step.text.as_str()).collect();
-    let apart = "HTTPRoute `zzz` of `web` is attached to `cart.shop` for clients of its own namespace alone";
+    let apart =
+        "HTTPRoute `zzz` of `web` is attached to `cart.shop` for clients of that namespace alone";
     assert!(told.contains(&apart), "{told:#?}");
     assert!(told.contains(&"HTTPRoute `cart` has the host, attached to `cart.shop`"), "{told:#?}");
     assert!(told.contains(&"rule 1 of HTTPRoute `cart` takes the request"), "{told:#?}");
@@ -280,6 +281,12 @@ fn of_rules_that_ask_for_the_same_that_of_the_older_route_goes_first() {
     let two = "- matches: [{path: {type: Exact, value: /b}}]\n  backendRefs: [{name: b, port: 80}]";
     let apart = shop(&format!("{}{}", own("y", one), own("x", two)));
     assert!(!routed(&apart, "web", CART, 80, &Request::default()).is_tied, "no request takes both");
+}
+
+#[test]
+fn several_texts_of_one_route_are_not_merged() {
+    let both = format!("{}{}", own("cart", &to("a")), own("cart", &to("b")));
+    assert_all_go(&both, "web", &["unseen"]);
 }
 
 #[test]

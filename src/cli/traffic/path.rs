@@ -71,7 +71,7 @@ fn otherwise(
     let known = story(asked, &answer.journey);
     let known: BTreeSet<&str> = known.lines().collect();
     let story = story(asked, &other.journey);
-    let is_new = |line: &&str| !known.contains(line) && !line.contains(" older, it would ");
+    let is_new = |line: &&str| !known.contains(line) && !line.contains(" would have the host");
     for (i, line) in story.lines().filter(is_new).enumerate() {
         let gap = if i == 0 { "\n" } else { "" };
         writeln!(out, "{gap}{line}")?;
@@ -145,7 +145,8 @@ fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
         }
     }
     for rival in &journey.rivals {
-        let text = format!("were {} older, it would have the host", rival.called());
+        let who = if rival.is_several() { "they" } else { "it" };
+        let text = format!("were {} older, {who} would have the host", rival.called());
         say(2, &Step::new(text, rival.named_at()));
     }
     lines.concat()

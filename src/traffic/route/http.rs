@@ -55,8 +55,9 @@ impl<'m> Call<'_, '_, 'm> {
     fn elsewhere(&self, name: &str) -> Vec<Step> {
         let others = self.scope.owners_elsewhere(name);
         let step = |service: &In<VirtualService>| {
+            let verb = if service.is_several() { "are" } else { "is" };
             let text = format!(
-                "{} of `{}` is attached to `{}` for clients of its own namespace alone",
+                "{} of `{}` {verb} attached to `{}` for clients of that namespace alone",
                 service.called(),
                 service.namespace,
                 short(name)
@@ -152,17 +153,18 @@ impl<'m> Call<'_, '_, 'm> {
         draft: &mut Draft<'m>,
     ) {
         let (name, at) = (service.called(), service.named_at());
+        let has = if service.is_several() { "have" } else { "has" };
         let span = service.hosts.iter().find(|h| self.names(h, service)).map_or(at, |h| h.span);
         let text = match &exists {
             Exists::No => {
-                format!("{name} has no route for this client: it does not exist for it")
+                format!("{name} {has} no route for this client: it does not exist for it")
             }
-            Exists::If(_) => format!("{name} has the host if the client has certain labels"),
+            Exists::If(_) => format!("{name} {has} the host if the client has certain labels"),
             _ => match &service.attachment {
                 None => format!("{name} has the host"),
                 Some(made) => {
                     let parent = format!("{}.{}", made.parent.name, made.parent.namespace);
-                    format!("{name} has the host, attached to `{parent}`")
+                    format!("{name} {has} the host, attached to `{parent}`")
                 }
             },
         };
@@ -336,8 +338,9 @@ fn veiled(rule: &Rule<'_>) -> Step {
 fn tell_rivals<'m>(service: &'m In<VirtualService>, draft: &mut Draft<'m>) {
     for rival in draft.rivals.clone() {
         let text = format!(
-            "{} names the host too: the older one counts, taken to be {}",
+            "{} {} the host too: the older one counts, taken to be {}",
             rival.called(),
+            if rival.is_several() { "name" } else { "names" },
             service.called()
         );
         draft.tell(text, rival.named_at());

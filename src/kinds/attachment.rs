@@ -50,6 +50,11 @@ impl Attachment {
     /// Whether it is about HTTP, so that only clients of its own namespace have it unless it stands beside
     /// its parent.
     pub fn is_http(&self) -> bool {
-        matches!(self.kind.as_str(), "HTTPRoute" | "GRPCRoute")
+        is_http(&self.kind)
     }
+}
+
+/// Whether a kind of route is about HTTP.
+pub fn is_http(kind: &str) -> bool {
+    matches!(kind, "HTTPRoute" | "GRPCRoute")
 }

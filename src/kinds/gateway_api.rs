@@ -8,6 +8,9 @@ use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserial
 use super::parts::Anything;
 use crate::source::{Spanned, Text};
 
+/// The group of the Gateway API.
+pub const GROUP: &str = "gateway.networking.k8s.io";
+
 /// `spec` of a Gateway of the Gateway API.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -227,7 +230,7 @@ impl Reference {
 
     /// Group and kind of something that a route is attached to.
     pub fn parent(&self) -> (&str, &str) {
-        self.thing("gateway.networking.k8s.io", "Gateway")
+        self.thing(GROUP, "Gateway")
     }
 
     /// Group and kind of something that gets requests.

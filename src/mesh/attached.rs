@@ -15,7 +15,7 @@ use std::sync::Arc;
 use self::convert::Conversion;
 use super::{In, Mesh, Order, fqdn, value};
 use crate::clusters::ClusterId;
-use crate::kinds::attachment::{Attachment, Origin, Parent};
+use crate::kinds::attachment::{Attachment, Origin, Parent, is_http};
 use crate::kinds::gateway_api::{Reference, Route};
 use crate::kinds::networking::{HttpRoute, L4Route, VirtualService};
 use crate::kinds::{Resource, is_placeholder};
@@ -26,8 +26,9 @@ const SERVICES_SINCE: u32 = 18;
 /// The switch of istiod without which it reads nothing of the Gateway API.
 const SWITCH: &str = "PILOT_ENABLE_GATEWAY_API";
 
-/// What becomes one VirtualService: cluster, kind and namespace of the routes, host, and port of the parent.
-type Key = (ClusterId, String, String, String, Option<u32>);
+/// What becomes one VirtualService: cluster, kind and namespace of the routes, host, port of the parent, and
+/// which of several it is: connections are not merged.
+type Key = (ClusterId, String, String, String, Option<u32>, usize);
 
 /// A route and where it says what it is attached to.
 struct Link<'m> {
@@ -78,6 +79,7 @@ impl Mesh {
     /// Routes by what they become.
     fn links(&self) -> BTreeMap<Key, Vec<Link<'_>>> {
         let mut found: BTreeMap<Key, Vec<Link<'_>>> = BTreeMap::new();
+        let mut connections = 0;
         let kinds = ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"];
         for route in &self.api_routes {
             let kind = route.meta.kind.as_str();
@@ -90,17 +92,19 @@ impl Mesh {
                 for host in self.hosts_of(&parent, route.cluster) {
                     // A wildcard is no host of the registry to them. Source: `route.go`,
                     // `separateVSHostsAndServices`.
-                    if host.starts_with('*') && kind != "TCPRoute" && kind != "TLSRoute" {
+                    if host.starts_with('*') && is_http(kind) {
                         continue;
                     }
+                    connections += usize::from(!is_http(kind));
+                    let nth = if is_http(kind) { 0 } else { connections };
                     let own = (kind.to_owned(), route.namespace.clone());
-                    let key = (route.cluster, own.0, own.1, host, port);
+                    let key = (route.cluster, own.0, own.1, host, port, nth);
                     let parent = parent.clone();
                     found.entry(key).or_default().push(Link { route, at, parent });
                 }
             }
         }
-        separate(found)
+        found
     }
 
     /// The full names of what a route is attached to.
@@ -113,23 +117,6 @@ impl Mesh {
         let hosts = entry.into_iter().flat_map(|entry| &entry.hosts);
         hosts.map(|host| host.to_ascii_lowercase()).collect()
     }
-}
-
-/// Connections are not merged: each route of TCP and TLS stays one by itself.
-fn separate(all: BTreeMap<Key, Vec<Link<'_>>>) -> BTreeMap<Key, Vec<Link<'_>>> {
-    let mut found = BTreeMap::new();
-    for ((cluster, kind, namespace, host, port), links) in all {
-        if matches!(kind.as_str(), "HTTPRoute" | "GRPCRoute") {
-            found.insert((cluster, kind, namespace, host, port), links);
-            continue;
-        }
-        for (i, link) in links.into_iter().enumerate() {
-            let kind = format!("{kind}~{i}");
-            let key = (cluster, kind, namespace.clone(), host.clone(), port);
-            found.insert(key, vec![link]);
-        }
-    }
-    found
 }
 
 /// What a route is attached to, where that is no gateway. The group has to be told: its default is that of
@@ -151,7 +138,7 @@ fn parent(route: &In<Route>, at: &Reference) -> Option<Parent> {
 
 /// The VirtualService that istiod makes of some routes.
 fn merged(key: &Key, mut links: Vec<Link<'_>>, order: Order) -> In<VirtualService> {
-    let (cluster, _, namespace, host, port) = key;
+    let (cluster, _, namespace, host, port, _) = key;
     links.sort_by(|a, b| order.of(a.route.name().cmp(b.route.name())));
     links.dedup_by(|a, b| a.route.is_same_text(b.route));
     let mut open = twice(&links);

@@ -106,9 +106,7 @@ fn harm<'m>(traffic: &Traffic<'m>, host: Host<'m>, lost: ClusterId) -> Option<Ha
             }
         }
     }
-    let mut services = host.services();
-    let is_headless =
-        services.any(|s| s.cluster_ip.as_ref().is_some_and(|ip| ip.as_str() == "None"));
+    let is_headless = host.services().any(|s| s.type_name() == "headless");
     Some(Harm { host, stay, is_headless, shares })
 }
 

@@ -1,12 +1,12 @@
 //! Endpoints and clients as istiod knows them: where they are, and what they are called by.
 
-use crate::kinds::parts::Conditions;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::mtls::Mtls;
 use crate::kinds::core::Service;
+use crate::kinds::parts::Conditions;
 use crate::kinds::{Meta, Resource};
 use crate::mesh::{
     CLUSTER_LABEL, Locality, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL,

@@ -4,8 +4,6 @@
 //! The cases follow `pilot/pkg/config/kube/gateway` of Istio and its tests (`testdata/mesh.yaml` and
 //! others), and the mesh profile of the Gateway API's conformance tests.
 
-use std::collections::BTreeMap;
-
 use mesh_lint::mesh::{Client, Mesh};
 use mesh_lint::traffic::Traffic;
 use mesh_lint::traffic::flow::Failure;
@@ -13,22 +11,12 @@ use mesh_lint::traffic::journey::End;
 use mesh_lint::traffic::route::{Request, Router, Routing};
 
 use super::mesh;
-use super::route::lines;
+use super::route::{self, CART, CART_SERVICE, lines};
 
-const CART: &str = "cart.shop.svc.cluster.local";
 const PARTNER: &str = "api.partner.example.com";
 
-const SERVICES: &str = "
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  ports:
-  - {name: http, port: 80}
-  - {name: http-admin, port: 8080}
-  - {name: tls-in, port: 443}
-  - {name: tcp-db, port: 5432}
----
+/// What routes may lead to beside `cart`.
+const OTHERS: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: a, namespace: shop}
@@ -54,6 +42,10 @@ spec:
 ---
 ";
 
+fn services() -> String {
+    format!("{CART_SERVICE}{OTHERS}")
+}
+
 /// A route by kind, name and namespace, and what its `spec` has.
 fn route(kind: &str, name: &str, namespace: &str, spec: &str) -> String {
     let spec = spec.trim().replace('\n', "\n  ");
@@ -74,7 +66,7 @@ fn to(name: &str) -> String {
 }
 
 fn shop(objects: &str) -> Mesh {
-    mesh(&[("east/all.yaml", &format!("{SERVICES}{objects}"))])
+    mesh(&[("east/all.yaml", &format!("{}{objects}", services()))])
 }
 
 fn client<'m>(mesh: &Mesh, namespace: &'m str) -> Client<'m> {
@@ -82,12 +74,7 @@ fn client<'m>(mesh: &Mesh, namespace: &'m str) -> Client<'m> {
 }
 
 fn request(path: &str) -> Request {
-    Request {
-        path: Some(path.to_owned()),
-        method: Some("GET".to_owned()),
-        headers: Some(BTreeMap::new()),
-        ..Request::default()
-    }
+    Request { authority: None, scheme: None, ..route::request(path) }
 }
 
 fn routed<'m>(
@@ -505,7 +492,7 @@ fn routes_count_where_the_control_plane_reads_them() {
                   labels: {istio/multiCluster: 'true'}\n  annotations: {networking.istio.io/cluster: west}\n---\n";
     let goes = |east: &str, west: &str| {
         let (east, west) =
-            (format!("{SERVICES}{secret}{east}"), format!("{SERVICES}{remote}{west}"));
+            (format!("{}{secret}{east}", services()), format!("{}{remote}{west}", services()));
         let mesh = mesh(&[("east/all.yaml", &east), ("west/all.yaml", &west)]);
         let west = mesh.clusters().iter().find(|c| c.is_called("west")).unwrap().id;
         lines(&Router::of(&mesh).route(Client::of(west, "web"), CART, 80, &Request::default()))
@@ -518,9 +505,9 @@ fn routes_count_where_the_control_plane_reads_them() {
 fn whether_a_parent_of_another_cluster_alone_counts_is_not_known() {
     let meshes = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: istio-remote-secret-west\n  namespace: istio-system\n  \
                   labels: {istio/multiCluster: 'true'}\n  annotations: {networking.istio.io/cluster: west}\n---\n";
-    let without = SERVICES.replacen("name: cart,", "name: other,", 1);
+    let without = services().replacen("name: cart,", "name: other,", 1);
     let east = format!("{without}{meshes}{}", own("cart", &to("a")));
-    let mesh = mesh(&[("east/all.yaml", &east), ("west/all.yaml", SERVICES)]);
+    let mesh = mesh(&[("east/all.yaml", &east), ("west/all.yaml", &services())]);
     let east = mesh.clusters().iter().find(|c| c.is_called("east")).unwrap().id;
     let routing = Router::of(&mesh).route(Client::of(east, "web"), CART, 80, &Request::default());
     assert_eq!(lines(&routing), ["unseen"]);

@@ -12,9 +12,10 @@ use proptest::prelude::*;
 use super::mesh;
 use crate::fixtures::{FIXTURES, files};
 
-const CART: &str = "cart.shop.svc.cluster.local";
+pub(super) const CART: &str = "cart.shop.svc.cluster.local";
 
-const SERVICES: &str = "
+/// The Service `cart`, with ports of several protocols.
+pub(super) const CART_SERVICE: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: cart, namespace: shop}
@@ -25,6 +26,10 @@ spec:
   - {name: tls-in, port: 443}
   - {name: tcp-db, port: 5432}
 ---
+";
+
+/// The others.
+const OTHERS: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: stock, namespace: shop}
@@ -35,6 +40,10 @@ kind: Service
 metadata: {name: store, namespace: shop}
 spec: {ports: [{name: tcp, port: 6000}]}
 ";
+
+fn services() -> String {
+    format!("{CART_SERVICE}{OTHERS}")
+}
 
 /// A VirtualService for `cart`, by its name and what its `spec` has beside `hosts`.
 fn for_cart(name: &str, spec: &str) -> String {
@@ -54,7 +63,7 @@ fn shop(objects: &str) -> Mesh {
     let meshes = "apiVersion: v1\nkind: Secret\nmetadata: {name: istio-remote-secret-east, \
          namespace: istio-system, labels: {istio/multiCluster: 'true'}, annotations: \
          {networking.istio.io/cluster: east}}\n";
-    let text = format!("{SERVICES}{objects}");
+    let text = format!("{}{objects}", services());
     mesh(&[("east/all.yaml", &text), ("west/all.yaml", &text), ("west/secret.yaml", meshes)])
 }
 
@@ -71,7 +80,7 @@ fn client<'m>(mesh: &Mesh, cluster: &str, namespace: &'m str) -> Client<'m> {
     Client { cluster: found.id, namespace, labels: Some(&NONE), locality: None }
 }
 
-fn request(path: &str) -> Request {
+pub(super) fn request(path: &str) -> Request {
     Request {
         path: Some(path.to_owned()),
         method: Some("GET".to_owned()),
@@ -711,8 +720,10 @@ fn what_a_pipeline_fills_in_leaves_the_rule_open() {
 #[test]
 fn each_control_plane_reads_its_own_virtual_services() {
     let rules = for_cart("cart", "http:\n- route: [{destination: {host: cart, subset: v1}}]");
-    let mesh =
-        mesh(&[("east/all.yaml", &format!("{SERVICES}{rules}")), ("west/all.yaml", SERVICES)]);
+    let mesh = mesh(&[
+        ("east/all.yaml", &format!("{}{rules}", services())),
+        ("west/all.yaml", &services()),
+    ]);
     let router = Router::of(&mesh);
     for (cluster, expected) in [("east", "1/1 80|v1|cart"), ("west", "1/1 80||cart")] {
         let asks = client(&mesh, cluster, "web");
@@ -738,8 +749,8 @@ fn clients_of_a_remote_cluster_get_the_rules_of_its_primary() {
              spec:\n  {more}values: {{global: {{meshID: m, multiCluster: {{clusterName: {name}}}, network: n}}}}\n"
         )
     };
-    let east = format!("{SERVICES}{rules}{}", install("east", ""));
-    let west = format!("{SERVICES}{}", install("west", "profile: remote\n  "));
+    let east = format!("{}{rules}{}", services(), install("east", ""));
+    let west = format!("{}{}", services(), install("west", "profile: remote\n  "));
     let mesh = mesh(&[("east/all.yaml", &east), ("west/all.yaml", &west)]);
     let router = Router::of(&mesh);
     for (cluster, expected) in [("east", "1/1 80|v1|cart"), ("west", "1/1 80|v2|cart")] {

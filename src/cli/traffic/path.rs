@@ -36,7 +36,7 @@ pub(super) fn human(
         }
         let whom = asked.args.client.as_deref().unwrap_or(answer.client.namespace);
         writeln!(out, "{host}:{port} from {} of `{cluster}`, for `{whom}`", zone_name(&answer.at))?;
-        let story = story(asked, &answer.journey);
+        let story = story(asked, &answer.journey) + &rivals(asked, &answer.journey);
         // What several zones have in common is told once.
         if told.as_ref() != Some(&story) {
             write!(out, "\n{story}")?;
@@ -71,8 +71,7 @@ fn otherwise(
     let known = story(asked, &answer.journey);
     let known: BTreeSet<&str> = known.lines().collect();
     let story = story(asked, &other.journey);
-    let is_new = |line: &&str| !known.contains(line) && !line.contains(" would have the host");
-    for (i, line) in story.lines().filter(is_new).enumerate() {
+    for (i, line) in story.lines().filter(|line| !known.contains(line)).enumerate() {
         let gap = if i == 0 { "\n" } else { "" };
         writeln!(out, "{gap}{line}")?;
     }
@@ -95,13 +94,16 @@ fn condition(way: &Way<'_>) -> String {
     }
 }
 
+/// A step as a line.
+fn line(asked: &Asked<'_, '_>, indent: usize, step: &Step) -> String {
+    let place = step.span.and_then(|span| asked.sources.line_of(span));
+    let place = place.map(|p| format!("  ({p})")).unwrap_or_default();
+    format!("{:indent$}{}{place}\n", "", step.text)
+}
+
 fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
     let mut lines = Vec::new();
-    let mut say = |indent: usize, step: &Step| {
-        let place = step.span.and_then(|span| asked.sources.line_of(span));
-        let place = place.map(|p| format!("  ({p})")).unwrap_or_default();
-        lines.push(format!("{:indent$}{}{place}\n", "", step.text));
-    };
+    let mut say = |indent: usize, step: &Step| lines.push(line(asked, indent, step));
     for step in &journey.steps {
         say(2, step);
     }
@@ -144,12 +146,17 @@ fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
             }
         }
     }
-    for rival in &journey.rivals {
+    lines.concat()
+}
+
+/// What would have the host instead.
+fn rivals(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
+    let told = journey.rivals.iter().map(|rival| {
         let who = if rival.is_several() { "they" } else { "it" };
         let text = format!("were {} older, {who} would have the host", rival.called());
-        say(2, &Step::new(text, rival.named_at()));
-    }
-    lines.concat()
+        line(asked, 2, &Step::new(text, rival.named_at()))
+    });
+    told.collect()
 }
 
 /// What a row of the table is about.

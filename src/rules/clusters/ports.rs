@@ -69,8 +69,8 @@ impl Found<'_> {
             Lookup::Found(by) => mesh.cluster(by),
             _ => self.cluster,
         };
-        let configs = [self.cluster, by].into_iter().flat_map(|c| &c.facts.mesh_config);
-        let addresses = configs.filter_map(|c| c.default_config.discovery_address.as_ref());
+        let mut addresses =
+            [self.cluster, by].into_iter().flat_map(|c| c.facts.discovery_addresses());
         let here = format!("{}.{}", self.service.name(), self.service.namespace);
         let is_here = |address: &str| {
             let rest = address.strip_suffix(":15012").and_then(|host| host.strip_prefix(&here));
@@ -79,7 +79,7 @@ impl Found<'_> {
         // A client of a headless Service has the address of a pod, whatever the Service's ports.
         self.service.type_name() != "headless"
             && (self.is_for_proxies_alone() || !has_other)
-            && addresses.into_iter().all(|address| is_here(address))
+            && addresses.all(|address| is_here(address))
             && !is_open(self.cluster, "discoveryAddress")
     }
 

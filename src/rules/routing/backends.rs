@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::finding::{Finding, Findings, Severity};
-use crate::kinds::gateway_api::{Reference, Route, RouteRule};
-use crate::kinds::is_placeholder;
+use crate::kinds::attachment::is_http;
+use crate::kinds::gateway_api::{GROUP, Reference, Route, RouteRule};
+use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{In, Known, Mesh, Named, fqdn, list, short, value};
 use crate::source::{Span, Spanned, Text};
-
-/// The group of the Gateway API.
-const GROUP: &str = "gateway.networking.k8s.io";
 
 /// A backend of a route that a control plane reads as it stands.
 struct Backend<'m> {
@@ -23,10 +21,9 @@ struct Backend<'m> {
 impl Backend<'_> {
     /// What becomes of its share, as the end of a label.
     fn fails(&self) -> &'static str {
-        let is_http = matches!(self.route.meta.kind.as_str(), "HTTPRoute" | "GRPCRoute");
         let weighs = |to: &&Spanned<Reference>| to.weight.is_none_or(|w| w.value > 0);
         let alone = self.rule.backend_refs.iter().filter(weighs).count() < 2;
-        match (is_http, alone) {
+        match (is_http(&self.route.meta.kind), alone) {
             (true, true) => "requests that take this rule get 500",
             (true, false) => "its share of the requests gets 500",
             (false, _) => "connections that come here are closed",
@@ -36,8 +33,7 @@ impl Backend<'_> {
     /// Makes a finding milder where no request comes here yet.
     fn weigh(&self, finding: &mut Finding) {
         if self.to.weight.is_some_and(|weight| weight.value == 0) {
-            finding.message.push_str(", and gets no request yet: its weight is 0");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", and gets no request yet: its weight is 0");
         }
     }
 }
@@ -99,8 +95,7 @@ fn say_absent(
         None => "correct name and namespace, or define the Service".to_owned(),
     });
     if nearest.is_none() && !mesh.is_complete_under(backend.route.cluster) {
-        finding.message.push_str(", unless something makes it in the cluster");
-        finding.lower(Severity::Warning);
+        finding.milder(Severity::Warning, ", unless something makes it in the cluster");
     }
     backend.weigh(finding);
 }
@@ -165,8 +160,7 @@ pub(super) fn backend_not_granted(mesh: &Mesh, found: &mut Findings) {
             format!("{}: a gateway's route leaves its namespace only by a grant", backend.fails()),
         );
         if !sure {
-            finding.message.push_str(", unless a grant stands elsewhere");
-            finding.lower(Severity::Warning);
+            finding.milder(Severity::Warning, ", unless a grant stands elsewhere");
         }
         finding.help(format!(
             "add a ReferenceGrant to `{namespace}`: from group `{GROUP}`, kind `{kind}`, namespace `{own}`, to \
@@ -179,9 +173,7 @@ pub(super) fn backend_not_granted(mesh: &Mesh, found: &mut Findings) {
 /// Whether some grant is for a backend, or may be.
 fn is_granted(mesh: &Mesh, backend: &Backend<'_>) -> bool {
     let route = backend.route;
-    let is = |text: Option<&Text>, wanted: &str| {
-        text.is_some_and(|text| text.as_str() == wanted || is_placeholder(text))
-    };
+    let is = |text: Option<&Text>, wanted: &str| text.is_some_and(|text| may_be(text, wanted));
     let mut grants = mesh
         .api_grants
         .iter()

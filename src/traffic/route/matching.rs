@@ -195,12 +195,9 @@ fn test(wanted: &StringMatch, value: &str, ignore_case: bool) -> Option<bool> {
         return Some(fold(value) == fold(exact));
     }
     if let Some(prefix) = &wanted.prefix {
-        let rest = fold(value).strip_prefix(&fold(prefix)).map(str::to_owned);
-        return Some(
-            rest.is_some_and(|rest| {
-                !wanted.by_segments || rest.is_empty() || rest.starts_with('/')
-            }),
-        );
+        let value = fold(value);
+        let ends = |rest: &str| !wanted.by_segments || rest.is_empty() || rest.starts_with('/');
+        return Some(value.strip_prefix(&fold(prefix)).is_some_and(ends));
     }
     // The case always counts for regular expressions.
     let pattern = wanted.regex.as_ref()?;

@@ -38,6 +38,7 @@ pub use fault::{Cause, Fault};
 pub use formats::{PORTS, PROTOCOLS};
 pub use hosts::is_ip;
 pub use nearest::nearest;
+pub use re2::whole as whole_pattern;
 pub use table::Version;
 use walk::{Reader, walk};
 

@@ -2,6 +2,8 @@
 //!
 //! The `regex` crate has another grammar: it refuses `/a/{id}` and takes `[a&&b]` for an intersection.
 
+use regex::Regex;
+
 /// More bytes than this Istio refuses.
 const MAX_LEN: usize = 1024;
 /// More repetitions than this RE2 refuses.
@@ -9,7 +11,15 @@ const MAX_REPEAT: u32 = 1000;
 
 /// Whether RE2 compiles it, and it is short enough for Istio.
 pub(super) fn is_pattern(text: &str) -> bool {
-    text.len() <= MAX_LEN && Pattern { rest: text, depth: 0 }.is_sound()
+    text.len() <= MAX_LEN && Pattern::of(text).is_sound()
+}
+
+/// What takes the whole of a text if the pattern does, for RE2 and for Go. `None` where these do not compile
+/// it, or the `regex` crate reads it otherwise or not at all.
+pub fn whole(pattern: &str) -> Option<Regex> {
+    let mut read = Pattern::of(pattern);
+    let alike = read.is_sound() && !read.has_sets;
+    alike.then(|| Regex::new(&format!(r"\A(?:{pattern})\z")).ok()).flatten()
 }
 
 /// What an escape, or a character of a class, stands for.
@@ -23,6 +33,8 @@ enum Member {
 struct Pattern<'p> {
     rest: &'p str,
     depth: u32,
+    /// Whether a class has what the `regex` crate takes for an operation on sets: `[a&&b]`, `[a[b]]`.
+    has_sets: bool,
 }
 
 /// What stands before the place that is read: whether and how it can be repeated.
@@ -33,7 +45,11 @@ enum Before {
     Repetition,
 }
 
-impl Pattern<'_> {
+impl<'p> Pattern<'p> {
+    fn of(text: &'p str) -> Self {
+        Self { rest: text, depth: 0, has_sets: false }
+    }
+
     fn is_sound(&mut self) -> bool {
         let mut before = Before::Nothing;
         while let Some(c) = self.next() {
@@ -150,6 +166,7 @@ impl Pattern<'_> {
                 continue;
             }
             let low = self.member()?;
+            self.has_sets |= self.rest.starts_with("--");
             let ranged = self.rest.starts_with('-') && !self.rest.starts_with("-]");
             if let (Member::Char(low), true) = (low, ranged && self.rest.len() > 1) {
                 self.take("-");
@@ -163,6 +180,8 @@ impl Pattern<'_> {
     }
 
     fn member(&mut self) -> Option<Member> {
+        let begins = |it: &str| self.rest.starts_with(it);
+        self.has_sets |= ["&&", "--", "~~", "["].into_iter().any(begins);
         match self.next()? {
             '\\' => self.escape(true),
             c => Some(Member::Char(c)),
@@ -236,7 +255,23 @@ fn is_posix_class(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_pattern;
+    use super::{is_pattern, whole};
+
+    #[test]
+    fn a_pattern_that_rust_reads_otherwise_takes_nothing() {
+        let takes = |pattern: &str, text: &str| whole(pattern).map(|it| it.is_match(text));
+        for other in
+            ["[a&&b]", "[a--b]", "[--/]", "[~~]", "[a[b]", "[[a]", "a{id}", "(?=a)", "a)|(b"]
+        {
+            assert_eq!(takes(other, "a"), None, "{other}");
+        }
+        for alike in ["[[:alpha:]]", r"[\[a]", "a--|a", "a&&b|a", "(?i)A", "[a-]", "^a$"] {
+            assert_eq!(takes(alike, "a"), Some(true), "{alike}");
+        }
+        for whole in ["b|", "a.", "A"] {
+            assert_eq!(takes(whole, "a"), Some(false), "{whole}");
+        }
+    }
 
     #[test]
     fn what_go_compiles_is_a_pattern() {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::{Made, Node};
+use crate::api::whole_pattern;
 use crate::clusters::tree::{Tree, join};
 use crate::kinds::delivery::{Patch, PatchTarget};
 use crate::kinds::{Meta, View};
@@ -117,7 +116,7 @@ fn is_whole_match(pattern: Option<&str>, text: &str) -> bool {
     if is_plain {
         return pattern == text;
     }
-    Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|p| p.is_match(text))
+    whole_pattern(pattern).is_some_and(|whole| whole.is_match(text))
 }
 
 /// Only `key=value` and `key==value` are understood; a patch with another selector is left out.

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use regex::Regex;
-
+use crate::api::whole_pattern;
 use crate::kinds::networking::StringMatch;
 
 /// What is asked of a string.
@@ -88,12 +87,9 @@ fn literal(regex: &str) -> (String, &str) {
     }
 }
 
-/// Whether a regular expression takes the whole of a text. Where Rust reads one otherwise than RE2 does, or
-/// not at all, it is said to take nothing.
+/// Whether a regular expression takes the whole of a text, for sure.
 fn matches(regex: &str, text: &str) -> bool {
-    let is_read_otherwise = ["&&", "--", "~~", "[["].iter().any(|it| regex.contains(it));
-    !is_read_otherwise
-        && Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| regex.is_match(text))
+    whole_pattern(regex).is_some_and(|regex| regex.is_match(text))
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 //!
 //! Source: `route.go`, `sourceMatchHTTP`, `TranslateRouteMatch`; Envoy's route matcher.
 
-use regex::Regex;
-
 use super::{Call, Request};
+use crate::api::whole_pattern;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{HttpMatch, StringMatch};
 use crate::source::{Span, Spanned, Text};
@@ -201,7 +200,7 @@ fn test(wanted: &StringMatch, value: &str, ignore_case: bool) -> Option<bool> {
     }
     // The case always counts for regular expressions.
     let pattern = wanted.regex.as_ref()?;
-    Regex::new(&format!(r"\A(?:{})\z", pattern.as_str())).ok().map(|re| re.is_match(value))
+    whole_pattern(pattern).map(|whole| whole.is_match(value))
 }
 
 fn describe(wanted: &StringMatch) -> String {

@@ -8,9 +8,7 @@ use super::{Rule, rule};
 use crate::api::{Cause, Fault};
 use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{Faulty, Mesh};
-
-/// How many places of one cause a finding shows.
-const SHOWN: usize = 6;
+use crate::rules::SHOWN;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("fields/deprecated", deprecated),

@@ -11,6 +11,7 @@ use crate::kinds::may_be;
 use crate::kinds::networking::ServiceEntry;
 use crate::mesh::{In, Mesh, list, value};
 use crate::migration::is_stateful;
+use crate::rules::SHOWN;
 use crate::trust::{Signer, Trust};
 
 pub(super) const RULES: &[Rule] = &[
@@ -18,9 +19,6 @@ pub(super) const RULES: &[Rule] = &[
     rule!("migration/serviceentry-merge-conflict", serviceentry_merge_conflict),
     rule!("migration/statefulset-same-name-merge", statefulset_same_name_merge),
 ];
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 fn join_before_common_ca(access: &Access<'_>, trust: &Trust<'_>, found: &mut Findings) {
     let mesh = access.mesh();

@@ -37,6 +37,9 @@ use crate::trust::Trust;
 pub use names::{Naming, complaint};
 pub use yaml::IDLE_SUPPRESSION;
 
+/// How many places of one cause a finding shows beside the first.
+const SHOWN: usize = 6;
+
 /// What rules may ask: the mesh, and what is worked out from it when the first rule asks for it.
 pub struct Evidence<'m> {
     mesh: &'m Mesh,

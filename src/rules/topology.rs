@@ -14,6 +14,7 @@ use crate::mesh::{
     ZONE_LABEL, letters, list, value,
 };
 use crate::placement::pinned_zone;
+use crate::rules::SHOWN;
 use crate::source::{Spanned, Text};
 
 pub(super) const RULES: &[Rule] = &[
@@ -28,9 +29,6 @@ pub(super) const RULES: &[Rule] = &[
     rule!("topology/pod-zone-label-differs", pod_zone_label_differs),
     rule!("topology/region-spelled-differently", region_spelled_differently),
 ];
-
-/// How many places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 /// Labels by which a pod or an endpoint says where it stands; the first one wins.
 const LOCALITY_LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];

@@ -10,10 +10,8 @@ use crate::kinds::Meta;
 use crate::kinds::workloads::Selector;
 use crate::kinds::{core::Namespace, core::Service, is_placeholder};
 use crate::mesh::{In, Mesh, Named, fqdn, is_ambient_namespace, list, takes_in};
+use crate::rules::SHOWN;
 use crate::source::{Span, Spanned, Text};
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 /// A host that an object of a control plane names in short.
 struct ShortHost<'m> {

@@ -12,11 +12,10 @@ use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Gateway, RouteDestination, Server};
 use crate::mesh::{In, Mesh, Named, Route, list, value};
+use crate::rules::SHOWN;
 use crate::source::{Span, Spanned, Text};
 use crate::yaml::IntOrString;
 
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 /// Where proxies ask istiod.
 const XDS: u32 = 15012;
 /// Where API servers ask the injector.

@@ -9,11 +9,9 @@ use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::finding::{Findings, Severity};
 use crate::mesh::{IstioObject, Lookup, Mesh, list};
+use crate::rules::SHOWN;
 use crate::rules::remote::pairs;
 use crate::source::{Span, Text};
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 

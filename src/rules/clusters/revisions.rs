@@ -8,10 +8,8 @@ use crate::clusters::{Cluster, Installed, Role};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, PodShape, REVISION, list};
+use crate::rules::SHOWN;
 use crate::source::{Span, Text};
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 /// Whether a name looks like a revision called by its version, and not like a tag made by hand.
 fn is_version(name: &str) -> bool {

@@ -8,10 +8,8 @@ use crate::finding::Findings;
 use crate::kinds::control_plane::MeshConfig;
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, list};
+use crate::rules::SHOWN;
 use crate::source::{Span, Text};
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 /// Variables of proxies that are each cluster's own, or that other rules compare.
 const OWN: &[&str] = &[

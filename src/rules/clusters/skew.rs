@@ -7,10 +7,8 @@ use crate::api::version;
 use crate::clusters::{Cluster, ClusterId, Installed};
 use crate::finding::Findings;
 use crate::mesh::Mesh;
+use crate::rules::SHOWN;
 use crate::source::Span;
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 /// The bounds of sidecars and gateways.
 const OF_PROXIES: (u32, u32) = (2, 0);

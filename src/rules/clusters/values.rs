@@ -5,10 +5,8 @@ use crate::clusters::{Cluster, Installed};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{Mesh, list};
+use crate::rules::SHOWN;
 use crate::source::Span;
-
-/// How many further places of one cause a finding shows.
-const SHOWN: usize = 6;
 
 /// The version that came without the profile `external` and the chart `istiod-remote`.
 const WITHOUT: (u32, u32) = (1, 24);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::texts::{Entry, SHOWN, SettingText, settings};
+use super::texts::{Entry, SettingText, settings};
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::Findings;
 use crate::mesh::{Host, Locality, LocalityPattern, Lookup, Mesh, Place, list};
 use crate::placement::{Bounds, HostPlacement};
+use crate::rules::SHOWN;
 use crate::source::Text;
 use crate::traffic::Traffic;
 

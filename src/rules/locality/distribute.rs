@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::coverage::{distribute_idle_zone, distribute_rounding, distribute_source_missing};
-use super::texts::{Entry, SHOWN, SettingText, known_zones, settings};
+use super::texts::{Entry, SettingText, known_zones, settings};
 use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{Locality, LocalityPattern, Lookup, Mesh};
 use crate::placement::Placements;
+use crate::rules::SHOWN;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
 use crate::traffic::Traffic;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::texts::{SHOWN, SettingText, settings};
+use super::texts::{SettingText, settings};
 use super::{networks, priority};
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{LocalityPattern, Lookup, Mesh, Whereabouts, list};
+use crate::rules::SHOWN;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Text};
 use crate::traffic::Traffic;

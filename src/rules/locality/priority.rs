@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::texts::{SHOWN, SettingText, settings};
+use super::texts::{SettingText, settings};
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::is_placeholder;
 use crate::mesh::{
     CLUSTER_LABEL, Host, Lookup, Mesh, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL, list,
 };
+use crate::rules::SHOWN;
 use crate::source::Text;
 
 const HOSTNAME_LABEL: &str = "kubernetes.io/hostname";

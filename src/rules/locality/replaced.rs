@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::texts::{SHOWN, SettingText, settings};
+use super::texts::{SettingText, settings};
 use crate::finding::Findings;
 use crate::kinds::networking::{LoadBalancer, LocalityLb, PortPolicy};
 use crate::mesh::{Mesh, fqdn, short, value};
+use crate::rules::SHOWN;
 use crate::rules::{Rule, rule};
 use crate::source::{Span, Spanned, Text};
 

@@ -7,10 +7,8 @@ use crate::clusters::ClusterId;
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Distribute, LocalityLb};
 use crate::mesh::{Host, LocalityPattern, LocalitySetting, Mesh, Subset, Whereabouts, list};
+use crate::rules::SHOWN;
 use crate::source::{Span, Text};
-
-/// How many places of one cause a finding shows.
-pub(super) const SHOWN: usize = 6;
 
 /// A locality setting that is switched on.
 pub(super) struct SettingText<'m> {

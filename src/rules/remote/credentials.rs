@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::texts::{Kept, SHOWN, kept};
+use super::texts::{Kept, kept};
 use crate::access::{
     Access, Expiry, Kind, certificate, claims, expiry, is_not_allowed, refusal, used,
 };
 use crate::finding::{Findings, Severity};
+use crate::rules::SHOWN;
 use crate::trust::Time;
 
 /// Days before the end of a credential at which to speak.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::texts::{SHOWN, holders};
+use super::texts::holders;
 use crate::access::{Access, Entry, Label, Remote, Target, server_name, shown, unreachable, used};
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
 use crate::mesh::{Mesh, letters, list};
+use crate::rules::SHOWN;
 use crate::source::{Span, Text};
 
 /// Keys that tools give to a kubeconfig, and nobody to a cluster.

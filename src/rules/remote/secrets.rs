@@ -1,11 +1,12 @@
 //! Remote secrets as a whole: label, namespace, what stands under their keys.
 
-use super::texts::{SHOWN, kept, what};
+use super::texts::{kept, what};
 use crate::access::{Access, Kind, Label, Maker, Remote, refusal, server_name, shown, unreachable};
 use crate::clusters::{Cluster, Role};
 use crate::finding::{Findings, Severity};
 use crate::kinds::kubeconfig::{Content, Held};
 use crate::mesh::list;
+use crate::rules::SHOWN;
 use crate::source::Span;
 
 pub(super) fn label_missing(access: &Access<'_>, found: &mut Findings) {

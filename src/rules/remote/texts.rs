@@ -6,9 +6,6 @@ use crate::kinds::kubeconfig::{Content, Held, Kubeconfig};
 use crate::mesh::list;
 use crate::source::Span;
 
-/// How many further places of one cause a finding shows.
-pub(super) const SHOWN: usize = 6;
-
 /// A kubeconfig in a secret that istiod reads, or would read were it not for its label or namespace.
 pub(super) struct Kept<'a, 'm> {
     pub remote: &'a Remote<'m>,

@@ -92,6 +92,17 @@ pub struct ServicePort {
     pub node_port: Option<Spanned<u16>>,
 }
 
+impl ServicePort {
+    /// The pod's port, where its number is told.
+    pub fn target(&self) -> Option<u16> {
+        match self.target_port.as_ref().map(|target| &target.value) {
+            Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
+            Some(IntOrString::Str(_)) => None,
+            None => self.port.as_ref().map(|port| port.value),
+        }
+    }
+}
+
 impl Service {
     /// `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`, or `headless`.
     pub fn type_name(&self) -> &str {

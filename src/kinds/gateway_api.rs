@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::parts::Anything;
+use super::workloads::Selector;
 use crate::source::{Spanned, Text};
 
 /// The group of the Gateway API.
@@ -43,6 +44,27 @@ pub struct Listener {
     pub port: Option<Spanned<u32>>,
     /// Its protocol.
     pub protocol: Option<Text>,
+    /// Who may attach to it.
+    #[serde(rename = "allowedRoutes")]
+    pub allowed_routes: AllowedRoutes,
+}
+
+/// `allowedRoutes` of a listener.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AllowedRoutes {
+    /// The namespaces that they may come from.
+    pub namespaces: RouteNamespaces,
+}
+
+/// Namespaces that may attach to a listener.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RouteNamespaces {
+    /// `Same` where absent, `All`, `Selector` or `None`.
+    pub from: Option<Text>,
+    /// The labels that they need, where `from` is `Selector`.
+    pub selector: Selector,
 }
 
 /// `spec` of an HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute.

@@ -49,6 +49,67 @@ pub struct AuthorizationPolicy {
 pub struct AuthorizationRule {
     /// Who calls.
     pub from: Vec<AuthorizationFrom>,
+    /// What is called.
+    pub to: Vec<AuthorizationTo>,
+    /// What must hold beside.
+    pub when: Vec<AuthorizationCondition>,
+}
+
+impl AuthorizationRule {
+    /// The first thing it looks at that only a proxy for HTTP sees: ztunnel does not.
+    ///
+    /// Source: `pilot/pkg/serviceregistry/kube/controller/ambient/authorization.go`, `handleRule`.
+    pub fn of_http(&self) -> Option<&Text> {
+        let to = self.to.iter().flat_map(|to| to.operation.of_http());
+        let from = self.from.iter().flat_map(|from| from.source.of_http());
+        let keys = self.when.iter().filter_map(|when| when.key.as_ref());
+        let is_seen = |key: &&Text| {
+            let key = key.as_str();
+            key.starts_with("source.") || key.starts_with("destination.")
+        };
+        to.chain(from).chain(keys.filter(|key| !is_seen(key))).next()
+    }
+}
+
+/// An entry of `to`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AuthorizationTo {
+    /// All that is set must hold.
+    pub operation: AuthorizationOperation,
+}
+
+/// `operation` of a rule, without its ports.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct AuthorizationOperation {
+    /// Values of the header `Host`.
+    pub hosts: Vec<Text>,
+    /// Those that are not meant.
+    pub not_hosts: Vec<Text>,
+    /// HTTP methods.
+    pub methods: Vec<Text>,
+    /// Those that are not meant.
+    pub not_methods: Vec<Text>,
+    /// Paths.
+    pub paths: Vec<Text>,
+    /// Those that are not meant.
+    pub not_paths: Vec<Text>,
+}
+
+impl AuthorizationOperation {
+    fn of_http(&self) -> impl Iterator<Item = &Text> {
+        let positive = self.methods.iter().chain(&self.paths).chain(&self.hosts);
+        positive.chain(&self.not_methods).chain(&self.not_paths).chain(&self.not_hosts)
+    }
+}
+
+/// An entry of `when`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AuthorizationCondition {
+    /// What is looked at: `source.ip`, `request.headers[User-Agent]`, ...
+    pub key: Option<Text>,
 }
 
 /// An entry of `from`.
@@ -75,6 +136,21 @@ pub struct AuthorizationSource {
     pub ip_blocks: Vec<Text>,
     /// Addresses that are not meant.
     pub not_ip_blocks: Vec<Text>,
+    /// Addresses that requests come from, by `X-Forwarded-For` or the PROXY protocol.
+    pub remote_ip_blocks: Vec<Text>,
+    /// Those that are not meant.
+    pub not_remote_ip_blocks: Vec<Text>,
+    /// Issuers and subjects of tokens.
+    pub request_principals: Vec<Text>,
+    /// Those that are not meant.
+    pub not_request_principals: Vec<Text>,
+}
+
+impl AuthorizationSource {
+    fn of_http(&self) -> impl Iterator<Item = &Text> {
+        let by_token = self.request_principals.iter().chain(&self.not_request_principals);
+        by_token.chain(&self.remote_ip_blocks).chain(&self.not_remote_ip_blocks)
+    }
 }
 
 /// `spec` of a RequestAuthentication.

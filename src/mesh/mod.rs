@@ -24,6 +24,7 @@ mod route;
 mod scaling;
 mod service;
 mod subset;
+mod waypoint;
 mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,7 @@ pub use service::Host;
 pub use subset::{
     CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of,
 };
+pub use waypoint::{Asked, Enrolment};
 pub use whereabouts::Whereabouts;
 
 /// Text of certificates or keys in a file of its own.

@@ -184,14 +184,6 @@ impl Mesh {
         namespace.meta.label(DATAPLANE_MODE).filter(|_| is_sure)
     }
 
-    /// The waypoint of a Service or ServiceEntry: what its label says, or else that of its namespace.
-    pub fn waypoint_of<'m>(&'m self, told: &'m Meta, place: (ClusterId, &str)) -> Option<&'m Text> {
-        let label = told.label(WAYPOINT).or_else(|| {
-            self.namespace(place.0, place.1).found().and_then(|ns| ns.meta.label(WAYPOINT))
-        });
-        label.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("none"))
-    }
-
     /// Whether pods are of the mesh, by a sidecar or by ztunnel; `None` where nobody can tell.
     pub fn is_in_mesh(&self, pods: &PodShape<'_>) -> Option<bool> {
         match (self.has_sidecar(pods), self.is_ambient(pods)) {
@@ -225,8 +217,6 @@ pub const INJECT: &str = "sidecar.istio.io/inject";
 pub const REVISION: &str = "istio.io/rev";
 /// `ambient`, or `none`: on a namespace or a pod.
 pub const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
-/// The name of a waypoint, or `none`: on a Service, a ServiceEntry or a namespace.
-const WAYPOINT: &str = "istio.io/use-waypoint";
 /// `enabled` or `disabled`: on a namespace.
 pub const INJECTION: &str = "istio-injection";
 

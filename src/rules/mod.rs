@@ -1,5 +1,6 @@
 //! The checks, one file per subject, plus `Rule`, `rule!` and the list of rooms.
 
+mod ambient;
 mod authz;
 mod capacity;
 mod clusters;
@@ -12,6 +13,7 @@ mod migration;
 mod mtls;
 mod names;
 mod network;
+mod policies;
 mod remote;
 mod routing;
 mod selected;
@@ -157,6 +159,7 @@ use rule;
 /// All rules, room by room.
 pub fn all() -> impl Iterator<Item = Rule> {
     let rooms = [
+        ambient::RULES,
         authz::RULES,
         capacity::RULES,
         clusters::RULES,

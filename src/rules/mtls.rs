@@ -1,5 +1,8 @@
 //! mTLS: TLS between workloads and towards the outside.
 
+mod peers;
+mod refused;
+
 use std::collections::BTreeSet;
 
 use super::{Rule, rule};
@@ -9,7 +12,13 @@ use crate::kinds::networking::{ClientTls, DestinationRule, TrafficPolicy};
 use crate::mesh::{In, Mesh, value};
 use crate::source::{Span, Spanned};
 
-pub(super) const RULES: &[Rule] = &[rule!("mtls/server-not-verified", server_not_verified)];
+pub(super) const RULES: &[Rule] = &[
+    rule!("mtls/refused-by-server", policies: refused::refused_by_server),
+    rule!("mtls/selects-no-workload", peers::selects_no_workload),
+    rule!("mtls/server-not-verified", server_not_verified),
+    rule!("mtls/several-for-namespace", peers::several_for_namespace),
+    rule!("mtls/workload-selected-twice", peers::workload_selected_twice),
+];
 
 /// From this version on, proxies verify against the certificates of the system where nothing else is told.
 const VERIFIES: (u32, u32) = (1, 21);

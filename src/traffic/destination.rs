@@ -20,7 +20,6 @@ use crate::kinds::is_placeholder;
 use crate::kinds::networking::OutlierDetection;
 use crate::mesh::{self, AppliedRule, Client, Host, In, Mesh, Order, Subset, value};
 use crate::source::{Span, Text};
-use crate::yaml::IntOrString;
 
 /// Makes proxies tell Envoy the zones of their own workload.
 pub const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
@@ -168,11 +167,7 @@ impl<'m> Destination<'m> {
             Some(name) => value(port.name.as_ref()).unwrap_or_default() == name,
             None => port.port.as_ref().is_some_and(|port| u32::from(port.value) == self.port),
         })?;
-        match port.target_port.as_ref().map(|target| &target.value) {
-            Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
-            Some(IntOrString::Str(_)) => None,
-            None => port.port.as_ref().map(|port| port.value),
-        }
+        port.target()
     }
 
     /// The rule that applies.

@@ -4,7 +4,7 @@
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{PortPolicy, TrafficPolicy};
 use crate::kinds::security::{PeerAuthentication, PeerTls};
-use crate::mesh::{AppliedRule, Mesh, value};
+use crate::mesh::{AppliedRule, In, Mesh, value};
 use crate::source::Text;
 use crate::yaml::Entries;
 
@@ -79,12 +79,65 @@ pub fn tells_mtls(
     own.or_else(of_rule)
 }
 
-/// Whether pods take mTLS on a port of theirs, by the PeerAuthentications of a control plane: those
-/// for the workload go before the namespace's, and these before the mesh's. Ports count in those for
-/// the workload alone, of which there are none in the root namespace.
+/// The PeerAuthentications of a control plane that pods of a namespace go by, as one looks for them: those
+/// for the workload, the namespace's, the mesh's. Of several for the same, istiod takes the oldest.
 ///
-/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`; `pilot/pkg/security/authn`,
-/// `ComposePeerAuthentication`.
+/// Source: `pilot/pkg/security/authn`, `ComposePeerAuthentication`.
+#[derive(Debug)]
+pub struct PeerPolicies<'m>([Vec<&'m In<PeerAuthentication>>; 3]);
+
+impl<'m> PeerPolicies<'m> {
+    /// Those for pods with these labels.
+    pub fn of<'l>(
+        mesh: &'m Mesh,
+        control_plane: ClusterId,
+        namespace: &str,
+        label: impl Fn(&str) -> Option<&'l str>,
+    ) -> Self {
+        let root = mesh.root_namespace(control_plane);
+        let all = || mesh.peer_authentications.iter().filter(|p| p.cluster == control_plane);
+        let selects = |policy: &PeerAuthentication| {
+            let selector = policy.selector.as_ref().filter(|s| !s.is_empty())?;
+            let same = |(key, want): &(Text, Text)| label(key.as_str()) == Some(want.as_str());
+            Some(selector.match_labels.iter().all(same))
+        };
+        let own = all().filter(|p| p.namespace == namespace && namespace != root);
+        let own = own.filter(|p| selects(p) == Some(true)).collect();
+        let whole = |ns: &str| -> Vec<_> {
+            all().filter(|p| p.namespace == ns && selects(p).is_none()).collect()
+        };
+        let of_mesh = if namespace == root { Vec::new() } else { whole(root) };
+        Self([own, whole(namespace), of_mesh])
+    }
+
+    /// Whether there is one at most for each, and all are known as they stand.
+    pub fn is_certain(&self, mesh: &Mesh) -> bool {
+        let known = |p: &&In<PeerAuthentication>| !mesh.is_assumed(&p.meta);
+        self.0.iter().all(|level| level.len() <= 1 && level.iter().all(known))
+    }
+
+    /// Whether one of them tells ports apart.
+    pub fn has_ports(&self) -> bool {
+        self.0[0].iter().any(|policy| policy.port_level_mtls.iter().next().is_some())
+    }
+
+    /// What counts for a port of the pods: `DISABLE`, `PERMISSIVE` or `STRICT`. Ports count in those for
+    /// the workload alone, of which there are none in the root namespace.
+    pub fn mode(&self, port: Option<u16>) -> Option<&'m Text> {
+        let [own, namespace, of_mesh] = &self.0;
+        let of_port = |policy: &&'m In<PeerAuthentication>| {
+            told(policy.port_level_mtls.get(&port?.to_string())?)
+        };
+        let of_all = |policy: &&'m In<PeerAuthentication>| told(policy.mtls.as_ref()?);
+        let own = own.iter().map(|policy| of_port(policy).or_else(|| of_all(policy)));
+        let others = namespace.iter().chain(of_mesh).map(of_all);
+        own.chain(others).flatten().next()
+    }
+}
+
+/// Whether pods take mTLS on a port of theirs, by the PeerAuthentications of a control plane.
+///
+/// Source: `pilot/pkg/xds/endpoints/mtls_checker.go`.
 pub fn takes_mtls<'l>(
     mesh: &Mesh,
     control_plane: ClusterId,
@@ -92,33 +145,12 @@ pub fn takes_mtls<'l>(
     label: impl Fn(&str) -> Option<&'l str>,
     port: Option<u16>,
 ) -> bool {
-    let root = mesh.root_namespace(control_plane);
-    let all = || mesh.peer_authentications.iter().filter(|p| p.cluster == control_plane);
-    let selects = |policy: &PeerAuthentication| {
-        let selector = policy.selector.as_ref().filter(|s| !s.is_empty())?;
-        let same = |(key, want): &(Text, Text)| label(key.as_str()) == Some(want.as_str());
-        Some(selector.match_labels.iter().all(same))
-    };
-    let own = all().filter(|p| p.namespace == namespace && namespace != root);
-    let own = own.filter(|p| selects(p) == Some(true));
-    let whole = |ns: &'_ str| {
-        let ns = ns.to_owned();
-        all().filter(move |p| p.namespace == ns && selects(p).is_none())
-    };
-    let of_port = |policy: &'_ PeerAuthentication| {
-        let told = policy.port_level_mtls.get(&port?.to_string())?;
-        takes(told)
-    };
-    let of_own = own.map(|p| of_port(p).or_else(|| takes(p.mtls.as_ref()?)));
-    let of_others = whole(namespace).chain(whole(root)).map(|p| takes(p.mtls.as_ref()?));
-    of_own.chain(of_others).flatten().next().unwrap_or(true)
+    let mode = PeerPolicies::of(mesh, control_plane, namespace, label).mode(port);
+    mode.is_none_or(|mode| mode.as_str() != "DISABLE")
 }
 
 /// What a policy says, if anything.
-fn takes(told: &PeerTls) -> Option<bool> {
-    match value(told.mode.as_ref()) {
-        Some("DISABLE") => Some(false),
-        Some("STRICT" | "PERMISSIVE") => Some(true),
-        _ => None,
-    }
+fn told(tls: &PeerTls) -> Option<&Text> {
+    let known = |mode: &&Text| ["DISABLE", "PERMISSIVE", "STRICT"].contains(&mode.as_str());
+    tls.mode.as_ref().filter(known)
 }

@@ -10,7 +10,6 @@ use crate::kinds::security::PeerAuthentication;
 use crate::mesh::{HostPattern, In, Mesh, PodShape, fqdn, list, value};
 use crate::source::Text;
 use crate::traffic::mtls::takes_mtls;
-use crate::yaml::IntOrString;
 
 pub(super) fn mtls_disabled_cross_network(mesh: &Mesh, found: &mut Findings) {
     let called: Vec<&In<Service>> =
@@ -96,17 +95,12 @@ fn other_tls(rule: &DestinationRule) -> Option<&Text> {
 fn is_disabled(mesh: &Mesh, policy: &In<PeerAuthentication>, service: &In<Service>) -> bool {
     let root = mesh.root_namespace(policy.cluster);
     let near = policy.namespace == service.namespace || policy.namespace == root;
-    let target = |port: &ServicePort| match port.target_port.as_ref().map(|t| &t.value) {
-        Some(IntOrString::Int(number)) => u16::try_from(*number).ok(),
-        Some(IntOrString::Str(_)) => None,
-        None => port.port.as_ref().map(|number| number.value),
-    };
     let is_for = |pods: &PodShape<'_>| {
         policy.selector.as_ref().is_none_or(|s| s.is_empty() || s.matches(pods.labels))
     };
     let takes = |pods: &PodShape<'_>, plane: ClusterId, port: &ServicePort| {
         let label = |key: &str| value(pods.labels.get(key));
-        takes_mtls(mesh, plane, &service.namespace, label, target(port))
+        takes_mtls(mesh, plane, &service.namespace, label, port.target())
     };
     near && mesh.same_mesh(policy.cluster, service.cluster)
         && mesh.shapes_behind(service).any(|pods| {

@@ -232,6 +232,8 @@ pub struct RouteDestination {
     pub destination: Option<Spanned<Destination>>,
     /// Its share, relative to the others'.
     pub weight: Option<Spanned<u32>>,
+    /// What is done to headers of the requests that come here.
+    pub headers: Option<Anything>,
 }
 
 /// A host, and perhaps a subset and a port of it.

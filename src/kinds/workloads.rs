@@ -196,6 +196,16 @@ pub struct Container {
     /// Who its processes run as.
     #[serde(rename = "securityContext")]
     pub security_context: SecurityContext,
+    /// Ports that have names.
+    pub ports: Vec<ContainerPort>,
+}
+
+/// A port of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerPort {
+    /// The name that a Service may call it by.
+    pub name: Option<Text>,
 }
 
 /// `affinity` of a pod.

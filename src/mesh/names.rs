@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Lookup, Mesh};
+use super::{In, Lookup, Mesh};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CLUSTER_ANNOTATION, REMOTE_LABEL};
@@ -122,5 +122,30 @@ impl Mesh {
             }
             _ => Lookup::Unseen,
         }
+    }
+
+    /// The namespaces of a mesh that the input tells of, whether they stand there themselves or not.
+    pub fn namespaces_of_mesh(&self, of: ClusterId) -> BTreeSet<&str> {
+        let near = |cluster: ClusterId| self.same_mesh(cluster, of);
+        let own = self.namespaces.iter().filter(|ns| near(ns.cluster)).map(In::name);
+        let services = self.services.iter().filter(|s| near(s.cluster));
+        let services = services.map(|s| s.namespace.as_str());
+        let pods = self.pod_shapes().filter(|p| near(p.cluster)).map(|p| p.namespace);
+        let objects = self.istio_objects.iter().filter(|o| near(o.cluster));
+        let objects = objects.map(|o| o.namespace.as_str());
+        let always = ["default", "kube-system", "kube-public"];
+        let mut all: BTreeSet<&str> =
+            own.chain(services).chain(pods).chain(objects).chain(always).collect();
+        all.extend(self.peers(of).map(|c| c.facts.system_namespace()));
+        all.extend(self.peers(of).map(|c| self.root_namespace(c.id)));
+        all
+    }
+
+    /// Whether a namespace of this name would be in the input, whichever cluster of the mesh has it.
+    pub fn would_show_namespace(&self, name: &str, of: ClusterId) -> bool {
+        let seen = |c: &Cluster| {
+            self.has_seen(c.id, "Namespace", "") && !self.may_have_more(c.id, "Namespace", name)
+        };
+        self.peers(of).all(seen) && self.clusters_elsewhere(of).next().is_none()
     }
 }

@@ -138,21 +138,33 @@ impl Mesh {
             value(l.protocol.as_ref()) == Some("HBONE")
                 && l.port.as_ref().is_some_and(|port| port.value == 15008)
         };
-        let listener = gateway.listeners.iter().find(is_hbone);
-        let from = listener.map(|l| &l.allowed_routes.namespaces);
-        match from.and_then(|from| value(from.from.as_ref())) {
-            None | Some("Same") => Some(gateway.namespace == namespace),
-            Some("All") => Some(true),
-            Some("Selector") => {
+        match gateway.listeners.iter().find(is_hbone) {
+            Some(listener) => self.listener_admits(gateway, listener, namespace),
+            None => Some(gateway.namespace == namespace),
+        }
+    }
+
+    /// Whether a listener lets routes of a namespace in; `None` where nobody can tell.
+    pub fn listener_admits(
+        &self,
+        gateway: &In<Gateway>,
+        listener: &Listener,
+        namespace: &str,
+    ) -> Option<bool> {
+        let from = &listener.allowed_routes.namespaces;
+        match value(from.from.as_ref()).unwrap_or("Same") {
+            "Same" => Some(gateway.namespace == namespace),
+            "All" => Some(true),
+            "None" => Some(false),
+            "Selector" => {
                 let told = self.namespace(gateway.cluster, namespace).found()?;
                 let label = |key: &str| match key {
                     "kubernetes.io/metadata.name" => Some(namespace),
                     _ => value(told.meta.label(key)),
                 };
-                from.filter(|_| !self.is_assumed(&told.meta)).map(|from| from.selector.takes(label))
+                (!self.is_assumed(&told.meta)).then(|| from.selector.takes(label))
             }
-            Some("None") => Some(false),
-            Some(_) => None,
+            _ => None,
         }
     }
 }

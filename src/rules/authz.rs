@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod identity;
+
 use super::selected::may_be_added;
 use super::{Rule, rule};
-use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::security::AuthorizationPolicy;
@@ -13,8 +14,10 @@ use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("authz/identity-without-mtls", identity::identity_without_mtls),
     rule!("authz/jwks-fetch-unrestricted", jwks_fetch_unrestricted),
     rule!("authz/policy-selects-no-workload", policy_selects_no_workload),
+    rule!("authz/unknown-method", unknown_method),
     rule!("authz/unknown-source-namespace", unknown_source_namespace),
 ];
 
@@ -101,38 +104,13 @@ fn means(pattern: &str, namespace: &str) -> bool {
     }
 }
 
-/// The namespaces of a mesh that the input tells of, whether they stand there themselves or not.
-fn namespaces(mesh: &Mesh, of: ClusterId) -> BTreeSet<&str> {
-    let near = |cluster: ClusterId| mesh.same_mesh(cluster, of);
-    let own = mesh.namespaces.iter().filter(|ns| near(ns.cluster)).map(In::name);
-    let services = mesh.services.iter().filter(|s| near(s.cluster)).map(|s| s.namespace.as_str());
-    let pods = mesh.pod_shapes().filter(|p| near(p.cluster)).map(|p| p.namespace);
-    let objects =
-        mesh.istio_objects.iter().filter(|o| near(o.cluster)).map(|o| o.namespace.as_str());
-    let accounts = ["default", "kube-system", "kube-public"];
-    let mut all: BTreeSet<&str> =
-        own.chain(services).chain(pods).chain(objects).chain(accounts).collect();
-    all.extend(mesh.peers(of).map(|c| c.facts.system_namespace()));
-    all.extend(mesh.peers(of).map(|c| mesh.root_namespace(c.id)));
-    all
-}
-
-/// Whether a namespace of this name would be in the input, whichever cluster of the mesh has it.
-fn would_be_seen(mesh: &Mesh, pattern: &str, of: ClusterId) -> bool {
-    let name = pattern.trim_matches('*');
-    let seen = |c: &Cluster| {
-        mesh.has_seen(c.id, "Namespace", "") && !mesh.may_have_more(c.id, "Namespace", name)
-    };
-    mesh.peers(of).all(seen) && mesh.clusters_elsewhere(of).next().is_none()
-}
-
 fn unknown_source_namespace(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     let mut by_mesh: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for policy in read(mesh) {
         let number = mesh.cluster(policy.cluster).mesh;
         let known: &BTreeSet<&str> =
-            by_mesh.entry(number).or_insert_with(|| namespaces(mesh, policy.cluster));
+            by_mesh.entry(number).or_insert_with(|| mesh.namespaces_of_mesh(policy.cluster));
         let sources =
             policy.rules.iter().flatten().flat_map(|rule| &rule.from).map(|from| &from.source);
         for source in sources {
@@ -141,7 +119,7 @@ fn unknown_source_namespace(mesh: &Mesh, found: &mut Findings) {
                 if meant
                     || is_placeholder(name)
                     || name.is_empty()
-                    || !would_be_seen(mesh, name, policy.cluster)
+                    || !mesh.would_show_namespace(name.trim_matches('*'), policy.cluster)
                     || !told.insert(name.span)
                 {
                     continue;
@@ -181,6 +159,81 @@ fn say_unknown<'f>(
             format!("nobody comes from there: {effect}"),
         )
         .help("correct the name, or remove it")
+}
+
+/// Methods of HTTP and `WebDAV`. Source: IANA's registry of HTTP methods.
+const METHODS: &[&str] = &[
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
+
+fn unknown_method(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for policy in mesh.authorization_policies.iter().filter(|p| mesh.is_read_in(p.cluster)) {
+        let rules = policy.rules.iter().flatten().flat_map(|rule| &rule.to);
+        for operation in rules.map(|to| &to.operation) {
+            for method in operation.methods.iter().chain(&operation.not_methods) {
+                let word = method.as_str();
+                let open = word.is_empty() || word.contains('*') || is_placeholder(method);
+                if open || METHODS.contains(&word) || !told.insert(method.span) {
+                    continue;
+                }
+                let called = policy.name();
+                let message = format!("AuthorizationPolicy `{called}` names method `{word}`");
+                let upper = word.trim().to_ascii_uppercase();
+                if METHODS.contains(&upper.as_str()) {
+                    let label = "no request has it: methods are compared letter by letter";
+                    found.say(message, method.span, label).help(format!("write `{upper}`"));
+                } else {
+                    let label = "HTTP has no such method";
+                    let help = "correct it, or suppress this where your servers know it";
+                    found
+                        .say(message, method.span, label)
+                        .milder(Severity::Warning, ", which is none of HTTP")
+                        .help(help);
+                }
+            }
+        }
+    }
 }
 
 /// What keeps istiod from fetching keys from addresses it should not call.

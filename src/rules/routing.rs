@@ -7,7 +7,10 @@ mod delegates;
 mod hosts;
 mod matches;
 mod order;
+mod parents;
 mod patterns;
+mod shares;
+mod visibility;
 
 use super::{Rule, rule};
 
@@ -16,16 +19,21 @@ pub(super) const RULES: &[Rule] = &[
     rule!("routing/claims-without-authentication", claims::claims_without_authentication),
     rule!("routing/conflicting-hosts", bindings::conflicting_hosts),
     rule!("routing/destination-without-port", hosts::destination_without_port),
+    rule!("routing/destination-twice", shares::destination_twice),
+    rule!("routing/exported-to-unknown-namespace", visibility::exported_to_unknown_namespace),
     rule!("routing/gateway-route-skips-subsets", bindings::gateway_route_skips_subsets),
     rule!("routing/host-not-in-gateway", bindings::host_not_in_gateway),
     rule!("routing/ineffective-match", order::ineffective_match),
     rule!("routing/internal-gateway", bindings::internal_gateway),
+    rule!("routing/parent-refuses-route", parents::parent_refuses_route),
     rule!("routing/parent-without-group", backends::parent_without_group),
     rule!("routing/rule-for-unknown-host", hosts::rule_for_unknown_host),
     rule!("routing/unknown-backend", backends::unknown_backend),
     rule!("routing/unknown-delegate", delegates::unknown_delegate),
     rule!("routing/unknown-gateway", bindings::unknown_gateway),
     rule!("routing/unknown-host", hosts::unknown_host),
+    rule!("routing/unknown-parent", parents::unknown_parent),
     rule!("routing/unknown-port", hosts::unknown_port),
     rule!("routing/unreachable-rule", order::unreachable_rule),
+    rule!("routing/weight-of-only-destination", shares::weight_of_only_destination),
 ];

@@ -7,6 +7,7 @@ mod pairs;
 mod protocols;
 mod sameness;
 mod settings;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +44,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("services/service-ports-differ", service_ports_differ),
     rule!("services/service-selector-differs", service_selector_differs),
     rule!("services/service-type-differs", service_type_differs),
+    rule!("services/unknown-target-port", targets::unknown_target_port),
 ];
 
 /// Ports by name; a single port may go without one.

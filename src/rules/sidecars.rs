@@ -1,5 +1,7 @@
 //! Sidecars: what proxies get to see.
 
+mod egress;
+
 use std::collections::BTreeSet;
 
 use super::selected::{Selecting, chosen_twice, of_whole_namespaces};
@@ -11,6 +13,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("sidecars/in-ambient-mode", in_ambient_mode),
     rule!("sidecars/selects-no-workload", selects_no_workload),
     rule!("sidecars/several-for-namespace", several_for_namespace),
+    rule!("sidecars/unknown-egress-host", egress::unknown_egress_host),
     rule!("sidecars/workload-selected-twice", workload_selected_twice),
 ];
 

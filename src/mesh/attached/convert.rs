@@ -175,7 +175,7 @@ impl Conversion<'_> {
                 return open(text, other.span);
             }
             let destination = self.destination(to)?;
-            let told = RouteDestination { destination, weight: Some(weight(to)) };
+            let told = RouteDestination { destination, weight: Some(weight(to)), headers: None };
             found.push(Spanned::new(told, to.span));
         }
         Ok(found)

@@ -1,0 +1,162 @@
+//! Gateways that routes of the Gateway API are attached to.
+
+use std::collections::BTreeSet;
+
+use crate::finding::Findings;
+use crate::kinds::gateway_api::{GROUP, Gateway, Listener, Reference, Route};
+use crate::kinds::{is_placeholder, may_be};
+use crate::mesh::{HostPattern, In, Lookup, Mesh, list, value};
+use crate::source::{Span, Spanned, Text};
+
+/// A route, and a Gateway that it names as its parent.
+struct Parent<'m> {
+    route: &'m In<Route>,
+    at: &'m Spanned<Reference>,
+    name: &'m Text,
+    namespace: &'m str,
+}
+
+fn parents(mesh: &Mesh) -> impl Iterator<Item = Parent<'_>> {
+    let known = |r: &&In<Route>| mesh.is_read_in(r.cluster) && !mesh.is_assumed(&r.meta);
+    mesh.api_routes.iter().filter(known).flat_map(|route| {
+        let all = route.parent_refs.iter().filter(|at| at.parent() == (GROUP, "Gateway"));
+        all.filter_map(move |at| {
+            let name = at.name.as_ref().filter(|name| !name.is_empty())?;
+            let namespace = value(at.namespace.as_ref()).unwrap_or(&route.namespace);
+            let open = [name.as_str(), namespace].into_iter().any(is_placeholder);
+            (!open).then_some(Parent { route, at, name, namespace })
+        })
+    })
+}
+
+/// The Gateway that is meant.
+fn gateway<'m>(mesh: &'m Mesh, parent: &Parent<'m>) -> Lookup<&'m In<Gateway>> {
+    let plane = parent.route.cluster;
+    let here = || mesh.api_gateways.iter().filter(|g| g.namespace == parent.namespace);
+    let of_plane = here().filter(|g| g.cluster == plane);
+    if let Some(found) = of_plane.clone().find(|g| g.name() == parent.name.as_str()) {
+        return Lookup::Found(found);
+    }
+    let elsewhere = here().any(|g| g.name() == parent.name.as_str());
+    let is_told = parent.at.namespace.is_some() || parent.route.has_namespace();
+    let seen = mesh.cluster(plane).is_complete() || of_plane.clone().next().is_some();
+    if elsewhere || !is_told || !seen || mesh.may_have_more(plane, "Gateway", parent.namespace) {
+        return Lookup::Unseen;
+    }
+    Lookup::absent(parent.name, of_plane.map(In::name))
+}
+
+pub(super) fn unknown_parent(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for parent in parents(mesh) {
+        let Lookup::Absent { nearest } = gateway(mesh, &parent) else { continue };
+        if !told.insert(parent.name.span) {
+            continue;
+        }
+        let (kind, name) = (&parent.route.meta.kind, parent.route.name());
+        let finding = found.say(
+            format!(
+                "{kind} `{name}` is attached to Gateway `{}`, which `{}` does not have",
+                parent.name, parent.namespace
+            ),
+            parent.name.span,
+            "attached to nothing: no gateway answers by it",
+        );
+        finding.help(match nearest {
+            Some(nearest) => format!("use `{nearest}`"),
+            None => {
+                "correct name and namespace; a parent without `namespace` is in the route's own"
+                    .to_owned()
+            }
+        });
+    }
+}
+
+pub(super) fn parent_refuses_route(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for parent in parents(mesh) {
+        let Lookup::Found(gateway) = gateway(mesh, &parent) else { continue };
+        // Waypoints and east-west gateways are known by what is called through them.
+        let by_hbone = |l: &Listener| value(l.protocol.as_ref()) == Some("HBONE");
+        let unread = !gateway.meta.unread.is_empty() || !parent.route.meta.unread.is_empty();
+        if mesh.is_assumed(&gateway.meta) || unread || gateway.listeners.iter().any(by_hbone) {
+            continue;
+        }
+        let Some((at, label, help)) = refusal(mesh, &parent, gateway) else { continue };
+        if !told.insert(at) {
+            continue;
+        }
+        let (kind, name) = (&parent.route.meta.kind, parent.route.name());
+        found
+            .say(
+                format!(
+                    "Gateway `{}` of `{}` does not take {kind} `{name}`",
+                    parent.name, parent.namespace
+                ),
+                at,
+                label,
+            )
+            .also(gateway.named_at(), "the Gateway")
+            .help(help);
+    }
+}
+
+/// Why none of a Gateway's listeners takes a route: where, what comes of it, and what to do.
+fn refusal(
+    mesh: &Mesh,
+    parent: &Parent<'_>,
+    gateway: &In<Gateway>,
+) -> Option<(Span, String, String)> {
+    let is_named =
+        |l: &Listener, section: &Text| l.name.as_ref().is_none_or(|name| may_be(name, section));
+    let all: Vec<&Listener> = gateway.listeners.iter().collect();
+    let section = parent.at.section_name.as_ref();
+    let named: Vec<&Listener> =
+        all.iter().copied().filter(|l| section.is_none_or(|name| is_named(l, name))).collect();
+    if let Some(section) = section.filter(|_| named.is_empty()) {
+        let names = list(all.iter().filter_map(|l| value(l.name.as_ref())));
+        let label = format!("no listener is called `{section}`: attached to nothing");
+        return Some((section.span, label, format!("its listeners are {names}")));
+    }
+    let fits = |l: &&Listener| match (&parent.at.port, &l.port) {
+        (Some(wanted), Some(port)) => wanted.value == port.value,
+        _ => true,
+    };
+    let at_port: Vec<&Listener> = named.into_iter().filter(fits).collect();
+    if let Some(port) = parent.at.port.as_ref().filter(|_| at_port.is_empty()) {
+        let label = format!("no listener is at port {port}: attached to nothing");
+        return Some((port.span, label, "name a port of its `listeners`, or none".to_owned()));
+    }
+    let own = &parent.route.namespace;
+    let open: Vec<&Listener> = at_port
+        .into_iter()
+        .filter(|l| mesh.listener_admits(gateway, l, own) != Some(false))
+        .collect();
+    if open.is_empty() && parent.route.has_namespace() {
+        let at = parent.at.namespace.as_ref().unwrap_or(parent.name);
+        let label = format!("its listeners let nothing of `{own}` in: attached to nothing");
+        let help = "set `allowedRoutes: {namespaces: {from: All}}` at a listener, or a `Selector` that fits; \
+                    without it only routes of the Gateway's own namespace are taken";
+        return Some((at.span, label, help.to_owned()));
+    }
+    let shares = |host: &Text| {
+        open.iter().any(|l| l.hostname.as_ref().is_none_or(|own| is_shared(own, host)))
+    };
+    let first = parent.route.hostnames.first()?;
+    let strange = parent.route.hostnames.iter().all(|host| !shares(host)) && !open.is_empty();
+    strange.then(|| {
+        let hosts = list(open.iter().filter_map(|l| value(l.hostname.as_ref())));
+        let label = format!("its listeners are for {hosts}: attached to nothing");
+        (first.span, label, "name a host of its listeners".to_owned())
+    })
+}
+
+/// Whether some host is meant by both patterns.
+fn is_shared(listener: &Text, route: &Text) -> bool {
+    let (a, b) = (listener.to_ascii_lowercase(), route.to_ascii_lowercase());
+    a.is_empty()
+        || is_placeholder(&a)
+        || is_placeholder(&b)
+        || HostPattern(&a).matches(&b)
+        || HostPattern(&b).matches(&a)
+}

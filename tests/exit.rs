@@ -342,6 +342,7 @@ fn codes_of_istioctl_name_rules() {
     assert!(told(&["explain", "IST0170"]).starts_with("services/service-ports-differ"));
     assert!(told(&["rules", "--istio"]).contains("IST0170  services/service-ports-differ"));
     assert_eq!(told(&["rules", "--istio", "IST0170"]).lines().count(), 1);
+    assert!(told(&["rules", "--kiali"]).contains("KIA1313  ambient/unknown-waypoint"));
 }
 
 #[test]

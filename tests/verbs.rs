@@ -32,7 +32,7 @@ fn json(args: &[&str]) -> Value {
 #[test]
 fn every_verb_that_prints_a_table_prints_json_too() {
     let now = ["--now", "2026-11-24"];
-    let verbs: [&[&str]; 7] = [
+    let verbs: [&[&str]; 8] = [
         &["clusters", MESH],
         &["clusters", "--reach", MESH, now[0], now[1]],
         &["clusters", "--lose", "west", MESH, now[0], now[1]],
@@ -40,6 +40,7 @@ fn every_verb_that_prints_a_table_prints_json_too() {
         &["migrate", MESH, now[0], now[1]],
         &["rules"],
         &["rules", "--istio"],
+        &["rules", "--kiali"],
     ];
     for verb in verbs {
         let shown = json(&[verb, &["--format", "json"]].concat());

@@ -57,6 +57,9 @@ pub enum Verb {
         /// The codes of `istioctl analyze`, each with the rules that say the same.
         #[arg(long)]
         istio: bool,
+        /// The codes of Kiali's validations, each with the rules that say the same.
+        #[arg(long, conflicts_with = "istio")]
+        kiali: bool,
     },
     /// Print completions for a shell.
     Completions {

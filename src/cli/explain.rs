@@ -66,9 +66,42 @@ pub(super) fn list(only: &[String], json: bool, out: &mut dyn Write) -> Result<u
     Ok(CLEAN)
 }
 
-/// Lists istioctl's codes with the rules that say the same.
-pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<u8, Failed> {
-    let is_code = |word: &str| rules::all().any(|r| r.istio_codes().iter().any(|c| c == word));
+/// A tool that has codes for what rules say.
+#[derive(Clone, Copy)]
+pub(super) enum Tool {
+    /// `istioctl analyze`.
+    Istioctl,
+    /// Kiali's validations.
+    Kiali,
+}
+
+impl Tool {
+    fn codes(self, page: Page<'_>) -> Vec<String> {
+        match self {
+            Self::Istioctl => page.istio,
+            Self::Kiali => page.kiali,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Istioctl => "istioctl",
+            Self::Kiali => "Kiali",
+        }
+    }
+}
+
+/// Lists the codes of a tool with the rules that say the same.
+pub(super) fn codes(
+    tool: Tool,
+    only: &[String],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<u8, Failed> {
+    let has = |rule: &Rule, word: &str| {
+        Page::parse(rule.page).is_ok_and(|page| tool.codes(page).iter().any(|code| code == word))
+    };
+    let is_code = |word: &str| rules::all().any(|rule| has(&rule, word));
     all_known(only, |word| is_code(word) || rules::all().any(|rule| rule.is_called(word)))?;
     let mut rows: Vec<(String, &'static str, Page<'_>)> = Vec::new();
     for rule in rules::all() {
@@ -76,11 +109,12 @@ pub(super) fn codes(only: &[String], json: bool, out: &mut dyn Write) -> Result<
         let wanted = |code: &&String| {
             only.is_empty() || only.iter().any(|word| *code == word || rule.is_called(word))
         };
-        let codes: Vec<String> = page.istio.iter().filter(wanted).cloned().collect();
-        rows.extend(codes.into_iter().map(|code| (code, rule.name, page.clone())));
+        let codes = tool.codes(page.clone());
+        let codes = codes.iter().filter(wanted);
+        rows.extend(codes.map(|code| (code.clone(), rule.name, page.clone())));
     }
     if rows.is_empty() {
-        return Err(Failed("no rule of these says what istioctl says".to_owned()));
+        return Err(Failed(format!("no rule of these says what {} says", tool.name())));
     }
     rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let width = rows.iter().map(|(_, name, _)| name.len()).max().unwrap_or_default();

@@ -92,11 +92,13 @@ pub fn run() -> ExitCode {
         Some(Verb::Trust(args)) => trust::run(&args, &mut out),
         Some(Verb::Migrate(args)) => migrate::run(&args, &mut out),
         Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
-        Some(Verb::Rules { only, writing, istio: true }) => {
-            explain::codes(&only, writing.is_json(), &mut out)
-        }
-        Some(Verb::Rules { only, writing, istio: false }) => {
-            explain::list(&only, writing.is_json(), &mut out)
+        Some(Verb::Rules { only, writing, istio, kiali }) => {
+            let json = writing.is_json();
+            match (istio, kiali) {
+                (true, _) => explain::codes(explain::Tool::Istioctl, &only, json, &mut out),
+                (_, true) => explain::codes(explain::Tool::Kiali, &only, json, &mut out),
+                _ => explain::list(&only, json, &mut out),
+            }
         }
         Some(Verb::Completions { shell }) => {
             // Into memory first: the generator panics where its output is closed.

@@ -132,6 +132,10 @@ pub struct AuthorizationSource {
     pub principals: Vec<Text>,
     /// Identities that are not meant.
     pub not_principals: Vec<Text>,
+    /// Service accounts: `NAMESPACE/ACCOUNT`, or the account alone for one of the policy's namespace.
+    pub service_accounts: Vec<Text>,
+    /// Service accounts that are not meant.
+    pub not_service_accounts: Vec<Text>,
     /// Addresses that connections come from.
     pub ip_blocks: Vec<Text>,
     /// Addresses that are not meant.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 mod identity;
+mod principals;
 
-use super::selected::may_be_added;
+use super::selected::{Selecting, is_placed, may_be_added};
 use super::{Rule, rule};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::is_placeholder;
@@ -14,10 +15,12 @@ use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
 pub(super) const RULES: &[Rule] = &[
+    rule!("authz/authentication-selects-no-workload", authentication_selects_no_workload),
     rule!("authz/identity-without-mtls", identity::identity_without_mtls),
     rule!("authz/jwks-fetch-unrestricted", jwks_fetch_unrestricted),
     rule!("authz/policy-selects-no-workload", policy_selects_no_workload),
     rule!("authz/unknown-method", unknown_method),
+    rule!("authz/unknown-principal", principals::unknown_principal),
     rule!("authz/unknown-source-namespace", unknown_source_namespace),
 ];
 
@@ -63,7 +66,8 @@ fn policy_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
         let is_root = policy.namespace == mesh.root_namespace(policy.cluster);
         let chosen = meant(mesh, policy, is_root);
         let in_mesh = chosen.iter().any(|p| mesh.is_in_mesh(p) != Some(false));
-        if in_mesh || !knows_workloads(mesh, policy, is_root) {
+        let placed = is_placed(mesh, policy.cluster, policy.told());
+        if in_mesh || !placed || !knows_workloads(mesh, policy, is_root) {
             continue;
         }
         let mut entries = mesh.workload_entries.iter();
@@ -92,6 +96,27 @@ fn policy_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
             finding.also(pods.named_at(), "no sidecar, and not in ambient mode");
         }
         finding.help(help);
+    }
+}
+
+fn authentication_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    let all = mesh.request_authentications.iter();
+    for policy in all.filter(|p| p.target_ref.is_none() && p.target_refs.is_empty()) {
+        // In the root namespace it is for the pods of all namespaces.
+        if policy.namespace == mesh.root_namespace(policy.cluster) {
+            continue;
+        }
+        let selecting = Selecting::new(policy, policy.selector.as_ref().map(|s| &s.match_labels));
+        let Some((at, labels)) = selecting.selects_nothing(mesh) else { continue };
+        if told.insert(at) {
+            let (name, namespace) = (policy.name(), &policy.namespace);
+            let message = format!(
+                "RequestAuthentication `{name}` selects no workload of namespace `{namespace}`"
+            );
+            let label = format!("no pod has `{labels}`: tokens are not verified");
+            found.say(message, at, label).help("correct the labels, or remove the policy");
+        }
     }
 }
 

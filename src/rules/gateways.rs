@@ -2,6 +2,7 @@
 
 mod conditions;
 mod credentials;
+mod listeners;
 mod policies;
 mod servers;
 
@@ -13,6 +14,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("gateways/credential-invalid", credentials::credential_invalid),
     rule!("gateways/credential-missing", credentials::credential_missing),
     rule!("gateways/duplicate-certificate", credentials::duplicate_certificate),
+    rule!("gateways/listener-twice", listeners::listener_twice),
     rule!("gateways/policy-selects-gateway-pods", policies::policy_selects_gateway_pods),
     rule!("gateways/port-not-on-service", servers::port_not_on_service),
     rule!("gateways/refused-by-controller", conditions::refused_by_controller),

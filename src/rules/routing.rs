@@ -22,6 +22,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("routing/destination-twice", shares::destination_twice),
     rule!("routing/exported-to-unknown-namespace", visibility::exported_to_unknown_namespace),
     rule!("routing/gateway-route-skips-subsets", bindings::gateway_route_skips_subsets),
+    rule!("routing/grant-for-unknown-namespace", visibility::grant_for_unknown_namespace),
     rule!("routing/host-not-in-gateway", bindings::host_not_in_gateway),
     rule!("routing/ineffective-match", order::ineffective_match),
     rule!("routing/internal-gateway", bindings::internal_gateway),

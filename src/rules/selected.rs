@@ -27,6 +27,13 @@ pub(super) fn may_be_added(mesh: &Mesh, plane: ClusterId, labels: &Entries<Text>
     })
 }
 
+/// Whether it is known which namespace an object is in: it says so, pods stand in the same file, or the
+/// cluster is complete. Else it may be a demo, which somebody applies wherever they are.
+pub(super) fn is_placed(mesh: &Mesh, cluster: ClusterId, told: Told<'_>) -> bool {
+    let beside = |pods: PodShape<'_>| pods.meta.file == told.meta.file;
+    told.is_told || mesh.cluster(cluster).is_complete() || mesh.pod_shapes().any(beside)
+}
+
 /// An object that is for the workloads of its namespace with certain labels, or for all of them.
 pub(super) struct Selecting<'m> {
     /// The cluster it is read from.
@@ -72,6 +79,7 @@ impl<'m> Selecting<'m> {
         let (_, first) = labels.iter().next()?;
         let told = labels.iter().all(|(key, want)| !is_placeholder(key) && !is_placeholder(want));
         let known = told
+            && is_placed(mesh, self.cluster, self.told)
             && mesh.is_read_in(self.cluster)
             && !mesh.is_assumed(self.meta)
             && !may_be_added(mesh, self.cluster, labels);

@@ -11,6 +11,7 @@ use crate::mesh::{In, Lookup, Mesh, is_ambient_namespace, list};
 
 pub(super) const RULES: &[Rule] = &[
     rule!("sidecars/in-ambient-mode", in_ambient_mode),
+    rule!("sidecars/outbound-mode-unset", egress::outbound_mode_unset),
     rule!("sidecars/selects-no-workload", selects_no_workload),
     rule!("sidecars/several-for-namespace", several_for_namespace),
     rule!("sidecars/unknown-egress-host", egress::unknown_egress_host),

@@ -2,6 +2,7 @@
 
 mod routed;
 mod undefined;
+mod unlabelled;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,7 @@ pub(super) const RULES: &[Rule] = &[
         routed::per_cluster_subset_without_failover
     ),
     rule!("subsets/routed-to-other-cluster", routed::routed_to_other_cluster),
+    rule!("subsets/subset-without-labels", unlabelled::subset_without_labels),
     rule!("subsets/undefined-subset", undefined::undefined_subset),
     rule!("subsets/unknown-cluster-in-source-labels", routed::unknown_cluster_in_source_labels),
     rule!("subsets/unknown-cluster-in-subset", unknown_cluster_in_subset),

@@ -17,8 +17,11 @@ const OF_CERTIFICATES: [&str; 3] =
 /// What a rule asks of the client's certificate first, and whether it is what it must not have.
 fn asked(rule: &AuthorizationRule) -> Option<(&Text, bool)> {
     let sources = || rule.from.iter().map(|from| &from.source);
-    let wanted = sources().flat_map(|s| s.principals.iter().chain(&s.namespaces));
-    let unwanted = sources().flat_map(|s| s.not_principals.iter().chain(&s.not_namespaces));
+    let wanted =
+        sources().flat_map(|s| s.principals.iter().chain(&s.service_accounts).chain(&s.namespaces));
+    let unwanted = sources().flat_map(|s| {
+        s.not_principals.iter().chain(&s.not_service_accounts).chain(&s.not_namespaces)
+    });
     let keys = rule.when.iter().filter_map(|when| when.key.as_ref());
     let keys = keys.filter(|key| OF_CERTIFICATES.contains(&key.as_str()));
     wanted.chain(keys).map(|text| (text, false)).chain(unwanted.map(|text| (text, true))).next()

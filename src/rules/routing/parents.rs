@@ -114,9 +114,9 @@ fn refusal(
     let named: Vec<&Listener> =
         all.iter().copied().filter(|l| section.is_none_or(|name| is_named(l, name))).collect();
     if let Some(section) = section.filter(|_| named.is_empty()) {
-        let names = list(all.iter().filter_map(|l| value(l.name.as_ref())));
+        let known = list(all.iter().filter_map(|l| value(l.name.as_ref())));
         let label = format!("no listener is called `{section}`: attached to nothing");
-        return Some((section.span, label, format!("its listeners are {names}")));
+        return Some((section.span, label, format!("its listeners are {known}")));
     }
     let fits = |l: &&Listener| match (&parent.at.port, &l.port) {
         (Some(wanted), Some(port)) => wanted.value == port.value,

@@ -128,3 +128,23 @@ fn say(mesh: &Mesh, sidecar: &In<Sidecar>, entry: &Text, nothing: &Nothing, foun
     }
     finding.help(help);
 }
+
+pub(super) fn outbound_mode_unset(mesh: &Mesh, found: &mut Findings) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for sidecar in mesh.sidecars.iter().filter(|s| mesh.is_read_in(s.cluster)) {
+        let Some(policy) = &sidecar.outbound_traffic_policy else { continue };
+        let unread = sidecar.meta.is_unread("spec.outboundTrafficPolicy");
+        if policy.value.mode.is_none() && !unread && told.insert(policy.span) {
+            found
+                .say(
+                    format!(
+                        "`outboundTrafficPolicy` of Sidecar `{}` has no `mode`",
+                        sidecar.name()
+                    ),
+                    policy.span,
+                    "means `REGISTRY_ONLY`, whatever the mesh's own is: unknown hosts get 502",
+                )
+                .help("write the mode, `REGISTRY_ONLY` or `ALLOW_ANY`");
+        }
+    }
+}

@@ -81,32 +81,7 @@ pub fn run() -> ExitCode {
         None => check::says_nothing(&arguments.check),
         _ => false,
     };
-    let outcome = match arguments.verb {
-        Some(Verb::Check(check)) => check::run(&check, &mut out),
-        None => {
-            verb_or_path(&arguments.check).and_then(|()| check::run(&arguments.check, &mut out))
-        }
-        Some(Verb::Clusters(args)) => clusters::run(&args, &mut out),
-        Some(Verb::Graph(args)) => graph::run(&args, &mut out),
-        Some(Verb::Traffic(args)) => traffic::run(&args, &mut out),
-        Some(Verb::Trust(args)) => trust::run(&args, &mut out),
-        Some(Verb::Migrate(args)) => migrate::run(&args, &mut out),
-        Some(Verb::Explain { rule }) => explain::page(&rule, &mut out),
-        Some(Verb::Rules { only, writing, istio, kiali }) => {
-            let json = writing.is_json();
-            match (istio, kiali) {
-                (true, _) => explain::codes(explain::Tool::Istioctl, &only, json, &mut out),
-                (_, true) => explain::codes(explain::Tool::Kiali, &only, json, &mut out),
-                _ => explain::list(&only, json, &mut out),
-            }
-        }
-        Some(Verb::Completions { shell }) => {
-            // Into memory first: the generator panics where its output is closed.
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "mesh-lint", &mut text);
-            out.write_all(&text).map(|()| CLEAN).map_err(Failed::from)
-        }
-    };
+    let outcome = perform(&arguments, &mut out);
     let outcome = outcome.and_then(|code| out.flush().map(|()| code).map_err(Failed::from));
     match outcome {
         Ok(code) => {
@@ -120,6 +95,36 @@ pub fn run() -> ExitCode {
             // Nobody is left to tell when standard error is closed too.
             let _ = writeln!(io::stderr(), "mesh-lint: {}", crate::report::harmless(&message));
             ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn perform(arguments: &Arguments, out: &mut dyn Write) -> Result<u8, Failed> {
+    let Some(verb) = &arguments.verb else {
+        verb_or_path(&arguments.check)?;
+        return check::run(&arguments.check, out);
+    };
+    match verb {
+        Verb::Check(check) => check::run(check, out),
+        Verb::Clusters(args) => clusters::run(args, out),
+        Verb::Graph(args) => graph::run(args, out),
+        Verb::Traffic(args) => traffic::run(args, out),
+        Verb::Trust(args) => trust::run(args, out),
+        Verb::Migrate(args) => migrate::run(args, out),
+        Verb::Explain { rule } => explain::page(rule, out),
+        Verb::Rules { only, writing, istio, kiali } => {
+            let json = writing.is_json();
+            match (istio, kiali) {
+                (true, _) => explain::codes(explain::Tool::Istioctl, only, json, out),
+                (_, true) => explain::codes(explain::Tool::Kiali, only, json, out),
+                _ => explain::list(only, json, out),
+            }
+        }
+        Verb::Completions { shell } => {
+            // Into memory first: the generator panics where its output is closed.
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "mesh-lint", &mut text);
+            out.write_all(&text).map(|()| CLEAN).map_err(Failed::from)
         }
     }
 }

@@ -212,6 +212,21 @@ fn set_apart(groups: &mut [Group<'_>], gateways: usize) {
     }
 }
 
+/// Whether a target answers nothing: an endpoint, or all that is behind a gateway.
+fn fails(offers: &[Offer<'_, '_>], gateways: &[NetworkGateway], target: Target) -> bool {
+    let gateway = match target {
+        Target::Endpoint(i) => return offers[i].fails,
+        Target::Gateway(g) => &gateways[g % gateways.len()],
+    };
+    let is_behind = |offer: &&Offer<'_, '_>| {
+        let identity = &offer.pool.identity;
+        offer.count > 0
+            && identity.network == gateway.network
+            && (gateway.cluster.is_empty() || identity.cluster == gateway.cluster)
+    };
+    offers.iter().filter(is_behind).all(|offer| offer.fails)
+}
+
 /// Where requests go. `through` says what becomes of the part that goes to a gateway, given its
 /// position and the share.
 pub fn flow(
@@ -229,17 +244,7 @@ pub fn flow(
         Counted::Last => groups.reverse(),
         Counted::Each => set_apart(&mut groups, gateways.len()),
     }
-    let behind = |g: usize, offer: &&Offer<'_, '_>| {
-        let gateway = &gateways[g % gateways.len()];
-        let identity = &offer.pool.identity;
-        offer.count > 0
-            && identity.network == gateway.network
-            && (gateway.cluster.is_empty() || identity.cluster == gateway.cluster)
-    };
-    let fails = |target: Target| match target {
-        Target::Endpoint(i) => offers[i].fails,
-        Target::Gateway(g) => offers.iter().filter(|o| behind(g, o)).all(|offer| offer.fails),
-    };
+    let fails = |target| fails(offers, gateways, target);
     let ejected = match terms.max_ejection {
         Some(max) if offers.iter().any(|offer| offer.fails) => {
             selection::eject(&groups, max, chance, |g, m| fails(groups[g].members[m].target))

@@ -9,9 +9,10 @@ use super::super::Failed;
 use super::super::show;
 use super::answer::{Answer, Column, Otherwise};
 use super::{Asked, zone_name};
+use crate::source::Span;
 use crate::traffic::counts::{Interval, percent};
 use crate::traffic::flow::{Failure, Landing};
-use crate::traffic::journey::{End, Journey, Way};
+use crate::traffic::journey::{End, Journey, Part, Way};
 use crate::traffic::loss::Phase;
 use crate::traffic::range::Range;
 use crate::traffic::route::Leg;
@@ -102,51 +103,49 @@ fn line(asked: &Asked<'_, '_>, indent: usize, step: &Step) -> String {
 }
 
 fn story(asked: &Asked<'_, '_>, journey: &Journey<'_>) -> String {
-    let mut lines = Vec::new();
-    let mut say = |indent: usize, step: &Step| lines.push(line(asked, indent, step));
-    for step in &journey.steps {
-        say(2, step);
-    }
+    let mut lines: Vec<String> = journey.steps.iter().map(|step| line(asked, 2, step)).collect();
     for way in &journey.ways {
         if journey.ways.len() > 1 {
-            say(2, &Step::new(condition(way), None));
+            lines.push(line(asked, 2, &Step::new(condition(way), None)));
         }
         let legs = way.choice.legs();
         for (i, part) in way.parts.iter().enumerate() {
-            let share = percent(part.share);
-            match &part.end {
-                End::At(destination) => {
-                    let name = legs.get(i).map(Leg::cluster_name).unwrap_or_default();
-                    let span = legs.get(i).and_then(|leg| leg.span);
-                    say(2, &Step::new(format!("{share} to {name}"), span));
-                    for step in destination.story(asked.mesh()) {
-                        say(6, &step);
-                    }
-                    for doubt in destination.doubts(asked.mesh()) {
-                        say(6, &Step { text: format!("not sure: {}", doubt.text), ..doubt });
-                    }
-                }
-                End::Fails(failure, why) => {
-                    let why = why.clone().unwrap_or_else(|| Step::new("", None));
-                    let text = format!("{share} fails ({failure}): {}", why.text);
-                    say(2, &Step { text: text.trim_end_matches([':', ' ']).to_owned(), ..why });
-                }
-                End::Leaves(why) => {
-                    say(2, &Step { text: format!("{share} leaves: {}", why.text), ..why.clone() });
-                }
-                End::Unseen(why) => {
-                    say(
-                        2,
-                        &Step {
-                            text: format!("{share} is not known: {}", why.text),
-                            ..why.clone()
-                        },
-                    );
-                }
-            }
+            lines.push(part_story(asked, part, legs.get(i)));
         }
     }
     lines.concat()
+}
+
+/// Where a part of the requests goes, and why.
+fn part_story(asked: &Asked<'_, '_>, part: &Part<'_>, leg: Option<&Leg<'_>>) -> String {
+    let share = percent(part.share);
+    let told = |step: Step| line(asked, 2, &step);
+    match &part.end {
+        End::At(destination) => {
+            let name = leg.map(Leg::cluster_name).unwrap_or_default();
+            let span = leg.and_then(|leg| leg.span);
+            let mut lines = told(Step::new(format!("{share} to {name}"), span));
+            for step in destination.story(asked.mesh()) {
+                lines.push_str(&line(asked, 6, &step));
+            }
+            for doubt in destination.doubts(asked.mesh()) {
+                let text = format!("not sure: {}", doubt.text);
+                lines.push_str(&line(asked, 6, &Step { text, ..doubt }));
+            }
+            lines
+        }
+        End::Fails(failure, why) => {
+            let why = why.clone().unwrap_or_else(|| Step::new("", None));
+            let text = format!("{share} fails ({failure}): {}", why.text);
+            told(Step { text: text.trim_end_matches([':', ' ']).to_owned(), ..why })
+        }
+        End::Leaves(why) => {
+            told(Step { text: format!("{share} leaves: {}", why.text), ..why.clone() })
+        }
+        End::Unseen(why) => {
+            told(Step { text: format!("{share} is not known: {}", why.text), ..why.clone() })
+        }
+    }
 }
 
 /// What would have the host instead.
@@ -201,12 +200,8 @@ impl Row<'_> {
     }
 }
 
-fn table(
-    asked: &Asked<'_, '_>,
-    way: &Way<'_>,
-    columns: &[Column],
-    out: &mut dyn Write,
-) -> Result<(), Failed> {
+/// The rows that some column has something for: places, then what fails, what leaves, what is not known.
+fn rows<'r>(way: &Way<'_>, columns: &'r [Column]) -> Vec<Row<'r>> {
     let ranges = || columns.iter().filter_map(|c| c.range.as_ref());
     let places: BTreeSet<&Landing> = ranges().flat_map(|r| r.arrivals.keys()).collect();
     let failures: BTreeSet<Failure> = ranges().flat_map(|r| r.failures.keys().copied()).collect();
@@ -223,27 +218,36 @@ fn table(
     if ranges().any(|r| r.unseen.is_some()) {
         rows.push(Row::Unseen);
     }
-    let cell = |row: &Row<'_>, column: &Column| match &column.range {
-        Some(range) => share(range, row.of(range)),
-        None => "-".to_owned(),
-    };
-    let heads: Vec<String> = columns
-        .iter()
-        .map(|column| match &column.loss {
-            None => "now".to_owned(),
-            Some((lost, Phase::Unnoticed)) => format!("{} is lost", lost.name(asked.mesh())),
-            Some((_, Phase::Noticed)) => "and noticed".to_owned(),
-        })
-        .collect();
+    rows
+}
+
+/// What stands above a column.
+fn head(asked: &Asked<'_, '_>, column: &Column) -> String {
+    match &column.loss {
+        None => "now".to_owned(),
+        Some((lost, Phase::Unnoticed)) => format!("{} is lost", lost.name(asked.mesh())),
+        Some((_, Phase::Noticed)) => "and noticed".to_owned(),
+    }
+}
+
+fn cell(row: &Row<'_>, column: &Column) -> String {
+    column.range.as_ref().map_or_else(|| "-".to_owned(), |range| share(range, row.of(range)))
+}
+
+fn table(
+    asked: &Asked<'_, '_>,
+    way: &Way<'_>,
+    columns: &[Column],
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
+    let rows = rows(way, columns);
+    let heads: Vec<String> = columns.iter().map(|column| head(asked, column)).collect();
     let wide = rows.iter().map(|row| row.name(asked).chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = columns
-        .iter()
-        .zip(&heads)
-        .map(|(column, head)| {
-            let cells = rows.iter().map(|row| cell(row, column).chars().count());
-            cells.chain([head.chars().count()]).max().unwrap_or(0)
-        })
-        .collect();
+    let width = |(column, head): (&Column, &String)| {
+        let cells = rows.iter().map(|row| cell(row, column).chars().count());
+        cells.chain([head.chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = columns.iter().zip(&heads).map(width).collect();
     if columns.len() > 1 {
         let mut line = format!("  {:wide$}", "");
         for (i, (head, width)) in heads.iter().zip(&widths).enumerate() {
@@ -318,48 +322,15 @@ pub(super) fn json(
 
 fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
     let mesh = asked.mesh();
-    let step = |step: &Step| {
-        let place = step.span.and_then(|span| {
-            let (_, file) = asked.sources.file_at(span.start)?;
-            Some((file.name.clone(), asked.sources.place(span.start)?))
-        });
-        json!({"text": step.text, "file": place.as_ref().map(|p| &p.0), "start": place.map(|p| p.1)})
-    };
-    let steps = |all: &[Step]| all.iter().map(step).collect::<Vec<_>>();
-    let way = |(way, columns): (&Way<'_>, &Vec<Column>)| {
-        let legs = way.choice.legs();
-        let parts = way.parts.iter().enumerate().map(|(i, part)| {
-            let (end, story) = match &part.end {
-                End::At(d) => ("cluster", [d.story(mesh), d.doubts(mesh)].concat()),
-                End::Fails(_, why) => ("fails", why.iter().cloned().collect()),
-                End::Leaves(why) => ("leaves", vec![why.clone()]),
-                End::Unseen(why) => ("unknown", vec![why.clone()]),
-            };
-            let name = matches!(part.end, End::At(_)).then(|| legs.get(i).map(Leg::cluster_name));
-            json!({"share": part.share, "end": end, "cluster": name.flatten(), "why": steps(&story)})
-        });
-        let flows = columns.iter().map(|column| {
-            let lost = column.loss.as_ref().map(|(lost, _)| lost.name(mesh));
-            let phase = column.loss.as_ref().map(|(_, phase)| match phase {
-                Phase::Unnoticed => "unnoticed",
-                Phase::Noticed => "noticed",
-            });
-            let range = column.range.as_ref();
-            json!({"lost": lost, "phase": phase, "clientLost": range.is_none(),
-                "sampled": range.is_some_and(|r| r.is_sampled),
-                "shares": range.map(|r| shares(asked, r))})
-        });
-        let when: Vec<Step> = way.choice.when.iter().map(|c| c.step.clone()).collect();
-        json!({"when": steps(&when), "parts": parts.collect::<Vec<_>>(), "flows": flows.collect::<Vec<_>>()})
-    };
     let ways = |journey: &Journey<'_>, columns: &[Vec<Column>]| {
-        journey.ways.iter().zip(columns).map(way).collect::<Vec<_>>()
+        let ways = journey.ways.iter().zip(columns);
+        ways.map(|(way, columns)| way_json(asked, way, columns)).collect::<Vec<_>>()
     };
     let otherwise = answer.otherwise.iter().map(|other| {
         json!({
             "if": other.what.clause(),
             "same": other.columns.is_empty(),
-            "steps": steps(&other.journey.steps),
+            "steps": steps(asked, &other.journey.steps),
             "ways": ways(&other.journey, &other.columns),
         })
     });
@@ -367,9 +338,53 @@ fn to_json(asked: &Asked<'_, '_>, answer: &Answer<'_>) -> Value {
         "cluster": mesh.cluster_name(answer.client.cluster),
         "locality": answer.at.to_string(),
         "namespace": answer.client.namespace,
-        "steps": steps(&answer.journey.steps),
+        "steps": steps(asked, &answer.journey.steps),
         "ways": ways(&answer.journey, &answer.columns),
         "otherwise": otherwise.collect::<Vec<_>>(),
+    })
+}
+
+fn steps(asked: &Asked<'_, '_>, all: &[Step]) -> Vec<Value> {
+    let place = |span: Span| {
+        let (_, file) = asked.sources.file_at(span.start)?;
+        Some((file.name.clone(), asked.sources.place(span.start)?))
+    };
+    let step = |step: &Step| {
+        let place = step.span.and_then(place);
+        json!({"text": step.text, "file": place.as_ref().map(|p| &p.0), "start": place.map(|p| p.1)})
+    };
+    all.iter().map(step).collect()
+}
+
+fn way_json(asked: &Asked<'_, '_>, way: &Way<'_>, columns: &[Column]) -> Value {
+    let mesh = asked.mesh();
+    let legs = way.choice.legs();
+    let parts = way.parts.iter().enumerate().map(|(i, part)| {
+        let (end, story) = match &part.end {
+            End::At(d) => ("cluster", [d.story(mesh), d.doubts(mesh)].concat()),
+            End::Fails(_, why) => ("fails", why.iter().cloned().collect()),
+            End::Leaves(why) => ("leaves", vec![why.clone()]),
+            End::Unseen(why) => ("unknown", vec![why.clone()]),
+        };
+        let name = matches!(part.end, End::At(_)).then(|| legs.get(i).map(Leg::cluster_name));
+        json!({"share": part.share, "end": end, "cluster": name.flatten(), "why": steps(asked, &story)})
+    });
+    let flows = columns.iter().map(|column| {
+        let lost = column.loss.as_ref().map(|(lost, _)| lost.name(mesh));
+        let phase = column.loss.as_ref().map(|(_, phase)| match phase {
+            Phase::Unnoticed => "unnoticed",
+            Phase::Noticed => "noticed",
+        });
+        let range = column.range.as_ref();
+        json!({"lost": lost, "phase": phase, "clientLost": range.is_none(),
+            "sampled": range.is_some_and(|r| r.is_sampled),
+            "shares": range.map(|r| shares(asked, r))})
+    });
+    let when: Vec<Step> = way.choice.when.iter().map(|c| c.step.clone()).collect();
+    json!({
+        "when": steps(asked, &when),
+        "parts": parts.collect::<Vec<_>>(),
+        "flows": flows.collect::<Vec<_>>(),
     })
 }
 

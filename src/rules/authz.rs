@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod identity;
 mod principals;
 
-use super::selected::{Selecting, is_placed, may_be_added};
+use super::selected::{Selecting, advise, is_placed, may_be_added};
 use super::{Rule, rule};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::is_placeholder;
@@ -115,7 +115,8 @@ fn authentication_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
                 "RequestAuthentication `{name}` selects no workload of namespace `{namespace}`"
             );
             let label = format!("no pod has `{labels}`: tokens are not verified");
-            found.say(message, at, label).help("correct the labels, or remove the policy");
+            let finding = found.say(message, at, label);
+            advise(mesh, &selecting, finding, "correct the labels, or remove the policy");
         }
     }
 }

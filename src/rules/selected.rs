@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::clusters::ClusterId;
+use crate::finding::{Finding, Severity};
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{In, Mesh, PodShape, Told};
+use crate::mesh::{In, Lookup, Mesh, PodShape, Told};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
@@ -106,6 +107,25 @@ impl<'m> Selecting<'m> {
         let shown: Vec<String> = labels.iter().map(|(key, want)| format!("{key}={want}")).collect();
         (!is_entry).then(|| (first.span, shown.join(",")))
     }
+}
+
+/// Says of a finding on a selector what may be meant: the value that pods of the namespace have and that is
+/// nearest. Without one, and where the cluster is not complete, the pods may be made elsewhere.
+pub(super) fn advise(mesh: &Mesh, one: &Selecting<'_>, finding: &mut Finding, help: &str) {
+    let first = one.labels.and_then(|labels| labels.iter().next());
+    let nearest = first.and_then(|(key, want)| {
+        let pods = mesh.pods_under_in(one.cluster, one.namespace);
+        let values: Vec<&str> = pods.filter_map(|p| Some(p.labels.get(key)?.as_str())).collect();
+        match Lookup::<()>::absent(want, values) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        }
+    });
+    match nearest {
+        Some(nearest) => finding.help(format!("use `{nearest}`; {help}")),
+        None if mesh.is_complete_under(one.cluster) => finding.help(help),
+        None => finding.milder(Severity::Note, ", unless its pods are made elsewhere").help(help),
+    };
 }
 
 /// Groups of objects that can stand side by side in their cluster: of one name, one text counts.

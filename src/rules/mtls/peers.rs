@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::finding::Findings;
 use crate::mesh::{Mesh, list};
-use crate::rules::selected::{Selecting, chosen_twice, of_whole_namespaces};
+use crate::rules::selected::{Selecting, advise, chosen_twice, of_whole_namespaces};
 
 fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
     let policies = mesh.peer_authentications.iter();
@@ -16,16 +16,16 @@ pub(in crate::rules) fn selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     for policy in all(mesh) {
         let Some((at, labels)) = policy.selects_nothing(mesh) else { continue };
         if told.insert(at) {
-            found
-                .say(
-                    format!(
-                        "PeerAuthentication `{}` selects no workload of namespace `{}`",
-                        policy.meta.name, policy.namespace
-                    ),
-                    at,
-                    format!("no pod has `{labels}`: the policy has no effect"),
-                )
-                .help("correct the labels; one with a `selector` is for its own namespace alone");
+            let (name, namespace) = (&policy.meta.name, policy.namespace);
+            let finding = found.say(
+                format!(
+                    "PeerAuthentication `{name}` selects no workload of namespace `{namespace}`"
+                ),
+                at,
+                format!("no pod has `{labels}`: the policy has no effect"),
+            );
+            let help = "one with a `selector` is for its own namespace alone";
+            advise(mesh, &policy, finding, help);
         }
     }
 }

@@ -102,7 +102,8 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
             continue;
         }
         let Some(namespace) = mesh.namespace(cluster.id, system).found() else { continue };
-        let unsure = mesh.is_assumed(&namespace.meta) || namespace.meta.is_unread("labels");
+        let unsure =
+            mesh.is_assumed(&namespace.meta) || namespace.meta.is_unread("metadata.labels");
         if unsure || !told.insert(namespace.named_at()) {
             continue;
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use mesh_lint::access::Access;
-use mesh_lint::clusters::Role;
+use mesh_lint::clusters::{Cluster, Role};
 use mesh_lint::config::Config;
 use mesh_lint::lint::{self, Model};
 use mesh_lint::mesh::Lookup;
@@ -88,6 +88,26 @@ fn folders_below_clusters_are_clusters_and_the_rest_is_shared() {
         model.mesh.clusters().iter().map(|c| c.network().unwrap().as_str()).collect();
     assert_eq!(facts, ["net-east", "net-west"]);
     assert!(model.mesh.clusters().iter().all(|c| c.role() == Some(Role::Primary)));
+}
+
+#[test]
+fn what_cannot_be_read_may_be_of_the_cluster_for_the_rest_too() {
+    let (east, west) = (istio("east"), istio("west"));
+    let sample = ["cart", "till", "shelf"]
+        .map(|name| SERVICE.replace("name: cart", &format!("name: {name}")));
+    let sample = sample.join("---\n");
+    let files = [
+        ("clusters/east/istio.yaml", east.as_str()),
+        ("clusters/west/istio.yaml", &west),
+        ("samples/one.yaml", &sample),
+        ("samples/two.yaml", &sample),
+        ("samples/more.yaml", "{{ range .Values.all }}\nkind: Service\n{{ end }}\n"),
+    ];
+    let (_, model) = build(&files);
+    let clusters = model.mesh.clusters();
+    assert_eq!(clusters.len(), 3, "{:?}", owners(&files));
+    let open = |c: &Cluster| model.mesh.may_have_more(c.id, "Service", "shop");
+    assert!(clusters.iter().all(open));
 }
 
 #[test]

@@ -277,13 +277,14 @@ impl<'c, 'i> Claims<'c, 'i> {
         rest
     }
 
-    /// Gives what can't be read, and nobody claims, to all clusters nearby: it may be of any of them.
-    pub fn share_unread(&mut self) {
+    /// Gives what can't be read, and nobody claims, to all clusters nearby, and to the one for the rest if
+    /// there is one: it may be of any of them.
+    pub fn share_unread(&mut self, rest: Option<usize>) {
         for (name, file) in self.tree.in_order() {
             if self.of[file].is_none() && is_unread(self.tree, file) {
                 let near: Vec<usize> =
                     self.nearby(folder_of(name)).into_iter().flatten().copied().collect();
-                for seed in near {
+                for seed in near.into_iter().chain(rest) {
                     self.claim(file, seed, Strength::Shared, Origin::Shared);
                 }
             }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use mesh_lint::access::Access;
-use mesh_lint::clusters::Role;
+use mesh_lint::clusters::{Cluster, Role};
 use mesh_lint::config::Config;
 use mesh_lint::lint::{self, Model};
 use mesh_lint::mesh::Lookup;
@@ -88,6 +88,26 @@ fn folders_below_clusters_are_clusters_and_the_rest_is_shared() {
         model.mesh.clusters().iter().map(|c| c.network().unwrap().as_str()).collect();
     assert_eq!(facts, ["net-east", "net-west"]);
     assert!(model.mesh.clusters().iter().all(|c| c.role() == Some(Role::Primary)));
+}
+
+#[test]
+fn what_cannot_be_read_may_be_of_the_cluster_for_the_rest_too() {
+    let (east, west) = (istio("east"), istio("west"));
+    let sample = ["cart", "till", "shelf"]
+        .map(|name| SERVICE.replace("name: cart", &format!("name: {name}")));
+    let sample = sample.join("---\n");
+    let files = [
+        ("clusters/east/istio.yaml", east.as_str()),
+        ("clusters/west/istio.yaml", &west),
+        ("samples/one.yaml", &sample),
+        ("samples/two.yaml", &sample),
+        ("samples/more.yaml", "{{ range .Values.all }}\nkind: Service\n{{ end }}\n"),
+    ];
+    let (_, model) = build(&files);
+    let clusters = model.mesh.clusters();
+    assert_eq!(clusters.len(), 3, "{:?}", owners(&files));
+    let open = |c: &Cluster| model.mesh.may_have_more(c.id, "Service", "shop");
+    assert!(clusters.iter().all(open));
 }
 
 #[test]
@@ -327,6 +347,75 @@ fn argo_says_where_an_application_goes() {
 }
 
 #[test]
+fn an_object_that_may_be_of_any_cluster_is_of_the_one_whose_folder_it_brings() {
+    let app = |path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: a, namespace: argocd}}\nspec:\n  \
+             source: {{path: {path}, directory: {{recurse: true}}}}\n  destination: {{server: \
+             'https://kubernetes.default.svc'}}\n"
+        )
+    };
+    let (east, west) = (istio("east"), istio("west"));
+    let files = [
+        ("clusters/east/infra/istio.yaml", east.as_str()),
+        ("clusters/west/infra/istio.yaml", &west),
+        ("apps/east.yaml", &app("clusters/east/infra")),
+        ("apps/cart.yaml", &app("services/cart")),
+        ("services/cart/cart.yaml", CART),
+    ];
+    expect(
+        &files,
+        &[
+            ("clusters/east/infra/istio.yaml", "east"),
+            ("clusters/west/infra/istio.yaml", "west"),
+            ("services/cart/cart.yaml", "east+west"),
+        ],
+    );
+}
+
+#[test]
+fn control_planes_and_remote_secrets_tell_what_names_of_folders_do_not() {
+    let (hub, apps) = (istio("hub"), istio("apps"));
+    let files = [("gitops/istio/mesh.yaml", hub.as_str()), ("gitops/source/mesh.yaml", &apps)];
+    expect(&files, &[("gitops/istio/mesh.yaml", "istio"), ("gitops/source/mesh.yaml", "source")]);
+
+    let secret = |to: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: istio-remote-secret-{to}\n  namespace: istio-system\n  \
+             labels: {{istio/multiCluster: 'true'}}\n  annotations: {{networking.istio.io/cluster: {to}}}\n"
+        )
+    };
+    let (to_paris, to_rome) = (secret("paris"), secret("rome"));
+    let files = [
+        ("argocd/paris/cart.yaml", CART),
+        ("argocd/paris/rome.yaml", to_rome.as_str()),
+        ("argocd/rome/cart.yaml", CART),
+        ("argocd/rome/paris.yaml", &to_paris),
+    ];
+    expect(&files, &[("argocd/paris/cart.yaml", "paris"), ("argocd/rome/cart.yaml", "rome")]);
+}
+
+#[test]
+fn what_tells_another_cluster_is_not_shared_by_those_beside_it() {
+    let (east, west, lone) = (istio("east"), istio("west"), istio("lone"));
+    let files = [
+        ("several/east/istio.yaml", east.as_str()),
+        ("several/west/istio.yaml", &west),
+        ("single/istio.yaml", &lone),
+        ("single/cart.yaml", CART),
+        ("common/service.yaml", SERVICE),
+    ];
+    expect(
+        &files,
+        &[
+            ("single/istio.yaml", "single"),
+            ("single/cart.yaml", "single"),
+            ("several/east/istio.yaml", "east"),
+        ],
+    );
+}
+
+#[test]
 fn a_matrix_brings_each_application_to_each_cluster_and_its_namespace() {
     let matrix = |git: &str, path: &str| {
         format!(
@@ -406,6 +495,14 @@ fn what_a_kustomization_leaves_out_is_not_applied() {
         assert_eq!(!model.mesh.services.is_empty(), is_applied, "{text}");
         assert_eq!(model.skipped.is_empty(), is_applied, "{text}");
     }
+    let fetched =
+        kustomization("resources: ['https://example.com/a.yaml']\npatches: [{path: one.yaml}]\n");
+    let (_, model) = build(&[
+        ("apps/kustomization.yaml", &fetched),
+        ("apps/one.yaml", SERVICE),
+        ("apps/other.yaml", SERVICE),
+    ]);
+    assert!(model.mesh.services.is_empty(), "one patch or the other");
 }
 
 #[test]
@@ -519,6 +616,29 @@ fn an_environment_with_one_cluster_is_no_part_of_another() {
     ];
     let (_, model) = build(&files);
     assert_eq!((model.mesh.clusters().len(), model.mesh.meshes().len()), (3, 2));
+}
+
+#[test]
+fn gateways_for_names_of_their_own_make_no_mesh() {
+    let bare =
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {name: istio}\n";
+    let gateway = |host: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: between, namespace: \
+             istio-system}}\nspec:\n  selector: {{app: between}}\n  servers:\n  - port: {{number: 15443, name: tls, \
+             protocol: TLS}}\n    hosts: ['{host}']\n    tls: {{mode: AUTO_PASSTHROUGH}}\n"
+        )
+    };
+    for (host, meshes) in [("*.global", 2), ("*.local", 1)] {
+        let gateway = gateway(host);
+        let (_, model) = build(&[
+            ("clusters/a/istio.yaml", bare),
+            ("clusters/b/istio.yaml", bare),
+            ("clusters/a/gateway.yaml", &gateway),
+            ("clusters/b/gateway.yaml", &gateway),
+        ]);
+        assert_eq!(model.mesh.meshes().len(), meshes, "{host}");
+    }
 }
 
 #[test]

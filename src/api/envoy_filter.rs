@@ -74,13 +74,30 @@ fn config_patch(entry: Value<'_>, faults: &mut Faults<'_>) {
         return;
     }
     let applies = applies_to(entry, faults);
-    operation(entry, applies.as_deref(), faults);
+    let is_past = found.is_some_and(is_for_older_proxies);
+    operation(entry, applies.as_deref(), is_past, faults);
     if let Some(found) = found.filter(|it| it.shape() == Shape::Mapping) {
         proxy_version(found, faults);
         if let Some(applies) = &applies {
-            object(found, applies, faults);
+            object(found, applies, is_past, faults);
         }
     }
+}
+
+/// The first minor version of Istio whose Envoy takes nothing but the third API, and all names of today.
+const TODAY: u32 = 15;
+
+/// Whether only proxies are meant whose Envoy took what today's does not: patches for them often stay beside
+/// those for newer ones.
+fn is_for_older_proxies(found: Value<'_>) -> bool {
+    let Some(value) = found.field("proxy").and_then(|it| it.field("proxyVersion")) else {
+        return false;
+    };
+    let Some(pattern) = known_text(value).and_then(|it| re2::within(&it)) else { return false };
+    let is_any = |mut minors: std::ops::Range<u32>| {
+        minors.any(|minor| (0..20).any(|patch| pattern.is_match(&format!("1.{minor}.{patch}"))))
+    };
+    is_any(0..TODAY) && !is_any(TODAY..60)
 }
 
 fn applies_to(entry: Value<'_>, faults: &mut Faults<'_>) -> Option<String> {
@@ -100,7 +117,7 @@ fn applies_to(entry: Value<'_>, faults: &mut Faults<'_>) -> Option<String> {
     }
 }
 
-fn operation(entry: Value<'_>, applies: Option<&str>, faults: &mut Faults<'_>) {
+fn operation(entry: Value<'_>, applies: Option<&str>, is_past: bool, faults: &mut Faults<'_>) {
     let Some(patch) = entry.field("patch") else {
         faults.missing(entry, "patch", "say what is to be changed");
         return;
@@ -125,8 +142,10 @@ fn operation(entry: Value<'_>, applies: Option<&str>, faults: &mut Faults<'_>) {
         Some(_) => {}
     }
     if let Some(value) = patch.field("value") {
-        types(value, faults);
-        if let Some(applies) = applies {
+        if !is_past {
+            types(value, faults);
+        }
+        if let Some(applies) = applies.filter(|_| !is_past) {
             filter(value, applies, operation.as_deref(), faults);
         }
         let name = value.field("name").filter(|name| name.as_str().is_none());
@@ -154,7 +173,8 @@ fn filter(value: Value<'_>, applies: &str, operation: Option<&str>, faults: &mut
         let Some(name) = key.text() else { continue };
         let snake = snake(&name);
         is_open |= is_placeholder(&name);
-        is_typed |= matches!(snake.as_str(), "typed_config" | "config_discovery");
+        // `config` is its older name, of which enough is said.
+        is_typed |= matches!(snake.as_str(), "typed_config" | "config_discovery" | "config");
         if !parts.contains(&snake.as_str()) && !is_placeholder(&name) {
             let help = match &*name {
                 "config" => "write `typed_config`, with the `@type` of the filter".to_owned(),
@@ -238,7 +258,7 @@ fn proxy_version(found: Value<'_>, faults: &mut Faults<'_>) {
 }
 
 /// The object that is matched has to be one of those that the patch is for.
-fn object(found: Value<'_>, applies: &str, faults: &mut Faults<'_>) {
+fn object(found: Value<'_>, applies: &str, is_past: bool, faults: &mut Faults<'_>) {
     let wanted = match applies {
         "LISTENER" | "FILTER_CHAIN" | "NETWORK_FILTER" | "HTTP_FILTER" => "listener",
         "ROUTE_CONFIGURATION" | "VIRTUAL_HOST" | "HTTP_ROUTE" => "routeConfiguration",
@@ -264,7 +284,7 @@ fn object(found: Value<'_>, applies: &str, faults: &mut Faults<'_>) {
         let help = "leave it out: these are patched whatever filters they have";
         faults.ignored(filter, format!("has no effect with `{applies}`"), help);
     }
-    named(filter, faults);
+    named(filter, is_past, faults);
     let Some(inner) = filter.field("subFilter").filter(|it| it.shape() == Shape::Mapping) else {
         return;
     };
@@ -276,16 +296,16 @@ fn object(found: Value<'_>, applies: &str, faults: &mut Faults<'_>) {
         let help = format!("write `name: {}`", CONNECTION_MANAGER[0]);
         faults.invalid(inner, "is within a filter that has no filters of HTTP", help);
     }
-    named(inner, faults);
+    named(inner, is_past, faults);
 }
 
-fn named(filter: Value<'_>, faults: &mut Faults<'_>) {
+fn named(filter: Value<'_>, is_past: bool, faults: &mut Faults<'_>) {
     if !filter.has("name") {
         faults.missing(filter, "name", "name the filter, such as `envoy.filters.http.router`");
     }
     if let Some(value) = filter.field("name")
         && let Some(name) = known_text(value)
-        && let Some((_, now)) = RENAMED.iter().find(|(old, _)| *old == name)
+        && let Some((_, now)) = RENAMED.iter().find(|(old, _)| *old == name && !is_past)
     {
         let what = format!("is the older name of `{now}`, which Envoy does not know any more");
         faults.say(Cause::Deprecated, value, what, format!("write `{now}`"));

@@ -17,9 +17,18 @@ pub(super) fn is_pattern(text: &str) -> bool {
 /// What takes the whole of a text if the pattern does, for RE2 and for Go. `None` where these do not compile
 /// it, or the `regex` crate reads it otherwise or not at all.
 pub fn whole(pattern: &str) -> Option<Regex> {
+    let anchored = format!(r"\A(?:{pattern})\z");
+    is_read_alike(pattern).then(|| Regex::new(&anchored).ok()).flatten()
+}
+
+/// What finds the pattern anywhere in a text, as [`whole`] takes all of it.
+pub(super) fn within(pattern: &str) -> Option<Regex> {
+    is_read_alike(pattern).then(|| Regex::new(pattern).ok()).flatten()
+}
+
+fn is_read_alike(pattern: &str) -> bool {
     let mut read = Pattern::of(pattern);
-    let alike = read.is_sound() && !read.has_sets;
-    alike.then(|| Regex::new(&format!(r"\A(?:{pattern})\z")).ok()).flatten()
+    read.is_sound() && !read.has_sets
 }
 
 /// What an escape, or a character of a class, stands for.

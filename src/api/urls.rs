@@ -63,9 +63,11 @@ fn has_sound_escapes(text: &str) -> bool {
         .all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Where keys are fetched from.
+/// Where keys are fetched from, or the name of a variable that a script replaces by that.
 pub(super) fn is_jwks_uri(text: &str) -> bool {
-    parse(text, false).is_some_and(|url| is_one_of(url.scheme, &["http", "https"]))
+    let is_variable = text.contains('_')
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    is_variable || parse(text, false).is_some_and(|url| is_one_of(url.scheme, &["http", "https"]))
 }
 
 /// Where a plugin is fetched from; without a scheme it is an image.
@@ -93,6 +95,7 @@ mod tests {
     #[test]
     fn urls_are_read_leniently() {
         assert!(is_jwks_uri("https://a.b/c?d=e") && is_jwks_uri("http://localhost:8080"));
+        assert!(is_jwks_uri("JWKS_URI") && !is_jwks_uri("JWKS"));
         assert!(!is_jwks_uri("file://a") && !is_jwks_uri("https://a:b/") && !is_jwks_uri("a.b"));
         assert!(is_wasm_url("ghcr.io/a/b:v1") && is_wasm_url("oci://ghcr.io/a/b"));
         assert!(!is_wasm_url("ftp://a.b/c"));

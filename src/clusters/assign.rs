@@ -77,7 +77,7 @@ fn owners(
             claims.all_of_one();
         } else {
             rest = claims.share();
-            claims.share_unread();
+            claims.share_unread((!rest.is_empty()).then_some(seeds.len()));
         }
     } else {
         claims.by_configuration();

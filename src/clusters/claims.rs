@@ -200,7 +200,7 @@ impl<'c, 'i> Claims<'c, 'i> {
     /// The clusters that a delivery is for.
     pub fn targets(&self, delivery: &Delivery) -> Vec<usize> {
         let name = match &delivery.to {
-            Target::Own => return self.seeds_of(delivery.from),
+            Target::Own => return self.own(delivery),
             Target::Every => return (0..self.seeds.len()).collect(),
             Target::Named(name) | Target::Server(name) => name,
         };
@@ -212,6 +212,19 @@ impl<'c, 'i> Claims<'c, 'i> {
         let all = if nearer.is_empty() { all } else { nearer };
         let exact = all.iter().copied().find(|&i| self.seeds[i].name == *name);
         exact.or(all.first().copied()).into_iter().collect()
+    }
+
+    /// The cluster of the object that says so. Where it stands beside the clusters, so that it may be any
+    /// of them, it is the one in whose folder lies what it brings.
+    fn own(&self, delivery: &Delivery) -> Vec<usize> {
+        let seeds = self.seeds_of(delivery.from);
+        let is_guess =
+            self.of[delivery.from].as_ref().is_some_and(|c| c.strength == Strength::Shared);
+        let held = || {
+            let folder = delivery.folder.as_deref()?;
+            ancestors(folder).find_map(|a| self.folders.get(a)).filter(|seed| seeds.contains(seed))
+        };
+        if is_guess && let Some(&seed) = held() { vec![seed] } else { seeds }
     }
 
     fn brought(&self, delivery: &Delivery) -> Vec<usize> {
@@ -264,13 +277,14 @@ impl<'c, 'i> Claims<'c, 'i> {
         rest
     }
 
-    /// Gives what can't be read, and nobody claims, to all clusters nearby: it may be of any of them.
-    pub fn share_unread(&mut self) {
+    /// Gives what can't be read, and nobody claims, to all clusters nearby, and to the one for the rest if
+    /// there is one: it may be of any of them.
+    pub fn share_unread(&mut self, rest: Option<usize>) {
         for (name, file) in self.tree.in_order() {
             if self.of[file].is_none() && is_unread(self.tree, file) {
                 let near: Vec<usize> =
                     self.nearby(folder_of(name)).into_iter().flatten().copied().collect();
-                for seed in near {
+                for seed in near.into_iter().chain(rest) {
                     self.claim(file, seed, Strength::Shared, Origin::Shared);
                 }
             }

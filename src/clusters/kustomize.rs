@@ -268,7 +268,7 @@ impl<'i> Graph<'i> {
     pub fn passes_over(&self, folder: &str) -> bool {
         self.in_folder(folder).is_some_and(|n| {
             let node = &self.nodes[n];
-            !node.files.is_empty() || !node.nodes.is_empty()
+            !node.files.is_empty() || !node.nodes.is_empty() || !node.patches.is_empty()
         })
     }
 

@@ -10,6 +10,7 @@ mod given;
 mod hosting;
 mod installs;
 mod kustomize;
+mod leads;
 mod meshes;
 mod origin;
 mod roster;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::away;
 use super::facts::{Facts, Origin};
+use super::leads;
 use super::tree::Tree;
+use super::words::core;
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::Application;
 use crate::kinds::file::is_pem;
@@ -20,6 +22,8 @@ pub(super) struct Signs {
     pub markers: BTreeSet<String>,
     /// All resources, by kind, namespace and name.
     pub ids: Vec<String>,
+    /// Clusters to which its remote secrets lead, without what is no part of a name.
+    pub leads_to: BTreeSet<String>,
 }
 
 impl Signs {
@@ -54,6 +58,7 @@ impl Signs {
         let meta = &object.meta;
         let namespace = meta.namespace.as_ref().map_or("", |ns| ns.as_str());
         let id = format!("{} {namespace} {}", meta.kind, meta.name);
+        self.leads_to.extend(leads::to(object).into_iter().map(core));
         match &object.view {
             View::IstioOperator(r) | View::SailIstio(r) => {
                 // An external control plane tells the name of another cluster.

@@ -6,8 +6,8 @@ use super::kustomize::{Graph, is_kustomization};
 use super::signs::Signs;
 use super::tree::{Tree, ancestors, folder_of, last_part, stem};
 use super::words::{
-    environment, holds_clusters, is_no_cluster, is_shared, may_hold_clusters, tells_a_cluster,
-    token,
+    core, environment, holds_clusters, is_no_cluster, is_shared, may_hold_clusters,
+    tells_a_cluster, token,
 };
 
 /// What is one cluster.
@@ -51,11 +51,14 @@ pub(super) struct Finder<'f, 'i> {
     /// Files that are no manifests of their own.
     patches: BTreeSet<usize>,
     taken: BTreeSet<usize>,
+    /// Clusters to which remote secrets lead.
+    led_to: BTreeSet<&'f str>,
 }
 
 impl<'f, 'i> Finder<'f, 'i> {
     pub fn new(tree: &'f Tree<'i>, graph: &'f Graph<'i>, signs: &'f [Signs]) -> Self {
-        Self { tree, graph, signs, patches: graph.patch_files(), taken: graph.taken() }
+        let led_to = signs.iter().flat_map(|s| s.leads_to.iter().map(String::as_str)).collect();
+        Self { tree, graph, signs, patches: graph.patch_files(), taken: graph.taken(), led_to }
     }
 
     /// All units, those within a unit left out.
@@ -82,6 +85,7 @@ impl<'f, 'i> Finder<'f, 'i> {
             }
         }
         part_environments(folder, &mut nested);
+        self.part_strangers(folder, &mut nested);
         let mut units: Vec<Unit> = nested.into_iter().flatten().collect();
         units.extend(self.files(folder, false));
         units
@@ -119,17 +123,20 @@ impl<'f, 'i> Finder<'f, 'i> {
     fn split(&self, folder: &Folder, is_open: impl Fn(usize) -> bool) -> Vec<(usize, bool)> {
         let may = may_hold_clusters(last_part(&folder.path));
         let mut siblings = Siblings::default();
+        let name = |i: usize| last_part(&folder.folders[i].path);
         let telling = |i: usize| {
-            let name = last_part(&folder.folders[i].path);
-            tells_a_cluster(name) || environment(name).is_some()
+            let is_led_to = self.led_to.contains(core(name(i)).as_str());
+            is_led_to || tells_a_cluster(name(i)) || environment(name(i)).is_some()
         };
-        let open: Vec<usize> = (0..folder.folders.len())
-            .filter(|&i| {
-                is_open(i) && (telling(i) || !is_no_cluster(last_part(&folder.folders[i].path)))
-            })
-            .collect();
+        let (open, parts): (Vec<usize>, Vec<usize>) = (0..folder.folders.len())
+            .filter(|&i| is_open(i))
+            .partition(|&i| telling(i) || !is_no_cluster(name(i)));
         for &i in &open {
             self.note(&folder.folders[i].path, i, telling(i), may, &mut siblings);
+        }
+        // `istio` beside `apps` may each be a cluster: only their control planes can tell.
+        for i in parts.into_iter().filter(|&i| !is_shared(name(i))) {
+            self.note_told(&folder.folders[i].path, i, &mut siblings);
         }
         let mut split = siblings.clusters(&telling);
         if !split.is_empty() {
@@ -142,20 +149,40 @@ impl<'f, 'i> Finder<'f, 'i> {
         if told.len() < 2 { Vec::new() } else { told.into_iter().collect() }
     }
 
+    /// Notes the names of clusters that a folder tells.
+    fn note_told(&self, path: &str, child: usize, siblings: &mut Siblings) {
+        for (by, name) in self.tree.below(path).flat_map(|file| &self.signs[file].told) {
+            let by = siblings.told.entry(by.clone()).or_default();
+            by.entry(child).or_default().insert(name.clone());
+        }
+    }
+
+    /// A folder beside one that has clusters, whose resources tell the name of another cluster, is that.
+    fn part_strangers(&self, folder: &Folder, nested: &mut [Vec<Unit>]) {
+        let told = |i: usize| -> BTreeSet<&str> {
+            let signs = self.tree.below(&folder.folders[i].path).map(|file| &self.signs[file]);
+            let told = signs.flat_map(|s| &s.told).filter(|(by, _)| !by.starts_with("values "));
+            told.map(|(_, name)| name.as_str()).collect()
+        };
+        let (known, rest): (Vec<usize>, Vec<usize>) =
+            (0..nested.len()).partition(|&i| !nested[i].is_empty());
+        let known: BTreeSet<&str> = known.into_iter().flat_map(told).collect();
+        for i in rest.into_iter().filter(|_| !known.is_empty()) {
+            let path = &folder.folders[i].path;
+            let names = told(i);
+            if names.len() == 1 && names.is_disjoint(&known) && !is_no_cluster(last_part(path)) {
+                nested[i] =
+                    vec![unit(Place::Folder(path.clone()), last_part(path), &folder.path, true)];
+            }
+        }
+    }
+
     /// Notes what a folder holds that its siblings may hold too.
     fn note(&self, path: &str, child: usize, telling: bool, may: bool, siblings: &mut Siblings) {
+        self.note_told(path, child, siblings);
         for file in self.tree.below(path) {
             let signs = &self.signs[file];
             let relative = &self.tree.name(file)[path.len()..];
-            for (by, name) in &signs.told {
-                siblings
-                    .told
-                    .entry(by.clone())
-                    .or_default()
-                    .entry(child)
-                    .or_default()
-                    .insert(name.clone());
-            }
             for marker in &signs.markers {
                 siblings.alike.entry(format!("{relative} {marker}")).or_default().insert(child);
             }

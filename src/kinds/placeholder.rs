@@ -1,8 +1,8 @@
 //! Values that a pipeline or a person is still to fill in.
 
 /// Whether a value is still to be filled in, by a pipeline (`${NAME}`, `$NAME`, `$(NAME)`, `{{ name }}`,
-/// `((name))`, `<name>`, `@name@`, `__NAME__`) or by a person (`TODO`, `REPLACE_ME`). Quotes around it do
-/// not count.
+/// `((name))`, `<name>`, `@name@`, `__NAME__`, `net{name}`) or by a person (`TODO`, `REPLACE_ME`). Quotes
+/// around it do not count.
 pub fn is_placeholder(value: &str) -> bool {
     let value = value.trim();
     let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
@@ -17,7 +17,14 @@ pub fn is_placeholder(value: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
+    // A name that a script makes; paths and regular expressions have braces of their own.
+    let is_made = || {
+        let of_a_name = |c: char| c.is_ascii_alphanumeric() || "-_.{}".contains(c);
+        let (_, rest) = value.split_once('{').filter(|_| value.chars().all(of_a_name))?;
+        rest.split_once('}').map(|(name, _)| is_name(name))
+    };
     ["${", "$(", "{{"].iter().any(|mark| value.contains(mark))
+        || is_made() == Some(true)
         || [("<", ">"), ("((", "))"), ("@", "@"), ("__", "__")].iter().any(within)
         || value.strip_prefix('$').is_some_and(is_name)
         || ["TODO", "TBD", "FIXME", "CHANGEME", "REPLACEME", "PLACEHOLDER"].contains(&value)
@@ -47,14 +54,29 @@ mod tests {
             "'$REPLICAS'",
             "@replicas@",
             "__REPLICAS__",
+            "network{i}",
             "REPLACE_ME",
             "CHANGE_ME",
             "TODO",
             "X_PLACEHOLDER",
         ];
         assert_eq!(open.into_iter().filter(|text| !is_placeholder(text)).count(), 0);
-        let told =
-            ["3", "", "three", "$", "$5", "us-east-1", "__", "@", "a@b", "todo", "\"\"", "5%"];
+        let told = [
+            "3",
+            "",
+            "three",
+            "$",
+            "$5",
+            "us-east-1",
+            "__",
+            "@",
+            "a@b",
+            "todo",
+            "\"\"",
+            "5%",
+            "a{2,3}",
+            "/api/{id}",
+        ];
         assert_eq!(told.into_iter().filter(|text| is_placeholder(text)).count(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Pods as one sees them in a repository: written out, or as the template of what makes them.
 
 use super::{Client, In, Lookup, Mesh, of_namespace, selects, value};
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
 use crate::kinds::workloads::{Pod, PodSpec, Selector, Template};
@@ -145,6 +145,36 @@ impl Mesh {
     pub fn tells_injection(&self, cluster: ClusterId) -> bool {
         let mut here = self.namespaces.iter().filter(|ns| ns.cluster == cluster);
         self.cluster(cluster).is_complete() || here.any(takes_in)
+    }
+
+    /// Whether anything tells that a mesh is here: control planes, objects of Istio's API, namespaces whose pods
+    /// get into it. A folder of Deployments alone tells nothing.
+    pub fn tells_of_istio(&self, cluster: ClusterId) -> bool {
+        let of_facts = |c: &Cluster| {
+            let told = [&c.facts.name, &c.facts.network, &c.facts.mesh_id, &c.facts.version];
+            told.iter().any(|facts| !facts.is_empty())
+                || c.role().is_some()
+                || !c.facts.mesh_config.is_empty()
+        };
+        let is_here = |other| self.same_mesh(other, cluster);
+        self.configured
+            || self.peers(cluster).any(of_facts)
+            || self.namespaces.iter().any(|ns| takes_in(ns) && is_here(ns.cluster))
+            || self.destination_rules.iter().any(|rule| is_here(rule.cluster))
+            || self.virtual_services.iter().any(|routes| is_here(routes.cluster))
+            || self.peer_authentications.iter().any(|policy| is_here(policy.cluster))
+            || self
+                .pod_shapes()
+                .any(|pods| is_here(pods.cluster) && self.has_sidecar(&pods) == Some(true))
+    }
+
+    /// Whether a namespace says that its pods stay outside of the mesh.
+    pub fn stays_outside(&self, cluster: ClusterId, namespace: &str) -> bool {
+        let keeps_out = |ns: &In<Namespace>| {
+            let label = |key| value(ns.meta.label(key));
+            label(INJECTION) == Some("disabled") || label(DATAPLANE_MODE) == Some("none")
+        };
+        self.namespace(cluster, namespace).found().is_some_and(|ns| keeps_out(ns) && !takes_in(ns))
     }
 
     /// `sidecar.istio.io/inject`: the label, or else the annotation.

@@ -91,6 +91,13 @@ impl Known<'_> {
 /// Namespaces that hold what a cluster brings itself.
 const OF_THE_CLUSTER: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
+/// Whether a cluster may have a Service from one of Istio's own charts, which the input need not show.
+fn may_be_installed(cluster: &Cluster, namespace: &str, service: &str) -> bool {
+    !cluster.is_complete()
+        && namespace == cluster.facts.system_namespace()
+        && ["istiod", "istio-"].iter().any(|start| service.starts_with(start))
+}
+
 impl Mesh {
     /// What a host that an object names is for a control plane, and for the namespaces that use it; none of
     /// these where they are not known. A namespace that the object does not tell proves nothing unless the
@@ -128,7 +135,9 @@ impl Mesh {
             return self.foreign_host(&name, plane);
         };
         let is_made = |c: &Cluster| self.is_made_for_gateway(c.id, namespace, service);
-        if !self.knows_services(namespace, &named_by.meta, plane) || self.peers(plane).any(is_made)
+        if !self.knows_services(namespace, &named_by.meta, plane)
+            || self.peers(plane).any(is_made)
+            || self.peers(plane).any(|c| may_be_installed(c, namespace, service))
         {
             return Named::Unseen;
         }

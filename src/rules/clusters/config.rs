@@ -252,7 +252,8 @@ pub(super) fn discovery_selectors_hide_remote(mesh: &Mesh, found: &mut Findings)
         let of_mesh = || mesh.namespaces.iter().filter(|ns| mesh.same_mesh(ns.cluster, plane.id));
         let mut hidden: Vec<(&In<Namespace>, &str)> = Vec::new();
         for namespace in of_mesh() {
-            let unsure = mesh.is_assumed(&namespace.meta) || namespace.meta.is_unread("labels");
+            let unsure =
+                mesh.is_assumed(&namespace.meta) || namespace.meta.is_unread("metadata.labels");
             if unsure || is_taken(&selectors, namespace) || told.contains(&namespace.meta.span) {
                 continue;
             }

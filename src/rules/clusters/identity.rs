@@ -4,7 +4,7 @@ use super::installs::{control_plane, control_planes, is_open, whole};
 use crate::clusters::{Cluster, DEFAULT_NAME, Installed, Origin};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Mesh, letters, list};
+use crate::mesh::{Mesh, list};
 use crate::source::{Span, Text};
 
 pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {
@@ -113,12 +113,10 @@ pub(super) fn cluster_name_shadowed(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-/// A cluster whose folder has another name than its control plane gives it.
+/// A cluster to which its control plane gives the name of another one's folder.
 struct Misnamed<'m> {
     folder: &'m str,
     name: &'m Text,
-    /// Whether another cluster's folder has this name.
-    is_swapped: bool,
 }
 
 fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m>> {
@@ -131,20 +129,14 @@ fn misnamed<'m>(cluster: &'m Cluster, others: &[&Cluster]) -> Option<Misnamed<'m
         return None;
     }
     let of_another = |c: &&Cluster| c.id != cluster.id && c.name == name.as_str();
-    let is_swapped = others.iter().any(of_another);
-    let (own, told) = (letters(folder), letters(name));
-    // `prod-east` in `east` is the same name, with more of it.
-    let is_alike = own.contains(&told) || told.contains(&own);
-    let is_known = !is_placeholder(name) && name.as_str() != DEFAULT_NAME;
-    let differs = is_swapped || !is_alike;
-    (is_told && is_known && differs).then_some(Misnamed { folder, name, is_swapped })
+    (is_told && others.iter().any(of_another)).then_some(Misnamed { folder, name })
 }
 
 pub(super) fn cluster_dir_name_differs(mesh: &Mesh, found: &mut Findings) {
     for clusters in mesh.meshes_of_several() {
         let mut all: Vec<Misnamed<'_>> =
             clusters.iter().filter_map(|c| misnamed(c, &clusters)).collect();
-        all.sort_by_key(|it| (!it.is_swapped, it.name.span));
+        all.sort_by_key(|it| it.name.span);
         let [first, more @ ..] = all.as_slice() else { continue };
         let others = match more.len() {
             0 => String::new(),
@@ -156,11 +148,7 @@ pub(super) fn cluster_dir_name_differs(mesh: &Mesh, found: &mut Findings) {
                 first.folder, first.name
             ),
             first.name.span,
-            if first.is_swapped {
-                "the name of another folder: remote secrets and subsets mean this cluster by it"
-            } else {
-                "by this name alone remote secrets, annotations and subsets mean the cluster"
-            },
+            "the name of another folder: remote secrets and subsets mean this cluster by it",
         );
         for it in more {
             finding.also(it.name.span, format!("`{}` in `{}`", it.name, it.folder));

@@ -89,8 +89,10 @@ pub(super) fn removed_profile_or_chart(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let profile = install.profile().filter(|p| p.as_str() == "external");
-        let chart =
-            install.chart.as_ref().filter(|_| install.chart_name() == Some("istiod-remote"));
+        // A chart in Git (`./charts/istiod-remote`) is somebody's own.
+        let chart = install.chart.as_ref().filter(|chart| {
+            install.chart_name() == Some("istiod-remote") && !chart.starts_with('.')
+        });
         let (major, minor) = version;
         let (at, what, instead) = match (profile, chart) {
             (Some(profile), _) => (profile.span, "profile `external`", "profile `remote`"),
@@ -99,13 +101,15 @@ pub(super) fn removed_profile_or_chart(mesh: &Mesh, found: &mut Findings) {
             }
             (None, None) => continue,
         };
-        found
-            .say(
-                format!("Istio {major}.{minor} has no {what}"),
-                at,
-                "gone since 1.24: the installation fails, or stays what it was",
-            )
-            .help(format!("use {instead}"));
+        let finding = found.say(
+            format!("Istio {major}.{minor} has no {what}"),
+            at,
+            "gone since 1.24: the installation fails, or stays what it was",
+        );
+        if profile.is_none() {
+            finding.milder(Severity::Warning, ", unless it is one of your own");
+        }
+        finding.help(format!("use {instead}"));
     }
 }
 

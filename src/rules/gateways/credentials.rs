@@ -326,23 +326,26 @@ fn certificate(server: &Server) -> Option<(&Text, Option<&Text>)> {
 
 pub(super) fn duplicate_certificate(mesh: &Mesh, found: &mut Findings) {
     type Key<'m> = (ClusterId, u32, &'m str, Option<&'m str>);
-    let mut by_certificate: BTreeMap<Key<'_>, Vec<(&In<Gateway>, &Text)>> = BTreeMap::new();
+    type Serves<'m> = (&'m In<Gateway>, &'m Server, &'m Text);
+    let mut by_certificate: BTreeMap<Key<'_>, Vec<Serves<'_>>> = BTreeMap::new();
     for gateway in read(mesh) {
         for server in &gateway.servers {
             let Some((name, key)) = certificate(server) else { continue };
             let port = server.port.as_ref().and_then(|p| p.number.as_ref()).map_or(0, |n| n.value);
             let id = (gateway.cluster, port, name.as_str(), key.map(|k| k.as_str()));
-            by_certificate.entry(id).or_default().push((gateway, name));
+            by_certificate.entry(id).or_default().push((gateway, server, name));
         }
     }
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for ((cluster, _, name, _), all) in by_certificate {
-        let [(first, at), ..] = all.as_slice() else { continue };
-        let with_first = |(gateway, _): &&(&In<Gateway>, &Text)| {
+        let [(first, served, at), ..] = all.as_slice() else { continue };
+        let with_first = |(gateway, server, _): &&Serves<'_>| {
+            // Of two servers of one host only one counts, as `conflicting-servers` tells.
+            let one_host = server.hosts.iter().any(|host| served.hosts.contains(host));
             let apart = mesh.may_be_apart(cluster, gateway.told(), first.told());
             let pods = selects(&first.selector, &gateway.selector)
                 || selects(&gateway.selector, &first.selector);
-            gateway.meta.span != first.meta.span && pods && !apart
+            gateway.meta.span != first.meta.span && pods && !apart && !one_host
         };
         let others: Vec<_> = all.iter().filter(with_first).collect();
         if others.is_empty() || !told.insert(at.span) {
@@ -353,7 +356,7 @@ pub(super) fn duplicate_certificate(mesh: &Mesh, found: &mut Findings) {
             at.span,
             format!("served by `{}/{}`", first.namespace, first.name()),
         );
-        for (other, at) in others {
+        for (other, _, at) in others {
             finding.also(at.span, format!("and by `{}/{}`", other.namespace, other.name()));
         }
         finding.help("put all hosts of the certificate into one server of one Gateway");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, list};
 use crate::rules::{Rule, rule};
 use crate::source::Span;
@@ -30,6 +30,8 @@ pub(in crate::rules) const RULES: &[Rule] = &[
 
 /// Shares below this are rounding.
 const LEAST: f64 = 0.005;
+/// A share below this that a route sends to a subset is a trial, whose failure is no outage.
+const MINOR: f64 = 0.25;
 /// How many services one finding points at.
 const SHOWN: usize = 5;
 
@@ -87,7 +89,7 @@ pub(super) fn leaks<'m>(traffic: &Traffic<'m>, visit: &Visit<'m>) -> bool {
 }
 
 /// The worst leak of a visit over this border, and over none further out. Gateways are called from
-/// outside, so they do not count.
+/// outside, so they do not count; nor does what is no part of a mesh.
 fn leak<'t, 'm>(
     traffic: &Traffic<'m>,
     visit: &'t Visit<'m>,
@@ -97,8 +99,12 @@ fn leak<'t, 'm>(
     let ranked = visit.way.destinations().all(|(d, _)| is_ranked(d));
     let unranked = visit.way.destinations().all(|(d, _)| is_unranked(d));
     let wanted = if border == Border::Cluster { ranked } else { unranked };
-    let gateway = visit.service().is_some_and(|s| traffic.mesh().is_gateway(s));
-    if !wanted || gateway || visit.way.destinations().next().is_none() {
+    let mesh = traffic.mesh();
+    let apart = visit
+        .service()
+        .is_some_and(|s| mesh.is_gateway(s) || mesh.stays_outside(s.cluster, &s.namespace));
+    let is_meshed = mesh.tells_of_istio(visit.client.cluster);
+    if !wanted || apart || !is_meshed || visit.way.destinations().next().is_none() {
         return None;
     }
     let all = visit.departures.iter().filter_map(|departure| {
@@ -353,9 +359,10 @@ fn fails<'m>(
     let keeps_out = visit.way.destinations().find_map(|(destination, _)| {
         let flow = traffic.flow_to(&visit.client, &worst.at, destination, case);
         flow.failures.get(&Failure::NoEndpoint)?;
-        decided_by(destination, &worst.at)
+        let by_weights = matches!(destination.terms.preference, Preference::Distribute(_));
+        decided_by(destination, &worst.at).map(|(span, why)| (span, why, by_weights))
     });
-    let Some((span, why)) = keeps_out else { return };
+    let Some((span, why, by_weights)) = keeps_out else { return };
     let name = lost[0].name(traffic.mesh());
     if !told.insert((span, name.clone())) {
         return;
@@ -369,6 +376,9 @@ fn fails<'m>(
         list(zones)
     );
     let finding = found.say(message, span, why);
+    if !by_weights && *share < MINOR {
+        finding.milder(Severity::Warning, "; they are a minor part, as those for a canary");
+    }
     if let Some(service) = visit.service() {
         finding.also(service.named_at(), "its endpoints in other zones get none of these requests");
     }

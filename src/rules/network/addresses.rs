@@ -217,10 +217,14 @@ fn say_name(network: &str, at: Span, off: Option<&Text>, found: &mut Findings) {
 fn named_by_balancer<'m>(mesh: &'m Mesh, of: &Cluster) -> Option<(&'m In<Service>, Span)> {
     let peers = mesh.gateway_services().filter(|s| mesh.same_mesh(s.cluster, of.id));
     let mut balanced = peers.filter(|s| s.type_name() == "LoadBalancer");
-    balanced.find_map(|service| {
-        let mut keys = service.meta.annotations.iter().map(|(key, _)| key);
-        Some((service, keys.find(|key| key.starts_with(NAMED_BALANCER))?.span))
-    })
+    balanced.find_map(|service| Some((service, named_balancer(service)?)))
+}
+
+/// The annotation that tells that a load balancer will have a name for an address, which leads to several:
+/// one in each zone.
+pub(super) fn named_balancer(service: &In<Service>) -> Option<Span> {
+    let mut keys = service.meta.annotations.iter().map(|(key, _)| key);
+    keys.find(|key| key.starts_with(NAMED_BALANCER)).map(|key| key.span)
 }
 
 pub(super) fn mesh_networks_one_address(mesh: &Mesh, found: &mut Findings) {

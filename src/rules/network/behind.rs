@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::addresses::named_balancer;
 use crate::clusters::ClusterId;
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::core::Service;
@@ -180,7 +181,9 @@ fn is_ejectable(mesh: &Mesh, behind: &Behind<'_, '_>) -> bool {
 pub(super) fn gateway_hides_failover(traffic: &Traffic<'_>, found: &mut Findings) {
     let mesh = traffic.mesh();
     let mut by_policy: BTreeMap<Span, Vec<(u32, Behind<'_, '_>)>> = BTreeMap::new();
-    for behind in all_behind(traffic).filter(|behind| is_ejectable(mesh, behind)) {
+    let by_one_address = |behind: &Behind<'_, '_>| named_balancer(behind.gateway).is_none();
+    let all = all_behind(traffic).filter(by_one_address);
+    for behind in all.filter(|behind| is_ejectable(mesh, behind)) {
         let pods = behind.pools().fold(0_u32, |sum, pool| sum.saturating_add(pool.bounds.least));
         if let Some(at) = at_once(behind.destination).filter(|_| pods > 1) {
             by_policy.entry(at).or_default().push((pods, behind));

@@ -102,7 +102,9 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
             continue;
         }
         let Some(namespace) = mesh.namespace(cluster.id, system).found() else { continue };
-        if mesh.is_assumed(&namespace.meta) || !told.insert(namespace.named_at()) {
+        let unsure =
+            mesh.is_assumed(&namespace.meta) || namespace.meta.is_unread("metadata.labels");
+        if unsure || !told.insert(namespace.named_at()) {
             continue;
         }
         let tail = if facts.ambient { "" } else { ", so only pods with a sidecar are in it" };

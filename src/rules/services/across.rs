@@ -6,6 +6,7 @@ use super::sameness::EXPORT_TO;
 use crate::finding::Findings;
 use crate::kinds::core::Service;
 use crate::kinds::may_be;
+use crate::kinds::security::{AuthorizationFrom, AuthorizationPolicy};
 use crate::mesh::{In, Mesh};
 use crate::source::{Span, Text};
 
@@ -104,13 +105,24 @@ pub(super) fn not_visible_to_eastwest_gateway(mesh: &Mesh, found: &mut Findings)
     }
 }
 
+/// Whether a policy lets in by other sources, whatever the address: those with addresses are then for who has
+/// no identity.
+fn lets_in_by_identity(policy: &AuthorizationPolicy) -> bool {
+    let allows = policy.action.as_ref().is_none_or(|action| action.as_str() == "ALLOW");
+    let is_open = |from: &AuthorizationFrom| {
+        from.source.ip_blocks.is_empty() && from.source.not_ip_blocks.is_empty()
+    };
+    let mut rules = policy.rules.iter().flatten();
+    allows && rules.any(|rule| rule.from.is_empty() || rule.from.iter().any(is_open))
+}
+
 pub(super) fn authz_ipblocks_across_networks(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for policy in mesh.authorization_policies.iter().filter(|p| !mesh.is_assumed(&p.meta)) {
         let sources =
             policy.rules.iter().flatten().flat_map(|rule| &rule.from).map(|from| &from.source);
         let block = sources.flat_map(|s| s.ip_blocks.iter().chain(&s.not_ip_blocks)).next();
-        let Some(block) = block else { continue };
+        let Some(block) = block.filter(|_| !lets_in_by_identity(policy)) else { continue };
         let root = mesh.root_namespace(policy.cluster);
         let attached = policy.target_ref.is_some() || !policy.target_refs.is_empty();
         let called = mesh.services.iter().find(|service| {

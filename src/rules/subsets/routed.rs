@@ -158,6 +158,13 @@ pub(super) fn unknown_cluster_in_source_labels(mesh: &Mesh, found: &mut Findings
 pub(super) fn routed_to_other_cluster(mesh: &Mesh, found: &mut Findings) {
     for (route, subset, to) in pinned_routes(mesh) {
         let (Some(rule), Some(host)) = (route.rule, mesh.host(&route.host)) else { continue };
+        let known = mesh.cluster_called(to, route.service.cluster);
+        let is_of_another_mesh =
+            known.clone().found().is_none() && !mesh.clusters_called(to).is_empty();
+        if known.is_absent() || is_of_another_mesh {
+            // `unknown-cluster-in-subset` says it: nobody gets there.
+            continue;
+        }
         let with_backends = mesh.clusters_with_backends(host, route.service.cluster);
         for guard in rule.guards().unwrap_or_default() {
             let Some(from) = mesh.cluster_called(guard, route.service.cluster).found() else {

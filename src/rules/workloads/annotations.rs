@@ -1,7 +1,7 @@
 //! Annotations of Istio: are they known, in their place, and what they look like?
 
 use crate::api::fault_of_annotation;
-use crate::finding::{Findings, Fix};
+use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::annotations::{self, Annotation, is_of_istio, is_written_by_istio};
 use crate::kinds::{Meta, is_placeholder};
 use crate::mesh::{INJECT, Lookup, Mesh, PodShape, list};
@@ -157,13 +157,16 @@ pub(super) fn invalid_annotation(mesh: &Mesh, found: &mut Findings) {
         let format = known.format.filter(|_| known.is_read_on(holder.kind));
         let fault = format.and_then(|format| fault_of_annotation(format, value));
         let Some(fault) = fault else { continue };
-        found
-            .say(
-                format!("the value of `{name}` cannot be used: {fault}"),
-                value.span,
-                "the injector refuses the pod, or the proxy goes without it",
-            )
-            .help(format!("correct the value, or leave `{name}` out"));
+        let is_injected = holder.pods.as_ref().and_then(|pods| mesh.is_injected(pods));
+        let finding = found.say(
+            format!("the value of `{name}` cannot be used: {fault}"),
+            value.span,
+            "the injector refuses the pod, so that no new one starts",
+        );
+        if is_injected != Some(true) {
+            finding.milder(Severity::Warning, ", which counts where the pod gets a sidecar");
+        }
+        finding.help(format!("correct the value, or leave `{name}` out"));
     }
 }
 

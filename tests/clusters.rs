@@ -317,6 +317,33 @@ fn what_is_brought_from_a_folder_reaches_the_kustomizations_below_it() {
 }
 
 #[test]
+fn what_stands_in_a_list_is_patched_and_filled_in_as_what_stands_alone() {
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: \
+                {path: ./apps, postBuild: {substitute: {TEAM: red}}}\n";
+    let item = |name: &str| {
+        let label = "labels: {team: '${TEAM}'}";
+        format!(
+            "- apiVersion: v1\n  kind: Service\n  metadata: {{name: {name}, namespace: shop, {label}}}\n"
+        )
+    };
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n{}{}", item("cart"), item("web"));
+    let patch = "apiVersion: v1\n    kind: Service\n    metadata: {name: web}\n    spec: {type: ExternalName}\n";
+    let build_of =
+        kustomization(&format!("resources: [services.yaml]\npatches:\n- patch: |\n    {patch}"));
+    let (_, model) = build(&[
+        ("clusters/east/apps.yaml", flux),
+        ("apps/kustomization.yaml", &build_of),
+        ("apps/services.yaml", &list),
+    ]);
+    let told =
+        model.mesh.services.iter().map(|s| {
+            (s.name(), s.type_name(), s.meta.label("team").map(|team| team.value.as_str()))
+        });
+    let want = [("cart", "ClusterIP", Some("red")), ("web", "ExternalName", Some("red"))];
+    assert_eq!(told.collect::<Vec<_>>(), want);
+}
+
+#[test]
 fn argo_says_where_an_application_goes() {
     let set = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: cart, namespace: argocd}\n\
                spec:\n  generators:\n  - list:\n      elements:\n      - {cluster: east}\n      - {cluster: west}\n  \

@@ -307,9 +307,8 @@ fn application_set(
     object: &Arc<Object>,
     spec: &ApplicationSet,
 ) -> Vec<Delivery> {
-    let Some(root) = tree.document(file, object).map(yaml::Document::root) else {
-        return Vec::new();
-    };
+    let Some(document) = tree.document(file, object) else { return Vec::new() };
+    let root = document.root();
     let generators = root.at(&["spec", "generators"]).into_iter().flat_map(Value::items);
     let elements: Vec<Params> = generators.flat_map(|g| made_by(tree, file, g)).collect();
     let app = &spec.template.spec;

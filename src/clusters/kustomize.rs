@@ -9,6 +9,7 @@ mod patch;
 mod supply;
 mod transform;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub(super) struct Node<'i> {
     /// What it takes in or makes that is not in the input.
     supplies: Vec<Supply>,
     spec: &'i Resource<Kustomization>,
-    document: Option<&'i Document>,
+    document: Option<Cow<'i, Document>>,
 }
 
 /// All kustomizations of the input.

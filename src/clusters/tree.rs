@@ -1,5 +1,6 @@
 //! The input as a tree of folders: files by name, files below a folder, paths from folder to folder.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -66,9 +67,12 @@ impl<'i> Tree<'i> {
             || crate::kinds::file::is_pem(self.name(file))
     }
 
-    /// The document of a resource that stands alone in one.
-    pub fn document(&self, file: usize, object: &Object) -> Option<&'i Document> {
-        self.files[file].documents.iter().find(|d| d.root().span() == object.meta.span)
+    /// A resource as a document: the one it stands alone in, or what a list has of it.
+    pub fn document(&self, file: usize, object: &Object) -> Option<Cow<'i, Document>> {
+        let span = object.meta.span;
+        let documents = &self.files[file].documents;
+        let alone = documents.iter().find(|d| d.root().span() == span).map(Cow::Borrowed);
+        alone.or_else(|| documents.iter().find_map(|d| d.part(span)).map(Cow::Owned))
     }
 }
 

@@ -280,13 +280,7 @@ fn environments_are_different_meshes() {
 
 #[test]
 fn flux_says_which_folders_a_cluster_applies() {
-    let flux = |path: &str| {
-        format!(
-            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: apps, \
-             namespace: flux-system}}\nspec:\n  path: ./{path}\n"
-        )
-    };
-    let (east, west) = (flux("apps/blue"), flux("apps/green"));
+    let (east, west) = (flux("apps", "apps/blue", ""), flux("apps", "apps/green", ""));
     let files = [
         ("clusters/east/apps.yaml", east.as_str()),
         ("clusters/west/apps.yaml", &west),
@@ -294,6 +288,68 @@ fn flux_says_which_folders_a_cluster_applies() {
         ("apps/green/cart.yaml", CART),
     ];
     expect(&files, &[("apps/blue/cart.yaml", "east"), ("apps/green/cart.yaml", "west")]);
+}
+
+/// A Kustomization of Flux; `more` stands in its `spec`.
+fn flux(name: &str, path: &str, more: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: \
+         flux-system}}\nspec: {{path: './{path}', sourceRef: {{kind: GitRepository, name: flux-system}}{more}}}\n"
+    )
+}
+
+#[test]
+fn flux_fills_in_and_patches_what_it_is_to_bring_next() {
+    let fill = |tone: &str| format!(", postBuild: {{substitute: {{tone: {tone}}}}}");
+    let (east, west) =
+        (flux("tenants", "tenants", &fill("blue")), flux("tenants", "tenants", &fill("green")));
+    let inner = flux("apps", "apps/${tone}", ", postBuild: {substitute: {tone: '${tone}'}}");
+    let innermost = flux("cart", "cart/${tone}", "");
+    let files = [
+        ("clusters/east/tenants.yaml", east.as_str()),
+        ("clusters/west/tenants.yaml", &west),
+        ("tenants/apps.yaml", &inner),
+        ("apps/blue/cart.yaml", &innermost),
+        ("apps/green/cart.yaml", &innermost),
+        ("cart/blue/cart.yaml", CART),
+        ("cart/green/cart.yaml", CART),
+    ];
+    let tenants = ("tenants/apps.yaml", "east+west");
+    expect(&files, &[("cart/blue/cart.yaml", "east"), ("cart/green/cart.yaml", "west"), tenants]);
+
+    let base = kustomization("resources: [apps.yaml]\n");
+    let own = |path: &str| {
+        kustomization(&format!(
+            "resources: [../../base]\npatches:\n- target: {{kind: Kustomization}}\n  patch: |\n    - {{op: replace, \
+             path: /spec/path, value: ./apps/{path}}}\n"
+        ))
+    };
+    let (east, west) = (own("blue"), own("green"));
+    let apps = flux("apps", "apps/blue", "");
+    let files = [
+        ("base/kustomization.yaml", base.as_str()),
+        ("base/apps.yaml", &apps),
+        ("clusters/east/kustomization.yaml", &east),
+        ("clusters/west/kustomization.yaml", &west),
+        ("apps/blue/cart.yaml", CART),
+        ("apps/green/cart.yaml", CART),
+    ];
+    expect(&files, &[("apps/blue/cart.yaml", "east"), ("apps/green/cart.yaml", "west")]);
+}
+
+#[test]
+fn what_brings_itself_ends() {
+    let own = flux("flux-system", "clusters/east", ", postBuild: {substitute: {x: y}}");
+    let loops = |of: &str| flux(of, "${x}", ", postBuild: {substitute: {x: clusters/east}}");
+    let (a, b) = (loops("a"), loops("b"));
+    let files = [
+        ("clusters/east/flux-system/gotk-sync.yaml", own.as_str()),
+        ("clusters/east/a.yaml", &a),
+        ("clusters/east/b.yaml", &b),
+        ("clusters/east/cart.yaml", CART),
+        ("clusters/west/cart.yaml", CART),
+    ];
+    expect(&files, &[("clusters/east/cart.yaml", "east"), ("clusters/west/cart.yaml", "west")]);
 }
 
 #[test]

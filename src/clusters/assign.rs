@@ -9,8 +9,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::chain;
 use super::claims::{Claims, add_delivered};
-use super::delivery::{self, Delivery};
+use super::delivery::Delivery;
 use super::facts::{Facts, Origin};
 use super::generators;
 use super::given::{Gift, Given};
@@ -33,7 +34,7 @@ pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet 
     let tree = Tree::of(sources, files);
     let graph = Graph::of(&tree);
     let signs: Vec<Signs> = (0..files.len()).map(|file| Signs::of(&tree, file)).collect();
-    let deliveries = delivery::all(&tree);
+    let deliveries = chain::all(&tree, &graph);
     let mut seeds = if config.clusters.is_empty() {
         roster::seeds(&tree, &signs, &Finder::new(&tree, &graph, &signs).units())
     } else {

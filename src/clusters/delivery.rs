@@ -1,18 +1,19 @@
 //! What Flux and Argo CD bring to which cluster: folders, values files, values.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Facts, Origin};
+use super::kustomize::{Graph, Made};
 use super::signs::values_of;
 use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
 use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::{
-    Application, ApplicationSet, Destination, FluxKustomization, KubeConfig, Source,
+    Application, ApplicationSet, Destination, FluxKustomization, HelmChartSpec, HelmRelease,
+    KubeConfig, Source,
 };
-use crate::kinds::{Meta, Object, View, is_placeholder};
+use crate::kinds::{Meta, Object, Resource, View, is_placeholder};
 use crate::source::{Sources, Text};
 use crate::yaml::{self, Value};
 
@@ -68,49 +69,107 @@ pub(super) enum Below {
     Built,
 }
 
-/// Everything that is brought anywhere.
-pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
-    let mut found = Vec::new();
-    for (_, file) in tree.in_order() {
-        for object in &tree.files[file].objects {
-            match &object.view {
-                View::FluxKustomization(r) => found.push(flux(tree, file, &r.meta, &r.spec)),
-                View::HelmRelease(r) if r.spec.kube_config.is_some() => {
-                    let to = of_kube_config(r.spec.kube_config.as_ref());
-                    let mut facts = facts_of([&r.spec.values]);
-                    facts.learn_chart(
-                        r.spec.chart.spec.chart.as_ref(),
-                        r.spec.chart.spec.version.as_ref(),
-                    );
-                    let chart = r.spec.chart.spec.chart.as_ref().map(|chart| chart.as_str());
-                    let target = r.spec.target_namespace.as_ref().or(r.meta.namespace.as_ref());
-                    let unseen = supply(&r.meta, supply::told(target), Kinds::of_chart(chart));
-                    found.push(Delivery {
-                        from: file,
-                        to,
-                        folder: None,
-                        namespace: None,
-                        below: Below::Nothing,
-                        is_patched: false,
-                        substitution: None,
-                        files: Vec::new(),
-                        facts,
-                        unseen: Some(unseen),
-                        is_lost: false,
-                    });
-                }
-                View::Application(r) => {
-                    let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
-                    found.push(app.delivery(&r.spec, facts_of(values_of(&r.spec))));
-                }
-                View::ApplicationSet(r) => {
-                    found.extend(application_set(tree, file, object, &r.spec));
-                }
-                _ => {}
-            }
+/// What a resource brings anywhere, as it stands in its file or as a delivery makes it.
+pub(super) fn of(tree: &Tree<'_>, made: &Made<'_>) -> Vec<Delivery> {
+    let file = made.file;
+    match &made.object.view {
+        View::FluxKustomization(r) => vec![flux(tree, file, &r.meta, &r.spec)],
+        View::HelmRelease(r) if r.spec.kube_config.is_some() => vec![release(file, r)],
+        View::Application(r) => {
+            let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
+            vec![app.delivery(&r.spec, facts_of(values_of(&r.spec)))]
+        }
+        View::ApplicationSet(r) => made
+            .text(tree)
+            .map(|document| application_set(tree, file, &r.meta, &r.spec, document.root()))
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a resource brings anything anywhere.
+pub(super) fn delivers(object: &Object) -> bool {
+    match &object.view {
+        View::HelmRelease(release) => release.spec.kube_config.is_some(),
+        View::FluxKustomization(_) | View::Application(_) | View::ApplicationSet(_) => true,
+        _ => false,
+    }
+}
+
+fn release(from: usize, release: &Resource<HelmRelease>) -> Delivery {
+    let (meta, spec) = (&release.meta, &release.spec);
+    let HelmChartSpec { chart, version } = &spec.chart.spec;
+    let mut facts = facts_of([&spec.values]);
+    facts.learn_chart(chart.as_ref(), version.as_ref());
+    let namespace = supply::told(spec.target_namespace.as_ref().or(meta.namespace.as_ref()));
+    let kinds = Kinds::of_chart(chart.as_ref().map(|chart| chart.as_str()));
+    Delivery {
+        facts,
+        unseen: Some(supply(meta, namespace, kinds)),
+        ..Delivery::nothing(from, of_kube_config(spec.kube_config.as_ref()))
+    }
+}
+
+impl Delivery {
+    /// One that brings nothing yet.
+    fn nothing(from: usize, to: Target) -> Self {
+        Self {
+            from,
+            to,
+            folder: None,
+            namespace: None,
+            below: Below::Nothing,
+            is_patched: false,
+            substitution: None,
+            files: Vec::new(),
+            facts: Facts::default(),
+            unseen: None,
+            is_lost: false,
         }
     }
-    found
+
+    /// The files it brings: values files, and those of its folder.
+    pub fn brought(&self, tree: &Tree<'_>, graph: &Graph<'_>) -> BTreeSet<usize> {
+        let mut files: BTreeSet<usize> = self.files.iter().copied().collect();
+        let Some(folder) = &self.folder else { return files };
+        if let Some(node) = graph.in_folder(folder) {
+            files.extend(graph.files(node));
+        } else if let Some(chart) = tree.find(&format!("{folder}/Chart.yaml")) {
+            // Of a chart's values files only the default one is used unasked.
+            files.insert(chart);
+            files.extend(tree.find(&format!("{folder}/values.yaml")));
+        } else {
+            let is_brought = |file: &usize| match self.below {
+                Below::Nothing => folder_of(tree.name(*file)) == folder,
+                Below::AsIs => true,
+                Below::Built => !graph.leaves_out(tree, *file),
+            };
+            files.extend(tree.below(folder).filter(is_brought));
+        }
+        files
+    }
+
+    /// The resources in files that it brings, as they get there.
+    pub fn made<'i>(
+        &self,
+        tree: &Tree<'i>,
+        graph: &Graph<'i>,
+        files: &BTreeSet<usize>,
+    ) -> Vec<Made<'i>> {
+        let (mut made, mut built) = (Vec::new(), BTreeSet::new());
+        for root in graph.roots(|node| files.contains(&node.file)) {
+            built.extend(graph.files(root));
+            made.extend(graph.build(tree, root).0);
+        }
+        for &file in files.difference(&built) {
+            let objects = tree.files[file].objects.iter();
+            made.extend(objects.map(|object| Made::of(file, object)));
+        }
+        if let Some(fill) = &self.substitution {
+            made.iter_mut().for_each(|made| fill.apply(tree, made));
+        }
+        made
+    }
 }
 
 fn facts_of<'v>(values: impl IntoIterator<Item = &'v Values>) -> Facts {
@@ -304,15 +363,13 @@ pub(super) fn render(text: &str, params: &Params) -> String {
 fn application_set(
     tree: &Tree<'_>,
     file: usize,
-    object: &Arc<Object>,
+    meta: &Meta,
     spec: &ApplicationSet,
+    root: Value<'_>,
 ) -> Vec<Delivery> {
-    let Some(document) = tree.document(file, object) else { return Vec::new() };
-    let root = document.root();
     let generators = root.at(&["spec", "generators"]).into_iter().flat_map(Value::items);
     let elements: Vec<Params> = generators.flat_map(|g| made_by(tree, file, g)).collect();
     let app = &spec.template.spec;
-    let meta = &object.meta;
     let mut found: Vec<Delivery> = elements
         .iter()
         .map(|params| {
@@ -329,17 +386,8 @@ fn application_set(
         let blank = Rendered { tree, file, meta, params: &Params::default() };
         let unseen = blank.delivery(app, Facts::default()).unseen;
         found.extend(unseen.map(|unseen| Delivery {
-            from: file,
-            to: Target::Every,
-            folder: None,
-            namespace: None,
-            below: Below::Nothing,
-            is_patched: false,
-            substitution: None,
-            files: Vec::new(),
-            facts: Facts::default(),
             unseen: Some(unseen),
-            is_lost: false,
+            ..Delivery::nothing(file, Target::Every)
         }));
     }
     found

@@ -17,7 +17,7 @@ use super::supply::Supply;
 use super::tree::{Tree, folder_of, join, last_part};
 use crate::kinds::delivery::Kustomization;
 use crate::kinds::{Object, Resource, View};
-use crate::source::Text;
+use crate::source::{Span, Text};
 use crate::yaml::Document;
 use labels::Labels;
 
@@ -92,6 +92,13 @@ impl<'i> Made<'i> {
     pub fn of(file: usize, object: &'i Arc<Object>) -> Self {
         let (document, labels) = (None, Vec::new());
         Self { file, object: Arc::clone(object), origin: object, document, labels }
+    }
+}
+
+impl Node<'_> {
+    /// Where it is written.
+    pub fn written(&self) -> &Span {
+        &self.spec.meta.span
     }
 }
 

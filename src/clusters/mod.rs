@@ -2,6 +2,7 @@
 
 mod assign;
 mod away;
+mod chain;
 mod claims;
 mod delivery;
 mod facts;

@@ -12,8 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::roster::{Families, Seed};
 use super::{Cluster, Member, Role};
-use crate::kinds::kubeconfig::{CLUSTER_ANNOTATION, REMOTE_LABEL};
-use crate::kinds::{Object, View};
+use crate::kinds::View;
 use crate::source::Text;
 
 /// Gives each cluster the number of its mesh.
@@ -112,8 +111,7 @@ fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
     for member in members {
         let object = &member.object;
         let label = "topology.istio.io/cluster";
-        signs[member.cluster.index()] |= object.meta.label(REMOTE_LABEL).is_some()
-            || !clusters_of_remote_secret(object).is_empty()
+        signs[member.cluster.index()] |= object.remote_label().is_some()
             || match &object.view {
                 View::Gateway(r) => r.servers.iter().any(|s| {
                     let mode = s.tls.as_ref().and_then(|tls| tls.mode.as_ref());
@@ -131,36 +129,6 @@ fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
             };
     }
     signs
-}
-
-/// The clusters that a remote secret is for, whether it is written or made in the cluster.
-fn clusters_of_remote_secret(object: &Object) -> Vec<&str> {
-    let meta = &object.meta;
-    let (labels, annotations) = match &object.view {
-        View::OpaqueSecret(made) => {
-            let sealed = &made.template.metadata;
-            let fetched = &made.target.template.metadata;
-            let all = [&sealed.labels, &fetched.labels, &meta.labels];
-            (all, [&sealed.annotations, &fetched.annotations, &meta.annotations])
-        }
-        View::Secret(_) => ([&meta.labels; 3], [&meta.annotations; 3]),
-        _ => return Vec::new(),
-    };
-    let is_read = |label: &Text| label.as_str() == "true";
-    if !labels.iter().any(|all| all.get(REMOTE_LABEL).is_some_and(is_read)) {
-        return Vec::new();
-    }
-    let told = annotations.iter().find_map(|all| all.get(CLUSTER_ANNOTATION));
-    let mut names: Vec<&str> = told.map(|told| told.as_str()).into_iter().collect();
-    match &object.view {
-        View::OpaqueSecret(made) => names.extend(made.keys().map(|key| key.as_str())),
-        View::Secret(secret) => {
-            let keys = secret.data.iter().chain(secret.string_data.iter());
-            names.extend(keys.map(|(key, _)| key.as_str()));
-        }
-        _ => {}
-    }
-    names
 }
 
 /// Pairs of clusters that manifests join.
@@ -187,8 +155,8 @@ fn joined(clusters: &[Cluster], seeds: &[Seed], members: &[Member]) -> Vec<(usiz
             continue;
         }
         let from = member.cluster.index();
-        let names = clusters_of_remote_secret(&member.object);
-        pairs.extend(names.into_iter().filter_map(|name| Some((from, called(name, from)?))));
+        let names = member.object.remote_clusters().into_iter();
+        pairs.extend(names.filter_map(|name| Some((from, called(name, from)?))));
     }
     for (i, cluster) in clusters.iter().enumerate() {
         let networked = cluster.facts.networks.iter();

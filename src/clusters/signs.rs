@@ -8,7 +8,6 @@ use super::tree::Tree;
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::Application;
 use crate::kinds::file::is_pem;
-use crate::kinds::kubeconfig::REMOTE_LABEL;
 use crate::kinds::{Object, View};
 
 /// What a file shows.
@@ -84,8 +83,8 @@ impl Signs {
             View::ConfigMap(r) if r.spec.mesh.is_some() => {
                 self.markers.insert(id.clone());
             }
-            View::Secret(_)
-                if meta.name.as_str() == "cacerts" || meta.label(REMOTE_LABEL).is_some() =>
+            View::Secret(_) | View::OpaqueSecret(_)
+                if meta.name.as_str() == "cacerts" || object.remote_label().is_some() =>
             {
                 self.markers.insert(id.clone());
             }

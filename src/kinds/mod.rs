@@ -20,6 +20,7 @@ mod object;
 pub mod parts;
 mod placeholder;
 pub mod policy;
+mod remote;
 mod secret;
 pub mod security;
 mod template;

@@ -1,13 +1,14 @@
 //! What Flux and Argo CD bring to which cluster: folders, values files, values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::facts::{Facts, Origin};
 use super::kustomize::{Graph, Made};
+use super::params::{Params, asks_outside, made_by, render};
 use super::signs::values_of;
 use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
-use super::tree::{Tree, ancestors, folder_of, join, last_part};
+use super::tree::{Tree, folder_of, join, last_part};
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::{
     Application, ApplicationSet, Destination, FluxKustomization, HelmChartSpec, HelmRelease,
@@ -186,7 +187,7 @@ fn supply(meta: &Meta, namespace: Option<String>, kinds: Kinds) -> Supply {
 
 fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> Delivery {
     let path = spec.path.as_ref().map_or("", |path| path.as_str());
-    let folder = resolve(tree, from, path);
+    let folder = tree.resolve(from, path);
     // `./` of the repository that is read.
     let own = spec.source_ref.name.as_ref().is_none_or(|name| name.as_str() == "flux-system");
     let is_root = path.trim_start_matches("./").trim_matches(['/', '.']).is_empty();
@@ -217,25 +218,6 @@ fn of_kube_config(config: Option<&KubeConfig>) -> Target {
     Target::Named(short.to_owned())
 }
 
-/// A folder of the repository. Its root is not known: it is one of the folders above the object, the
-/// nearest that has such a folder; or, where only a part of the repository is analysed, it is above.
-fn resolve(tree: &Tree<'_>, from: usize, path: &str) -> Option<String> {
-    let path = path.trim_start_matches("./").trim_matches('/');
-    if path.is_empty() || path == "." || is_placeholder(path) {
-        return None;
-    }
-    let here = folder_of(tree.name(from));
-    let below =
-        |path: &str| ancestors(here).filter_map(|a| join(a, path)).find(|f| tree.has_folder(f));
-    below(path).or_else(|| {
-        let (_, rest) = path.split_once('/')?;
-        below(rest).filter(|f| f.contains('/'))
-    })
-}
-
-/// What a generator fills in, by name.
-pub(super) type Params = BTreeMap<String, String>;
-
 /// An Application, written so or made by an ApplicationSet with these parameters.
 struct Rendered<'r, 'i> {
     tree: &'r Tree<'i>,
@@ -256,7 +238,7 @@ impl Rendered<'_, '_> {
             facts.learn_chart(source.chart.as_ref(), source.target_revision.as_ref());
         }
         let folder_of_source =
-            |s: &&Source| resolve(self.tree, self.file, &self.text(s.path.as_ref())?);
+            |s: &&Source| self.tree.resolve(self.file, &self.text(s.path.as_ref())?);
         let folder = sources.iter().find_map(folder_of_source);
         let files = sources.iter().flat_map(|s| self.value_files(s, folder.as_deref())).collect();
         let unseen = self.unseen(app, &sources);
@@ -292,7 +274,7 @@ impl Rendered<'_, '_> {
             let rendered = self.text(Some(path));
             let is_root =
                 rendered.as_ref().is_some_and(|path| path.trim_matches(['.', '/']).is_empty());
-            let folder = rendered.and_then(|path| resolve(self.tree, self.file, &path));
+            let folder = rendered.and_then(|path| self.tree.resolve(self.file, &path));
             let has_chart =
                 |folder: &String| self.tree.find(&format!("{folder}/Chart.yaml")).is_some();
             if is_root || folder.as_ref().is_some_and(|folder| !has_chart(folder)) {
@@ -334,30 +316,13 @@ impl Rendered<'_, '_> {
             let path = self.text(Some(path))?;
             if let Some(rest) = path.strip_prefix('$') {
                 let (_, rest) = rest.split_once('/')?;
-                let inside = resolve(self.tree, self.file, folder_of(rest))?;
+                let inside = self.tree.resolve(self.file, folder_of(rest))?;
                 return self.tree.find(&join(&inside, last_part(rest))?);
             }
             self.tree.find(&join(folder?, &path)?)
         };
         source.helm.value_files.iter().filter_map(find).collect()
     }
-}
-
-/// `{{name}}`, `{{ .name }}` and `{{ .values.name }}` of Argo CD.
-pub(super) fn render(text: &str, params: &Params) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((key, after)) = after.split_once("}}") else { break };
-        out.push_str(before);
-        match params.get(key.trim().trim_start_matches('.')) {
-            Some(value) => out.push_str(value),
-            None => out.extend(["{{", key, "}}"]),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
 }
 
 fn application_set(
@@ -393,14 +358,6 @@ fn application_set(
     found
 }
 
-/// Whether a generator asks somebody else than the repository: Argo CD for its clusters, a forge.
-fn asks_outside(generator: Value<'_>) -> bool {
-    let inner = ["matrix", "merge"].map(|nested| generator.at(&[nested, "generators"]));
-    let is_nested = inner.iter().any(Option::is_some);
-    let known = generator.get("list").is_some() || generator.at(&["git", "directories"]).is_some();
-    inner.into_iter().flatten().flat_map(Value::items).any(asks_outside) || !is_nested && !known
-}
-
 /// Values as a text with parameters in it: it is YAML only when they are filled in, so all that it
 /// tells stands at the place of the whole text.
 fn from_text(text: &Text, params: &Params) -> Facts {
@@ -414,83 +371,4 @@ fn from_text(text: &Text, params: &Params) -> Facts {
     }
     facts.stand_at(text.span);
     facts
-}
-
-/// No ApplicationSet that somebody reads makes more.
-const MOST: usize = 10_000;
-
-/// What a generator makes: elements of lists, nested keys as `values.name`; folders that git finds; each
-/// with each of a matrix.
-fn made_by(tree: &Tree<'_>, from: usize, generator: Value<'_>) -> Vec<Params> {
-    let nested = |key: &str| generator.at(&[key, "generators"]).into_iter().flat_map(Value::items);
-    let mut found = Vec::new();
-    for element in generator.at(&["list", "elements"]).into_iter().flat_map(Value::items) {
-        let mut params = Params::new();
-        flatten("", element, &mut params);
-        found.push(params);
-    }
-    found.extend(folders(tree, from, generator));
-    found.extend(nested("merge").flat_map(|inner| made_by(tree, from, inner)));
-    // What nobody in the input can tell leaves its parameters open.
-    let told = nested("matrix").map(|inner| made_by(tree, from, inner)).filter(|m| !m.is_empty());
-    found.extend(told.reduce(|all, next| product(&all, &next)).unwrap_or_default());
-    found
-}
-
-/// Each with each.
-fn product(one: &[Params], other: &[Params]) -> Vec<Params> {
-    let with = |a: &Params, b: &Params| a.clone().into_iter().chain(b.clone()).collect();
-    one.iter().flat_map(|a| other.iter().map(move |b| with(a, b))).take(MOST).collect()
-}
-
-/// Keys and texts of an element, nested keys as `values.name`.
-pub(super) fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
-    for (key, value) in value.entries() {
-        let key = format!("{prefix}{}", key.text().unwrap_or_default());
-        match value.text() {
-            Some(text) => drop(params.insert(key, text.into_owned())),
-            None => flatten(&format!("{key}."), value, params),
-        }
-    }
-}
-
-/// Folders that a git generator finds: `clusters/*`.
-fn folders(tree: &Tree<'_>, from: usize, generator: Value<'_>) -> Vec<Params> {
-    let directories = generator.at(&["git", "directories"]).into_iter().flat_map(Value::items);
-    let excludes = |d: &Value<'_>| {
-        d.get("exclude").and_then(Value::text).is_some_and(|exclude| exclude == "true")
-    };
-    let globs = directories.filter(|d| !excludes(d)).filter_map(|d| d.get("path")?.text());
-    let mut found = Vec::new();
-    for glob in globs {
-        let Some(parent) = glob.strip_suffix("/*").filter(|p| !p.contains('*')) else { continue };
-        let Some(parent) = resolve(tree, from, parent) else { continue };
-        let child = |file: usize| {
-            let rest = tree.name(file).strip_prefix(parent.as_str())?.strip_prefix('/')?;
-            rest.split_once('/').map(|(child, _)| child.to_owned())
-        };
-        let mut children: Vec<String> = tree.below(&parent).filter_map(child).collect();
-        children.dedup();
-        for child in children {
-            let path = format!("{parent}/{child}");
-            let keys = ["path", "path.path", "path.basename", "path.basenameNormalized"];
-            let values = [path.clone(), path, child.clone(), child];
-            found.push(keys.map(str::to_owned).into_iter().zip(values).collect());
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Params, render};
-
-    #[test]
-    fn parameters_are_filled_in() {
-        let params: Params = [("name", "east"), ("values.net", "n1")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .into();
-        assert_eq!(render("a-{{name}}-{{ .values.net }}", &params), "a-east-n1");
-        assert_eq!(render("{{name}} {{other}} {{", &params), "east {{other}} {{");
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::delivery::{Params, flatten, render};
+use super::params::{Params, flatten, render};
 use super::tree::Tree;
 use crate::kinds::{View, is_placeholder};
 use crate::source::{Span, Text};

@@ -13,6 +13,7 @@ mod installs;
 mod kustomize;
 mod meshes;
 mod origin;
+mod params;
 mod roster;
 mod signs;
 mod substitution;

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::astray::{Astray, Search};
 use super::chain;
 use super::claims::{Claims, add_delivered};
 use super::delivery::Delivery;
@@ -27,7 +28,7 @@ use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes
 use crate::config::Config;
 use crate::kinds::file::Manifests;
 use crate::kinds::{Meta, Object, View};
-use crate::source::{FileId, Skipped, Sources, Text};
+use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 /// Finds the clusters and gives each resource to those it belongs to.
 pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
@@ -185,6 +186,7 @@ impl Assembly<'_, '_> {
         self.note_files(&mut fleet, &ids, &passed);
         learn(&mut fleet);
         fleet.patched = self.patched(deliveries);
+        fleet.astray = self.astray(&seeds, &brought, &fleet.patched);
         for (cluster, delivery) in &brought {
             fleet.clusters[cluster.index()].facts.absorb(delivery.facts.clone());
         }
@@ -264,6 +266,26 @@ impl Assembly<'_, '_> {
         }
         let namespace = namespace_of(&made.object.meta, gift.namespace, self.config);
         Member { cluster, namespace, object: made.object }
+    }
+
+    /// Folders of one cluster that are brought to another too.
+    fn astray(
+        &self,
+        seeds: &[Seed],
+        brought: &[(ClusterId, &Delivery)],
+        patched: &BTreeSet<FileId>,
+    ) -> Vec<Astray> {
+        let is_sure = |file: usize| {
+            let owner = self.owners[file].as_ref();
+            owner.is_some_and(|(_, by)| !matches!(by, Origin::Shared | Origin::Alone))
+        };
+        let is_patched = |at: Span| {
+            let file = self.tree.sources.file_at(at.start);
+            file.is_none_or(|(file, _)| patched.contains(&file))
+        };
+        let (tree, graph) = (self.tree, self.graph);
+        let search = Search { tree, graph, seeds, is_sure: &is_sure, is_patched: &is_patched };
+        search.all(brought)
     }
 
     /// The files of deliveries that change what they bring.

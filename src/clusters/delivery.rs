@@ -15,7 +15,7 @@ use crate::kinds::delivery::{
     KubeConfig, Source,
 };
 use crate::kinds::{Meta, Object, Resource, View, is_placeholder};
-use crate::source::{Sources, Text};
+use crate::source::{Sources, Span, Text};
 use crate::yaml::{self, Value};
 
 /// Where something is brought to.
@@ -40,6 +40,10 @@ pub(super) struct Delivery {
     pub to: Target,
     /// The folder that is brought.
     pub folder: Option<String>,
+    /// Where the folder is named, unless something is filled in there that is not followed.
+    pub at: Option<Span>,
+    /// The repository of the folder, and its revision, as far as they are told.
+    pub source: String,
     /// The namespace that objects get which name none.
     pub namespace: Option<String>,
     /// What of the folders below is brought too, where there is no kustomization.
@@ -118,6 +122,8 @@ impl Delivery {
             from,
             to,
             folder: None,
+            at: None,
+            source: String::new(),
             namespace: None,
             below: Below::Nothing,
             is_patched: false,
@@ -127,6 +133,11 @@ impl Delivery {
             unseen: None,
             is_lost: false,
         }
+    }
+
+    /// One of Flux, to its own cluster.
+    pub fn of_flux(from: usize) -> Self {
+        Self { below: Below::Built, ..Self::nothing(from, Target::Own) }
     }
 
     /// The files it brings: values files, and those of its folder.
@@ -193,18 +204,19 @@ fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> 
     let is_root = path.trim_start_matches("./").trim_matches(['/', '.']).is_empty();
     let is_lost = folder.is_none() && !(own && is_root);
     let target = supply::told(spec.target_namespace.as_ref());
+    let changes = [&spec.patches, &spec.patches_strategic_merge, &spec.patches_json_6902];
+    let named = |text: &Option<Text>| text.as_ref().map_or(String::new(), |t| t.value.clone());
     Delivery {
-        from,
         to: of_kube_config(spec.kube_config.as_ref()),
         folder,
+        at: spec.path.as_ref().filter(|_| !meta.is_filled_in).map(|path| path.span),
+        source: format!("{} {}", named(&spec.source_ref.kind), named(&spec.source_ref.name)),
         namespace: target.clone(),
-        below: Below::Built,
-        files: Vec::new(),
-        facts: Facts::default(),
-        is_patched: !spec.patches.is_empty(),
+        is_patched: changes.iter().any(|list| !list.is_empty()) || !spec.components.is_empty(),
         substitution: Substitution::of(&spec.post_build),
         unseen: is_lost.then(|| supply(meta, target, Kinds::Any)),
         is_lost,
+        ..Delivery::of_flux(from)
     }
 }
 
@@ -237,29 +249,31 @@ impl Rendered<'_, '_> {
         for source in &sources {
             facts.learn_chart(source.chart.as_ref(), source.target_revision.as_ref());
         }
-        let folder_of_source =
-            |s: &&Source| self.tree.resolve(self.file, &self.text(s.path.as_ref())?);
-        let folder = sources.iter().find_map(folder_of_source);
+        let mut folders = sources.iter().filter_map(|source| {
+            let path = source.path.as_ref()?;
+            Some((self.tree.resolve(self.file, &self.text(Some(path))?)?, path.span, *source))
+        });
+        let (folder, at, source) = match folders.next() {
+            Some((folder, at, source)) => (Some(folder), Some(at), source.revision()),
+            None => (None, None, String::new()),
+        };
         let files = sources.iter().flat_map(|s| self.value_files(s, folder.as_deref())).collect();
         let unseen = self.unseen(app, &sources);
         Delivery {
-            from: self.file,
-            to: self.target(&app.destination),
             namespace: self.text(app.destination.namespace.as_ref()),
             below: if sources.iter().any(|s| s.directory.recurse) {
                 Below::AsIs
             } else {
                 Below::Nothing
             },
-            is_patched: sources
-                .iter()
-                .any(|s| !s.kustomize.patches.is_empty() || !s.kustomize.replicas.is_empty()),
-            substitution: None,
+            is_patched: sources.iter().any(|source| source.changes_its_folder()),
             folder,
+            at: at.filter(|_| !self.meta.is_filled_in),
+            source,
             files,
             facts,
             unseen,
-            is_lost: false,
+            ..Delivery::nothing(self.file, self.target(&app.destination))
         }
     }
 
@@ -344,7 +358,9 @@ fn application_set(
                 facts.absorb(from_text(text, params));
             }
             facts.change(&|text| render(text, params));
-            Rendered { tree, file, meta, params }.delivery(app, facts)
+            let mut made = Rendered { tree, file, meta, params }.delivery(app, facts);
+            made.is_patched |= spec.template_patch.is_some();
+            made
         })
         .collect();
     if root.at(&["spec", "generators"]).is_some_and(|list| list.items().any(asks_outside)) {

@@ -6,11 +6,6 @@ use super::{Lookup, Mesh};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
 
-/// A name without what only separates its words, in small letters.
-pub fn letters(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-}
-
 impl Mesh {
     /// The cluster that a label value or the like names, seen from a cluster of the same mesh.
     ///

@@ -1,10 +1,10 @@
 //! What clusters are called.
 
 use super::installs::{control_plane, control_planes, is_open, whole};
-use crate::clusters::{Cluster, DEFAULT_NAME, Installed, Origin};
+use crate::clusters::{Cluster, DEFAULT_NAME, Installed, Origin, letters};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Mesh, letters, list};
+use crate::mesh::{Mesh, list};
 use crate::source::{Span, Text};
 
 pub(super) fn default_cluster_name(mesh: &Mesh, found: &mut Findings) {

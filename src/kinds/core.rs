@@ -113,6 +113,34 @@ impl Service {
 pub struct EndpointSlice {
     /// The endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// The ports of each.
+    pub ports: Vec<EndpointPort>,
+}
+
+/// Endpoints of a service as they were written before there were slices.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Endpoints {
+    /// Addresses that have the same ports.
+    pub subsets: Vec<EndpointSubset>,
+}
+
+/// An entry of `subsets`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EndpointSubset {
+    /// The addresses.
+    pub addresses: Vec<super::parts::Anything>,
+    /// The ports of each.
+    pub ports: Vec<EndpointPort>,
+}
+
+/// A port of endpoints.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EndpointPort {
+    /// Its name: that of the Service's port that leads to it.
+    pub name: Option<Text>,
 }
 
 /// An endpoint of a slice.

@@ -266,11 +266,15 @@ pub struct IssuerSecret {
 
 /// What the SPIRE controller manager reads.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Spire {
     /// ClusterSPIFFEID: the identities of the pods it selects, a template.
     #[serde(rename = "spiffeIDTemplate")]
     pub spiffe_id_template: Option<Text>,
+    /// ClusterSPIFFEID: the trust domains whose bundles these pods get beside their own.
+    pub federates_with: Vec<Text>,
+    /// ClusterFederatedTrustDomain: the one of which it has the server fetch the bundle.
+    pub trust_domain: Option<Text>,
 }
 
 /// `target` of an ExternalSecret.

@@ -491,6 +491,40 @@ fn what_a_kustomization_leaves_out_is_not_applied() {
     }
 }
 
+/// A folder without a kustomization, below one that does not list it.
+#[test]
+fn what_a_kustomization_above_leaves_out_is_not_applied_where_that_is_built() {
+    let listed = kustomization("resources: [listed.yaml]\n");
+    let lists_folder = kustomization("resources: [listed.yaml, old]\n");
+    let (whole, direct) = (flux("a", "apps", ""), flux("a", "apps/mesh", ""));
+    let both = format!("{direct}---\n{}", flux("b", "apps/mesh/old", ""));
+    let overlay = kustomization("resources: [../../apps/mesh]\n");
+    let argo = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a, namespace: argocd}\nspec:\n  \
+                source: {path: apps/mesh}\n  destination: {name: east}\n";
+    for (build_of, how, text, is_applied) in [
+        (&listed, "clusters/east/a.yaml", whole.as_str(), false),
+        (&listed, "clusters/east/a.yaml", &direct, false),
+        (&listed, "clusters/east/a.yaml", &both, true),
+        (&listed, "clusters/east/kustomization.yaml", &overlay, false),
+        (&listed, "argo/a.yaml", argo, false),
+        // Nobody in the input has it built.
+        (&listed, "clusters/east/a.yaml", NAMESPACE, true),
+        // What kustomize refuses is still worth a look.
+        (&lists_folder, "clusters/east/a.yaml", &direct, true),
+    ] {
+        let files = [
+            ("apps/mesh/kustomization.yaml", build_of.as_str()),
+            ("apps/mesh/listed.yaml", CART),
+            ("apps/mesh/old/left.yaml", SERVICE),
+            (how, text),
+        ];
+        let (_, model) = build(&files);
+        assert_eq!(model.mesh.workloads.len(), 1, "{text}");
+        assert_eq!(!model.mesh.services.is_empty(), is_applied, "{text}");
+        assert_eq!(model.skipped.is_empty(), is_applied, "{text}");
+    }
+}
+
 #[test]
 fn contradictions_are_told() {
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system, labels: \

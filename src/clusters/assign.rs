@@ -18,7 +18,7 @@ use super::generators;
 use super::given::{Gift, Given};
 use super::hosting::{self, Hosts};
 use super::installs::Installed;
-use super::kustomize::{Graph, Made, is_kustomization};
+use super::kustomize::{Graph, Made, Node, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
 use super::supply::{Supply, is_unread, of_member, of_unread, told};
@@ -174,7 +174,7 @@ impl Assembly<'_, '_> {
         };
         let ids: BTreeMap<usize, ClusterId> =
             order.iter().enumerate().map(|(at, seed)| (*seed, ClusterId::at(at))).collect();
-        let passed = self.passed_over();
+        let passed = self.passed_over(deliveries);
         let brought = brought(deliveries, targets, &ids);
         let given = Given::of(&brought);
         for (at, own) in self.owned(&ids).into_iter().enumerate() {
@@ -300,21 +300,25 @@ impl Assembly<'_, '_> {
     }
 
     /// Files that are not applied by themselves, and why.
-    fn passed_over(&self) -> BTreeMap<usize, &'static str> {
+    fn passed_over(&self, deliveries: &[Delivery]) -> BTreeMap<usize, &'static str> {
         let patches = self.graph.patch_files();
         let mut passed: BTreeMap<usize, &'static str> =
             patches.iter().map(|file| (*file, PATCH)).collect();
+        let brought = deliveries.iter().flat_map(|d| d.brought(self.tree, self.graph));
+        let brought: BTreeSet<usize> = brought.collect();
+        let is_built = |node: &Node<'_>| brought.contains(&node.file);
         for (name, file) in self.tree.in_order() {
             let objects = &self.tree.files[file].objects;
             let delivered = matches!(&self.owners[file], Some((_, Origin::Delivery)));
             let named = self.config.clusters.iter().any(|c| c.paths.name(name));
-            if self.graph.leaves_out(self.tree, file)
+            if self.graph.leaves_out(self.tree, file, is_built)
                 && !objects.is_empty()
                 && !delivered
                 && !named
                 && !objects.iter().any(|o| stands_alone(&o.view))
             {
-                passed.insert(file, "not in the kustomization beside it");
+                let is_beside = self.graph.in_folder(folder_of(name)).is_some();
+                passed.insert(file, if is_beside { BESIDE } else { ABOVE });
             }
         }
         passed
@@ -393,6 +397,8 @@ impl Assembly<'_, '_> {
 }
 
 const PATCH: &str = "kustomize patch";
+const BESIDE: &str = "not in the kustomization beside it";
+const ABOVE: &str = "not in the kustomization above it";
 
 /// Each delivery with each cluster it is brought to.
 fn brought<'d>(

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::facts::{Facts, Origin};
-use super::kustomize::{Graph, Made};
+use super::kustomize::{Graph, Made, Node};
 use super::params::{Params, asks_outside, made_by, render};
 use super::signs::values_of;
 use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
-use super::tree::{Tree, folder_of, join, last_part};
+use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::{
     Application, ApplicationSet, Destination, FluxKustomization, HelmChartSpec, HelmRelease,
@@ -151,10 +151,11 @@ impl Delivery {
             files.insert(chart);
             files.extend(tree.find(&format!("{folder}/values.yaml")));
         } else {
+            let is_inside = |node: &Node<'_>| ancestors(node.folder).any(|above| above == folder);
             let is_brought = |file: &usize| match self.below {
                 Below::Nothing => folder_of(tree.name(*file)) == folder,
                 Below::AsIs => true,
-                Below::Built => !graph.leaves_out(tree, *file),
+                Below::Built => !graph.leaves_out(tree, *file, is_inside),
             };
             files.extend(tree.below(folder).filter(is_brought));
         }

@@ -34,6 +34,7 @@ impl Mesh {
         let mut mesh = Self {
             clusters: fleet.clusters,
             one_servers: fleet.one_servers,
+            astray: fleet.astray,
             configured: !config.clusters.is_empty(),
             options,
             now: config.now,

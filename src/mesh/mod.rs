@@ -32,7 +32,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use crate::api::Fault;
-use crate::clusters::{Cluster, ClusterId, OneServer, Role, Supply};
+use crate::clusters::{Astray, Cluster, ClusterId, OneServer, Role, Supply};
 use crate::config::Options;
 use crate::kinds::networking::VirtualService;
 use crate::kinds::{Meta, core, is_placeholder};
@@ -50,7 +50,6 @@ pub use host::{HostPattern, fqdn, short, without_namespace};
 pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
-pub use names::letters;
 pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{
@@ -162,6 +161,7 @@ pub struct Mesh {
     pem_files: Vec<PemFile>,
     texts: Vec<(u32, Arc<str>)>,
     one_servers: Vec<OneServer>,
+    astray: Vec<Astray>,
     problems: Problems,
     options: BTreeMap<String, Options>,
     now: i64,
@@ -314,6 +314,11 @@ impl Mesh {
     /// Clusters of different names that ApplicationSets bring to one API server.
     pub fn one_servers(&self) -> &[OneServer] {
         &self.one_servers
+    }
+
+    /// Folders of one cluster of a mesh that Flux or Argo CD bring to another too.
+    pub fn astray(&self) -> impl Iterator<Item = &Astray> {
+        self.astray.iter().filter(|astray| self.same_mesh(astray.of.0, astray.to.0))
     }
 
     /// Certificates and keys in files of their own.

@@ -92,6 +92,8 @@ collections! {
     services: Service(core::Service),
     /// EndpointSlices.
     endpoint_slices: EndpointSlice(core::EndpointSlice),
+    /// Endpoints.
+    endpoints: Endpoints(core::Endpoints),
     /// ConfigMaps.
     config_maps: ConfigMap(core::ConfigMap),
     /// Secrets.

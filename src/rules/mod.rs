@@ -193,6 +193,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         trust::issuers::RULES,
         trust::keys::RULES,
         trust::roots::RULES,
+        trust::federation::RULES,
         trust::spire::RULES,
         upgrade::RULES,
         workloads::RULES,

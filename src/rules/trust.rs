@@ -5,6 +5,7 @@ pub(super) mod cacerts;
 pub(super) mod chain;
 pub(super) mod dates;
 pub(super) mod domains;
+pub(super) mod federation;
 pub(super) mod issuers;
 pub(super) mod keys;
 pub(super) mod roots;

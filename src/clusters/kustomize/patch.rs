@@ -21,8 +21,13 @@ pub(super) fn merges<'i>(tree: &Tree<'i>, node: &Node<'i>) -> Vec<Patching<'i>> 
     let spec = &node.spec.spec;
     let mut all = Vec::new();
     for (i, text) in spec.patches_strategic_merge.iter().enumerate() {
-        let inline =
-            || Some(nth(node.document?.root(), "patchesStrategicMerge", i)?.embedded().documents);
+        let inline = || {
+            Some(
+                nth(node.document.as_ref()?.root(), "patchesStrategicMerge", i)?
+                    .embedded()
+                    .documents,
+            )
+        };
         let documents = if text.contains('\n') { inline() } else { from_file(tree, node, text) };
         all.extend(documents.map(|documents| Patching { documents, target: None }));
     }
@@ -42,8 +47,9 @@ fn targeted<'i>(
     list: &'i [Patch],
 ) -> Vec<Patching<'i>> {
     let read = |(i, patch): (usize, &'i Patch)| {
-        let inline =
-            || Some(nth(node.document?.root(), key, i)?.get("patch")?.embedded().documents);
+        let inline = || {
+            Some(nth(node.document.as_ref()?.root(), key, i)?.get("patch")?.embedded().documents)
+        };
         let documents = match &patch.path {
             Some(path) => from_file(tree, node, path),
             None => inline(),
@@ -150,7 +156,7 @@ fn change(tree: &Tree<'_>, patch: &Document, made: &mut Made<'_>) -> bool {
 impl Made<'_> {
     /// Its text, as patched so far.
     pub fn text(&self, tree: &Tree<'_>) -> Option<Arc<Document>> {
-        let written = || Some(Arc::new(tree.document(self.file, self.origin)?.clone()));
+        let written = || Some(Arc::new(tree.document(self.file, self.origin)?.into_owned()));
         self.document.clone().or_else(written)
     }
 

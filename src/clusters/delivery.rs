@@ -307,10 +307,8 @@ fn application_set(
     object: &Arc<Object>,
     spec: &ApplicationSet,
 ) -> Vec<Delivery> {
-    let Some(root) = tree.document(file, object).map(yaml::Document::root) else {
-        return Vec::new();
-    };
-    let generators = root.at(&["spec", "generators"]).into_iter().flat_map(Value::items);
+    let list = object.tree.value().at(&["spec", "generators"]);
+    let generators = list.into_iter().flat_map(Value::items);
     let elements: Vec<Params> = generators.flat_map(|g| made_by(tree, file, g)).collect();
     let app = &spec.template.spec;
     let meta = &object.meta;
@@ -326,7 +324,7 @@ fn application_set(
             Rendered { tree, file, meta, params }.delivery(app, facts)
         })
         .collect();
-    if root.at(&["spec", "generators"]).is_some_and(|list| list.items().any(asks_outside)) {
+    if list.is_some_and(|list| list.items().any(asks_outside)) {
         let blank = Rendered { tree, file, meta, params: &Params::default() };
         let unseen = blank.delivery(app, Facts::default()).unseen;
         found.extend(unseen.map(|unseen| Delivery {

@@ -17,7 +17,7 @@ use super::tree::{Tree, folder_of, join, last_part};
 use crate::kinds::delivery::Kustomization;
 use crate::kinds::{Object, Resource, View};
 use crate::source::Text;
-use crate::yaml::Document;
+use crate::yaml::{Document, Value};
 use labels::Labels;
 
 /// Whether kustomize would read a file of this name as a kustomization.
@@ -44,7 +44,7 @@ pub(super) struct Node<'i> {
     /// What it takes in or makes that is not in the input.
     supplies: Vec<Supply>,
     spec: &'i Resource<Kustomization>,
-    document: Option<&'i Document>,
+    root: Value<'i>,
 }
 
 /// All kustomizations of the input.
@@ -122,7 +122,7 @@ impl<'i> Graph<'i> {
                     patches: BTreeSet::new(),
                     supplies: supply::made(spec),
                     spec,
-                    document: tree.document(file, object),
+                    root: object.tree.value(),
                 });
             }
         }

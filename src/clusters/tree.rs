@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::kinds::Object;
 use crate::kinds::file::Manifests;
@@ -67,7 +68,7 @@ impl<'i> Tree<'i> {
     }
 
     /// The document of a resource that stands alone in one.
-    pub fn document(&self, file: usize, object: &Object) -> Option<&'i Document> {
+    pub fn document(&self, file: usize, object: &Object) -> Option<&'i Arc<Document>> {
         self.files[file].documents.iter().find(|d| d.root().span() == object.meta.span)
     }
 }

@@ -4,6 +4,10 @@
 /// `((name))`, `<name>`, `@name@`, `__NAME__`) or by a person (`TODO`, `REPLACE_ME`). Quotes around it do
 /// not count.
 pub fn is_placeholder(value: &str) -> bool {
+    // Most values are told apart at a glance: each of those forms has one of these bytes.
+    if !value.bytes().any(|b| b.is_ascii_uppercase() || b"${(<@_".contains(&b)) {
+        return false;
+    }
     let value = value.trim();
     let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);

@@ -46,7 +46,6 @@ formats! {
     "label-key": is_label_key, "the key of a label", "write a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
     "label-value": is_label_value, "the value of a label", "write letters, digits, `-`, `_` and `.`, a letter or digit first and last";
     "match-header": http::is_match_header, "the name of a header", "write a header, `:authority` and the like, or `@request.auth.claims.NAME`";
-    "namespace-name": names::is_label, "the name of a namespace", names::LABEL;
     "no-wildcard": |it| !it.contains('*'), "free of `*`", "write labels in full: selectors do not expand `*`";
     "path-template": is_path_template, "a path", "let `{*}` or `{**}` fill a whole segment, with plain ones around and no template after `{**}`";
     "port": |it| it.parse::<u16>().is_ok_and(|port| port > 0), "a port", "write 1 to 65535";

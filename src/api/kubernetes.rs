@@ -63,13 +63,10 @@ pub(super) fn check(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
     }
 }
 
-/// The name that the resource has in its cluster, after what kustomizations make of it.
+/// The name and namespace that the resource has in its cluster, after what kustomizations make of them.
 fn name(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
-    let Some(value) = root.at(&["metadata", "name"]) else { return };
-    if known_text(value).is_none() || meta.name.is_empty() {
-        return;
-    }
-    // Kubernetes 1.34 began to let names of Services begin with a digit.
+    let written = |key| root.at(&["metadata", key]).filter(|value| known_text(*value).is_some());
+    // Names of Services may begin with a digit since Kubernetes 1.34.
     let is_label =
         meta.group().is_empty() && ["Namespace", "Service"].contains(&meta.kind.as_str());
     let (holds, help): (fn(&str) -> bool, _) = if is_label {
@@ -77,9 +74,15 @@ fn name(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
     } else {
         (names::is_subdomain, names::SUBDOMAIN)
     };
-    if !holds(meta.name.as_str()) {
-        let what = format!("is not a name that {} can have: `{}`", an(&meta.kind), meta.name);
+    let name = meta.name.as_str();
+    if let Some(value) = written("name").filter(|_| !name.is_empty() && !holds(name)) {
+        let what = format!("is not a name that {} can have: `{name}`", an(&meta.kind));
         faults.invalid(value, what, help);
+    }
+    let Some(namespace) = &meta.namespace else { return };
+    if let Some(value) = written("namespace").filter(|_| !names::is_label(namespace)) {
+        let what = format!("is not the name of a namespace: `{namespace}`");
+        faults.invalid(value, what, names::LABEL);
     }
 }
 

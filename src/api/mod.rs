@@ -133,6 +133,9 @@ pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version
     }
     let mut found = faults.into_vec();
     found.extend(within);
+    if meta.is_filled_in {
+        found.retain(|fault| !fault.cause.is_of_a_value());
+    }
     found
 }
 

@@ -1,11 +1,11 @@
 //! Values that a pipeline or a person is still to fill in.
 
 /// Whether a value is still to be filled in, by a pipeline (`${NAME}`, `$NAME`, `$(NAME)`, `{{ name }}`,
-/// `((name))`, `<name>`, `@name@`, `__NAME__`) or by a person (`TODO`, `REPLACE_ME`). Quotes around it do
+/// `#{NAME}#`, `((name))`, `<name>`, `@name@`, `%NAME%`, `__NAME__`) or by a person (`TODO`, `REPLACE_ME`). Quotes around it do
 /// not count.
 pub fn is_placeholder(value: &str) -> bool {
     // Most values are told apart at a glance: each of those forms has one of these bytes.
-    if !value.bytes().any(|b| b.is_ascii_uppercase() || b"${(<@_".contains(&b)) {
+    if !value.bytes().any(|b| b.is_ascii_uppercase() || b"${(<@%_".contains(&b)) {
         return false;
     }
     let value = value.trim();
@@ -21,8 +21,8 @@ pub fn is_placeholder(value: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
-    ["${", "$(", "{{"].iter().any(|mark| value.contains(mark))
-        || [("<", ">"), ("((", "))"), ("@", "@"), ("__", "__")].iter().any(within)
+    ["${", "$(", "{{", "#{"].iter().any(|mark| value.contains(mark))
+        || [("<", ">"), ("((", "))"), ("@", "@"), ("%", "%"), ("__", "__")].iter().any(within)
         || value.strip_prefix('$').is_some_and(is_name)
         || ["TODO", "TBD", "FIXME", "CHANGEME", "REPLACEME", "PLACEHOLDER"].contains(&value)
         || ["REPLACE_", "CHANGE_", "PLACEHOLDER_"].iter().any(|start| value.starts_with(start))
@@ -50,6 +50,8 @@ mod tests {
             "\"<replicas>\"",
             "'$REPLICAS'",
             "@replicas@",
+            "#{replicas}#",
+            "%replicas%",
             "__REPLICAS__",
             "REPLACE_ME",
             "CHANGE_ME",

@@ -65,7 +65,6 @@ pub(super) fn check(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
 
 /// The name and namespace that the resource has in its cluster, after what kustomizations make of them.
 fn name(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
-    let written = |key| root.at(&["metadata", key]).filter(|value| known_text(*value).is_some());
     // Names of Services may begin with a digit since Kubernetes 1.34.
     let is_label =
         meta.group().is_empty() && ["Namespace", "Service"].contains(&meta.kind.as_str());
@@ -74,45 +73,49 @@ fn name(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
     } else {
         (names::is_subdomain, names::SUBDOMAIN)
     };
+    let mut say = |key, now: &str, what: String, help| {
+        let Some(value) = root.at(&["metadata", key]) else { return };
+        let Some(written) = known_text(value) else { return };
+        let made = if written == now { String::new() } else { format!(": `{now}`") };
+        faults.invalid(value, what + &made, help);
+    };
     let name = meta.name.as_str();
-    if let Some(value) = written("name").filter(|_| !name.is_empty() && !holds(name)) {
-        let what = format!("is not a name that {} can have: `{name}`", an(&meta.kind));
-        faults.invalid(value, what, help);
+    if !name.is_empty() && !holds(name) {
+        say("name", name, format!("is not a name that {} can have", an(&meta.kind)), help);
     }
-    let Some(namespace) = &meta.namespace else { return };
-    if let Some(value) = written("namespace").filter(|_| !names::is_label(namespace)) {
-        let what = format!("is not the name of a namespace: `{namespace}`");
-        faults.invalid(value, what, names::LABEL);
+    if let Some(namespace) = meta.namespace.as_ref().filter(|it| !names::is_label(it)) {
+        let what = "is not the name of a namespace".to_owned();
+        say("namespace", namespace, what, names::LABEL);
     }
 }
 
 /// Several ports of a Service have to have names, and no two a number and protocol in common.
 fn ports(root: Value<'_>, faults: &mut Faults<'_>) {
-    let ports = || root.get("spec").into_iter().flat_map(|spec| spec.list("ports"));
+    let Some(spec) = root.get("spec") else { return };
     let is_port = |port: &Value<'_>| {
         port.shape() == Shape::Mapping && port.entries().all(|(key, _)| known_text(key).is_some())
     };
-    if ports().nth(1).is_none() || !ports().all(|port| is_port(&port)) {
+    let are_several = spec.list("ports").nth(1).is_some();
+    if !are_several || !spec.list("ports").all(|port| is_port(&port)) {
         return;
     }
+    // What has none of these is a patch for a Service that stands elsewhere.
+    let is_whole = ["clusterIP", "externalName", "selector", "type"].iter().any(|it| spec.has(it));
     let mut first = BTreeMap::new();
-    for port in ports() {
-        if !port.has("name") {
+    for port in spec.list("ports") {
+        if is_whole && !port.has("name") {
             let help = "give it a name: a Service with several ports has to name each";
             faults.missing(port, "name", help);
         }
-        let Some(number) = port.field("port").and_then(known_number) else { continue };
+        let Some((number, at)) = port.field("port").and_then(|it| Some((known_number(it)?, it)))
+        else {
+            continue;
+        };
         let Some(protocol) = port.word_or("protocol", "TCP") else { continue };
-        match first.get(&(number, protocol.clone())) {
-            None => drop(first.insert((number, protocol), port)),
-            Some(there) => {
-                let (Some(again), Some(there)) = (port.get("port"), there.get("port")) else {
-                    continue;
-                };
-                let what = format!("stands in the list twice: {number} of {protocol}");
-                let help = "keep one of both, or give one another number";
-                faults.invalid(again, what, help).also = Some((there.span(), "first here"));
-            }
+        if let Some(there) = first.insert((number, protocol.clone()), at.span()) {
+            let what = format!("stands in the list twice: {number} of {protocol}");
+            let help = "keep one of both, or give one another number";
+            faults.invalid(at, what, help).also = Some((there, "first here"));
         }
     }
 }

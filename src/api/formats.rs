@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::{cel, hosts, http, re2, urls};
+use super::{cel, hosts, http, names, re2, urls};
 
 /// A format: what it is called, when it holds, what people call it.
 #[derive(Debug)]
@@ -21,14 +21,17 @@ pub(super) fn named(name: &str) -> Option<&'static Format> {
 }
 
 macro_rules! formats {
-    ($($name:literal: $holds:expr, $what:literal, $help:literal;)*) => {
+    ($($name:literal: $holds:expr, $what:literal, $help:expr;)*) => {
         const FORMATS: &[Format] = &[$(Format { name: $name, holds: $holds, what: $what, help: $help },)*];
     };
 }
 
 formats! {
     "address": hosts::is_address, "an address with a port", "write a host and a port, such as `zipkin.istio-system:9411`";
+    "annotation-key": is_label_key, "the key of an annotation", "write a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
+    "base64": names::is_base64, "base64", "encode it in base64, or move a text to `stringData`";
     "cel": cel::is_expression, "an expression in CEL", "write one such as `response.code >= 400`";
+    "container-name": names::is_label, "the name of a container", names::LABEL;
     "destination-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
     "dns-label": hosts::is_dns_label, "a DNS label", "write 1 to 63 letters, digits and inner `-`";
     "fqdn": hosts::is_fqdn, "a DNS name", "write labels of letters, digits and inner `-`, with dots between";
@@ -56,7 +59,11 @@ formats! {
     "retry-on": http::is_retry_on, "a list of retry conditions", "write known ones with commas and without spaces, such as `5xx,reset,503`";
     "service-account": is_service_account, "a service account", "write `name` or `namespace/name`, without `*`";
     "service-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
+    "service-port-name": names::is_service_port_name, "the name of a port", names::LABEL;
     "sha256": is_sha256, "a SHA-256 sum", "write 64 hexadecimal digits in lower case";
+    "share": names::is_share, "a number of pods or a share of them", "write a number from 0 on without quotes, or a share such as `50%`";
+    "short-label-value": names::is_label_value, "the value of a label", "write at most 63 letters, digits, `-`, `_` and `.`, a letter or digit first and last";
+    "short-port-name": names::is_port_name, "the name of a port", "write at most 15 lower-case letters, digits and inner `-`, a letter among them; a number goes without quotes";
     "subnet": hosts::is_subnet, "an IP address or a range", "write one such as `10.0.0.1` or `10.0.0.0/8`";
     "trust-domain": hosts::is_trust_domain, "a trust domain", "write DNS labels with dots between";
     "trust-domain-pattern": is_trust_domain_pattern, "a trust domain", "write a name with at most one `*`, at its begin or end";

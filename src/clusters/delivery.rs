@@ -347,7 +347,8 @@ fn application_set(
     spec: &ApplicationSet,
     root: Value<'_>,
 ) -> Vec<Delivery> {
-    let generators = root.at(&["spec", "generators"]).into_iter().flat_map(Value::items);
+    let list = root.at(&["spec", "generators"]);
+    let generators = list.into_iter().flat_map(Value::items);
     let elements: Vec<Params> = generators.flat_map(|g| made_by(tree, file, g)).collect();
     let app = &spec.template.spec;
     let mut found: Vec<Delivery> = elements
@@ -364,7 +365,7 @@ fn application_set(
             made
         })
         .collect();
-    if root.at(&["spec", "generators"]).is_some_and(|list| list.items().any(asks_outside)) {
+    if list.is_some_and(|list| list.items().any(asks_outside)) {
         let blank = Rendered { tree, file, meta, params: &Params::default() };
         let unseen = blank.delivery(app, Facts::default()).unseen;
         found.extend(unseen.map(|unseen| Delivery {

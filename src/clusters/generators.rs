@@ -33,8 +33,7 @@ pub(super) fn one_server(tree: &Tree<'_>) -> Vec<OneServer> {
             else {
                 continue;
             };
-            let document = tree.document(file, object);
-            let lists = document.as_ref().and_then(|d| d.root().at(&["spec", "generators"]));
+            let lists = object.tree.value().at(&["spec", "generators"]);
             for list in lists.into_iter().flat_map(Value::items).flat_map(|g| elements(g)) {
                 found.extend(of_list(&set.meta.name, server, &list));
             }

@@ -9,7 +9,6 @@ mod patch;
 mod supply;
 mod transform;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::delivery::Kustomization;
 use crate::kinds::{Object, Resource, View};
 use crate::source::{Span, Text};
-use crate::yaml::Document;
+use crate::yaml::{Document, Value};
 use labels::Labels;
 
 /// Whether kustomize would read a file of this name as a kustomization.
@@ -45,7 +44,7 @@ pub(super) struct Node<'i> {
     /// What it takes in or makes that is not in the input.
     supplies: Vec<Supply>,
     spec: &'i Resource<Kustomization>,
-    document: Option<Cow<'i, Document>>,
+    root: Value<'i>,
 }
 
 /// All kustomizations of the input.
@@ -133,7 +132,7 @@ impl<'i> Graph<'i> {
                     patches: BTreeSet::new(),
                     supplies: supply::made(spec),
                     spec,
-                    document: tree.document(file, object),
+                    root: object.tree.value(),
                 });
             }
         }

@@ -1,8 +1,8 @@
 //! The input as a tree of folders: files by name, files below a folder, paths from folder to folder.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::kinds::file::Manifests;
 use crate::kinds::{Object, is_placeholder};
@@ -68,11 +68,11 @@ impl<'i> Tree<'i> {
     }
 
     /// A resource as a document: the one it stands alone in, or what a list has of it.
-    pub fn document(&self, file: usize, object: &Object) -> Option<Cow<'i, Document>> {
+    pub fn document(&self, file: usize, object: &Object) -> Option<Arc<Document>> {
         let span = object.meta.span;
         let documents = &self.files[file].documents;
-        let alone = documents.iter().find(|d| d.root().span() == span).map(Cow::Borrowed);
-        alone.or_else(|| documents.iter().find_map(|d| d.part(span)).map(Cow::Owned))
+        let alone = documents.iter().find(|d| d.root().span() == span).map(Arc::clone);
+        alone.or_else(|| documents.iter().find_map(|d| d.part(span)).map(Arc::new))
     }
 
     /// A folder of the repository. Its root is not known: it is one of the folders above the object, the

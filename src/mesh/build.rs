@@ -19,7 +19,7 @@ pub struct Input<'i> {
     pub files: Vec<Manifests>,
     /// Which cluster has what.
     pub fleet: Fleet,
-    /// What Istio's API refuses or passes over.
+    /// What the APIs of Istio and Kubernetes refuse, and what they pass over.
     pub faults: Vec<Faulty>,
     /// What the run is told.
     pub config: &'i Config,

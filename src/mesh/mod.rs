@@ -91,7 +91,7 @@ pub struct Problems {
     pub duplicate_keys: Vec<DuplicateKey>,
     /// Fields with a value of the wrong shape.
     pub mismatches: Vec<Mismatch>,
-    /// What Istio's API refuses or passes over.
+    /// What the APIs of Istio and Kubernetes refuse, and what they pass over.
     pub faults: Vec<Faulty>,
     /// Resources that stand twice in a file.
     pub duplicates: Vec<Duplicate>,

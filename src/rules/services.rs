@@ -6,6 +6,7 @@ mod injection;
 mod pairs;
 mod protocols;
 mod sameness;
+mod selectors;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("services/service-missing-in-cluster", service_missing_in_cluster),
     rule!("services/service-port-protocol-mismatch", sameness::service_port_protocol_mismatch),
     rule!("services/service-ports-differ", service_ports_differ),
-    rule!("services/service-selector-differs", service_selector_differs),
+    rule!("services/service-selector-differs", selectors::service_selector_differs),
     rule!("services/service-type-differs", service_type_differs),
 ];
 
@@ -152,63 +153,6 @@ fn service_type_differs(mesh: &Mesh, found: &mut Findings) {
             .also(at(one), format!("{left} in `{a}`"))
             .help("make it one type: each istiod takes the type of its own cluster for the endpoints of all");
     }
-}
-
-fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
-    for (host, one, other) in pairs(mesh) {
-        let (Some(left), Some(right)) = (&one.selector, &other.selector) else { continue };
-        // Nobody looks at the selector of an alias.
-        let alias = one.is_external_name() || other.is_external_name();
-        if left.is_empty() || right.is_empty() || alias {
-            continue;
-        }
-        let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
-        let alike = |here: &str, there: &str| {
-            here == there
-                || [here, there].iter().any(|text| is_placeholder(text))
-                || without_own_name(mesh.cluster(one.cluster), here)
-                    == without_own_name(mesh.cluster(other.cluster), there)
-        };
-        let differs = right
-            .iter()
-            .find(|(key, want)| !value(left.get(key)).is_some_and(|their| alike(their, want)));
-        let missing = left.iter().find(|(key, _)| right.get(key).is_none());
-        let (key, at, there) = match (differs, missing) {
-            (Some((key, want)), _) => (key, want.span, format!("`{key}: {want}` in `{b}`")),
-            (None, Some((key, _))) => (key, other.named_at(), format!("no `{key}` in `{b}`")),
-            (None, None) => continue,
-        };
-        let here = left.get(key);
-        let finding = found.say(
-            format!("`{}` selects other pods in `{b}` than in `{a}`", host.short()),
-            at,
-            there,
-        );
-        match here {
-            Some(want) => finding.also(want.span, format!("`{key}: {want}` in `{a}`")),
-            None => finding.also(one.named_at(), format!("no `{key}` in `{a}`")),
-        };
-        finding.help("one host is one software: select alike, or give the two their own names");
-    }
-}
-
-/// A value without the name that a cluster or its network has, where that is a word of it: neither
-/// `east` nor `cart-east` is other software than `west` and `cart-west`.
-fn without_own_name(cluster: &Cluster, text: &str) -> String {
-    let names =
-        [Some(cluster.name.as_str()), value(cluster.istio_name()), value(cluster.network())];
-    let mut names: Vec<&str> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
-    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-    let end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    for name in names {
-        for (at, _) in text.match_indices(name) {
-            let (before, after) = (&text[..at], &text[at + name.len()..]);
-            if end(before.chars().next_back()) && end(after.chars().next()) {
-                return format!("{before}*{after}");
-            }
-        }
-    }
-    text.to_owned()
 }
 
 /// A name that clients look up before a VirtualService can route their requests.

@@ -22,7 +22,7 @@ pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
         let net = remote.network().map_or("NETWORK", |n| n.as_str());
         let finding = found.say(
             format!(
-                "pods of `{}` are injected as if they were of another cluster than `{name}`",
+                "pods of `{}` are injected as if they were of another cluster or network",
                 remote.name
             ),
             at,

@@ -59,12 +59,12 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
         if regions.len() < 2 {
             continue;
         }
-        let names = list(remotes.iter().map(|c| c.name.as_str()));
         let name = &only.name;
+        let names = list(std::iter::once(only).chain(&remotes).map(|c| c.name.as_str()));
         let finding = found.say(
             format!("the control plane of `{name}` is the only one for {} regions", regions.len()),
             plane.at(),
-            format!("without it, {names} and `{name}` get no new configuration, sidecars or certificates"),
+            format!("without it, {names} get no new configuration, sidecars or certificates"),
         );
         for remote in &remotes {
             if let Some((_, at)) = remote.facts.role.first() {

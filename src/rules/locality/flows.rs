@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Findings;
-use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, list};
+use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, Mesh, list};
 use crate::rules::{Rule, rule};
 use crate::source::Span;
 use crate::traffic::Traffic;
@@ -86,8 +86,8 @@ pub(super) fn leaks<'m>(traffic: &Traffic<'m>, visit: &Visit<'m>) -> bool {
     borders.into_iter().any(|border| leak(traffic, visit, border, 0.0).is_some())
 }
 
-/// The worst leak of a visit over this border, and over none further out. Gateways are called from
-/// outside, so they do not count.
+/// The worst leak of a visit over this border, and over none further out. Gateways are called from outside,
+/// and istiod by connections that no DestinationRule is for, so they do not count.
 fn leak<'t, 'm>(
     traffic: &Traffic<'m>,
     visit: &'t Visit<'m>,
@@ -97,8 +97,9 @@ fn leak<'t, 'm>(
     let ranked = visit.way.destinations().all(|(d, _)| is_ranked(d));
     let unranked = visit.way.destinations().all(|(d, _)| is_unranked(d));
     let wanted = if border == Border::Cluster { ranked } else { unranked };
-    let gateway = visit.service().is_some_and(|s| traffic.mesh().is_gateway(s));
-    if !wanted || gateway || visit.way.destinations().next().is_none() {
+    let mesh = traffic.mesh();
+    let aside = visit.service().is_some_and(|s| mesh.is_gateway(s) || Mesh::leads_to_istiod(s));
+    if !wanted || aside || visit.way.destinations().next().is_none() {
         return None;
     }
     let all = visit.departures.iter().filter_map(|departure| {

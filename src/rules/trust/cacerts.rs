@@ -116,6 +116,12 @@ fn cacerts_not_picked_up(trust: &Trust<'_>, found: &mut Findings) {
     }
 }
 
+/// Whether a cluster has a CA in a Secret that its istiod does not take.
+pub(super) fn passes_over_a_ca(trust: &Trust<'_>, cluster: &Cluster) -> bool {
+    let mut own = trust.mesh.secrets.iter().filter(|s| s.cluster == cluster.id);
+    own.any(|s| !trust.mesh.is_assumed(&s.meta) && passed_over(trust, cluster, s).is_some())
+}
+
 type Said = (Span, String, String, String);
 
 const ALONE: &str = "istiod makes a root of its own, and says nothing";

@@ -1,6 +1,7 @@
 //! Do the clusters of a mesh accept each other's certificates?
 
 use super::super::{Rule, rule};
+use super::cacerts::passes_over_a_ca;
 use super::texts::short;
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
@@ -276,6 +277,7 @@ fn self_signed_ca_in_mesh(trust: &Trust<'_>, found: &mut Findings) {
                 && !mesh.has_opaque_secret(cluster.id, namespace, "cacerts")
                 && trust.signer(cluster.id) == Signer::Unknown
                 && cluster.role() == Some(Role::Primary)
+                && !passes_over_a_ca(trust, cluster)
             {
                 found
                     .say(

@@ -53,7 +53,7 @@ pub use names::letters;
 pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{
-    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, takes_in,
+    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, is_told, takes_in,
 };
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use protocol::{protocol_called, protocol_of};

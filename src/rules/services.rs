@@ -2,6 +2,7 @@
 
 mod across;
 mod domains;
+mod environment;
 mod injection;
 mod pairs;
 mod protocols;
@@ -211,19 +212,42 @@ fn service_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
         let lacks = |c: &Cluster| mesh.service(c.id, call.namespace, name).is_absent();
         for cluster in looked_up_in(mesh, &call, lacks) {
             let Some(there) = host.services_of_mesh(cluster.id).next() else { continue };
-            if !told.insert((cluster.id, host.name)) {
-                continue;
+            if told.insert((cluster.id, host.name)) {
+                say_missing(mesh, host, cluster.id, (call.at, there), found);
             }
-            found
-                .say(
-                    format!("`{}` is called in `{}` and defined in `{}` alone", host.short(), cluster.name, defined_in(mesh, host, cluster.id)),
-                    call.at,
-                    format!("in `{}` this name does not resolve: there is no Service for it", cluster.name),
-                )
-                .also(there.named_at(), format!("the Service, in `{}`", mesh.cluster_name(there.cluster)))
-                .help(format!("apply the Service in `{}` too, with or without pods behind it, or let the proxies answer DNS (`ISTIO_META_DNS_CAPTURE: \"true\"`)", cluster.name));
         }
     }
+    for environment::Told { cluster, host, at } in environment::told(mesh) {
+        let name = host.name.split('.').next().unwrap_or_default();
+        let lacks = host.namespace().is_some_and(|ns| mesh.service(cluster, ns, name).is_absent());
+        let there = host.services_of_mesh(cluster).next().filter(|_| lacks);
+        if let Some(there) = there.filter(|_| told.insert((cluster, host.name))) {
+            say_missing(mesh, host, cluster, (at, there), found);
+        }
+    }
+}
+
+/// Says that clients in a cluster look up a name, here, that is defined elsewhere alone, there.
+fn say_missing(
+    mesh: &Mesh,
+    host: Host<'_>,
+    cluster: ClusterId,
+    (here, there): (Span, &In<Service>),
+    found: &mut Findings,
+) {
+    let name = mesh.cluster_name(cluster);
+    let defined = defined_in(mesh, host, cluster);
+    found
+        .say(
+            format!("`{}` is called in `{name}` and defined in `{defined}` alone", host.short()),
+            here,
+            format!("in `{name}` this name does not resolve: there is no Service for it"),
+        )
+        .also(there.named_at(), format!("the Service, in `{}`", mesh.cluster_name(there.cluster)))
+        .help(format!(
+            "apply the Service in `{name}` too, with or without pods behind it, or let the proxies answer DNS \
+             (`ISTIO_META_DNS_CAPTURE: \"true\"`)"
+        ));
 }
 
 /// The clusters of a mesh that define a host, as inner part of a quoted list.

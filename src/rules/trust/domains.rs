@@ -191,17 +191,10 @@ fn trust_domain_alias_too_broad(trust: &Trust<'_>, found: &mut Findings) {
     let mut seen: Vec<Span> = Vec::new();
     for cluster in trust.mesh.clusters().iter().filter(|c| c.role() != Some(Role::Remote)) {
         let aliases = trust.aliases(cluster.id);
-        let wild = aliases.iter().find(|alias| alias.contains('*'));
-        let many = aliases.get(most);
-        let Some(at) = wild.or(many).filter(|at| !seen.contains(&at.span)) else { continue };
+        let Some(at) = aliases.get(most).filter(|at| !seen.contains(&at.span)) else { continue };
         seen.push(at.span);
         let why = "whoever has an identity of an alias counts as the same identity of this mesh in every policy";
-        let message = match wild {
-            Some(wild) => {
-                format!("the trust domain alias `{wild}` of `{}` is a pattern", cluster.name)
-            }
-            None => format!("`{}` has {} trust domain aliases", cluster.name, aliases.len()),
-        };
+        let message = format!("`{}` has {} trust domain aliases", cluster.name, aliases.len());
         found.say(message, at.span, why).help(
             "list only trust domains whose namespaces and service accounts are the same as yours",
         );

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::facts::{Facts, Origin};
+use super::installs::Installed;
 use super::signs::values_of;
 use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
@@ -101,7 +102,13 @@ pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
                 }
                 View::Application(r) => {
                     let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
-                    found.push(app.delivery(&r.spec, facts_of(values_of(&r.spec))));
+                    let mut facts = facts_of(values_of(&r.spec));
+                    for source in r.spec.source.iter().chain(&r.spec.sources) {
+                        if source.chart.is_some() {
+                            facts.note(Installed::of_source(&r.meta, source));
+                        }
+                    }
+                    found.push(app.delivery(&r.spec, facts));
                 }
                 View::ApplicationSet(r) => {
                     found.extend(application_set(tree, file, object, &r.spec));

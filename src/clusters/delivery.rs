@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::facts::{Facts, Origin};
+use super::installs::Installed;
 use super::kustomize::{Graph, Made, Node};
 use super::params::{Params, asks_outside, made_by, render};
 use super::signs::values_of;
@@ -82,7 +83,12 @@ pub(super) fn of(tree: &Tree<'_>, made: &Made<'_>) -> Vec<Delivery> {
         View::HelmRelease(r) if r.spec.kube_config.is_some() => vec![release(file, r)],
         View::Application(r) => {
             let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
-            vec![app.delivery(&r.spec, facts_of(values_of(&r.spec)))]
+            let mut facts = facts_of(values_of(&r.spec));
+            let charts = r.spec.source.iter().chain(&r.spec.sources).filter(|s| s.chart.is_some());
+            for chart in charts {
+                facts.note(Installed::of_source(&r.meta, chart));
+            }
+            vec![app.delivery(&r.spec, facts)]
         }
         View::ApplicationSet(r) => made
             .text(tree)

@@ -7,7 +7,7 @@ use super::facts::{Facts, Origin};
 use super::tree::Tree;
 use super::words::core;
 use crate::kinds::control_plane::Values;
-use crate::kinds::delivery::Application;
+use crate::kinds::delivery::{Application, Source};
 use crate::kinds::file::is_pem;
 use crate::kinds::{Object, View};
 
@@ -114,6 +114,5 @@ impl Signs {
 
 /// Values of an Application's charts, as an object or as a text.
 pub(super) fn values_of(app: &Application) -> impl Iterator<Item = &Values> {
-    let sources = app.source.iter().chain(&app.sources);
-    sources.flat_map(|s| s.helm.values_object.iter().chain(s.helm.inline_values.as_deref()))
+    app.source.iter().chain(&app.sources).filter_map(Source::values)
 }

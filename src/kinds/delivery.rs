@@ -279,6 +279,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The values of its chart: an object, or else a text. Source: `ApplicationSourceHelm.ValuesYAML`.
+    pub fn values(&self) -> Option<&Values> {
+        self.helm.values_object.as_ref().or(self.helm.inline_values.as_deref())
+    }
+}
+
 /// `kustomize` of a source.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -53,7 +53,7 @@ pub use lookup::Lookup;
 pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{
-    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, takes_in,
+    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, is_told, takes_in,
 };
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use protocol::{protocol_called, protocol_of};
@@ -398,13 +398,23 @@ impl Mesh {
         self.makers(cluster, namespace).find(|(made, _)| *made == name).map(|(_, maker)| maker)
     }
 
-    /// What makes Secrets in a namespace of a cluster, by the Secret's name. A SealedSecret's own name is
-    /// the Secret's, whatever its template says.
-    fn makers(
-        &self,
+    /// All that make a Secret of that name, or add to it.
+    pub fn makers_of_secret<'m>(
+        &'m self,
         cluster: ClusterId,
         namespace: &str,
-    ) -> impl Iterator<Item = (&str, &In<core::OpaqueSecret>)> {
+        name: &str,
+    ) -> impl Iterator<Item = &'m In<core::OpaqueSecret>> {
+        self.makers(cluster, namespace).filter(move |(made, _)| *made == name).map(|(_, by)| by)
+    }
+
+    /// What makes Secrets in a namespace of a cluster, by the Secret's name. A SealedSecret's own name is
+    /// the Secret's, whatever its template says.
+    fn makers<'m>(
+        &'m self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&'m str, &'m In<core::OpaqueSecret>)> {
         let near =
             move |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
         self.opaque_secrets.iter().filter(near).map(|s| {

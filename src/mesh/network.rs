@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{In, Mesh, NETWORK_LABEL, PodShape, selects, value};
-use crate::clusters::{Cluster, ClusterId};
-use crate::kinds::core::{Service, ServicePort};
+use crate::clusters::{Cluster, ClusterId, Origin};
+use crate::kinds::core::{Namespace, Service, ServicePort};
 use crate::kinds::networking::{Gateway, Server};
 use crate::kinds::parts::EnvVar;
 use crate::kinds::{gateway_api, is_placeholder, may_be};
@@ -144,6 +144,8 @@ pub enum Exposure<'m> {
     OtherPods(Vec<&'m In<Gateway>>),
     /// No Gateway hands anything on.
     Absent,
+    /// None is in the input, though that of another cluster is.
+    Forgotten(&'m In<Gateway>),
     /// Nobody can tell.
     Unknown,
 }
@@ -225,6 +227,26 @@ impl Mesh {
         near.filter(move |pods| selector.is_some_and(|selector| pods.is_selected_by(selector)))
     }
 
+    /// The namespace of a cluster's control plane that has no label for the cluster's network, and the
+    /// network, where that matters: there are several, and MeshNetworks tells it no more than the label.
+    pub fn unlabelled_for_network<'m>(
+        &'m self,
+        cluster: &'m Cluster,
+    ) -> Option<(&'m In<Namespace>, &'m Text)> {
+        let by_mesh = |origin| matches!(origin, Origin::Namespace | Origin::MeshNetworks);
+        let facts = &cluster.facts;
+        if !self.has_several_networks(cluster.id) || facts.network.iter().any(|f| by_mesh(f.origin))
+        {
+            return None;
+        }
+        let network = cluster.network().filter(|network| !is_placeholder(network))?;
+        let namespace = self.namespace(cluster.id, facts.system_namespace()).found()?;
+        let meta = &namespace.meta;
+        let is_sure = !self.is_assumed(meta) && !meta.is_unread("metadata.labels");
+        let lacks = namespace.meta.label(NETWORK_LABEL).is_none();
+        (is_sure && lacks).then_some((namespace, network))
+    }
+
     /// Whether a Gateway is for the pods behind a Service; `None` where nobody can tell.
     pub fn is_gateway_for(&self, gateway: &Gateway, service: &In<Service>) -> Option<bool> {
         if gateway.selector.iter().any(|(_, want)| is_placeholder(want)) {
@@ -299,7 +321,12 @@ impl Mesh {
         }
         // People apply the Gateway of Istio's samples by hand, or by what is not in the input.
         let is_told = self.cluster(plane).is_complete() || here().next().is_some();
-        if is_told { Exposure::Absent } else { Exposure::Unknown }
+        if is_told {
+            return Exposure::Absent;
+        }
+        let hands_on = |g: &&In<Gateway>| g.servers.iter().any(Server::is_for_other_networks);
+        let mut elsewhere = self.gateways.iter().filter(|g| self.same_mesh(g.cluster, plane));
+        elsewhere.find(hands_on).map_or(Exposure::Unknown, Exposure::Forgotten)
     }
 }
 

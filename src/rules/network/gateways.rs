@@ -43,8 +43,13 @@ pub(super) fn multi_network_without_gateway(mesh: &Mesh, found: &mut Findings) {
                 inside.iter().any(|c| c.id == s.cluster) && mesh.may_be_called_from_afar(s)
             });
             let service = called.min_by_key(|s| (s.name(), s.cluster));
+            // One that is there and says another network is told of as such.
+            let misnamed = mesh.gateway_services().any(|s| {
+                let is_other = s.network().is_some_and(|told| told.as_str() != network);
+                is_other && inside.iter().any(|c| c.id == s.cluster)
+            });
             // Gateways are often made by hand; who shows one of them means to show all.
-            if elsewhere || may_come || with.is_empty() && !whole {
+            if elsewhere || may_come || misnamed || with.is_empty() && !whole {
                 continue;
             }
             let (Some(service), Some(told)) = (service, inside[0].network()) else { continue };
@@ -165,10 +170,14 @@ pub(super) fn passthrough_services(mesh: &Mesh) -> impl Iterator<Item = &In<Serv
 
 pub(super) fn eastwest_auto_passthrough_missing(mesh: &Mesh, found: &mut Findings) {
     for service in passthrough_services(mesh) {
-        let several = mesh.has_several_networks(service.cluster);
-        if !several || !matches!(mesh.exposure(service), Exposure::Absent) {
+        if !mesh.has_several_networks(service.cluster) {
             continue;
         }
+        let sibling = match mesh.exposure(service) {
+            Exposure::Absent => None,
+            Exposure::Forgotten(other) => Some(other),
+            _ => continue,
+        };
         let Some(plane) = mesh.config_cluster(service.cluster).found() else { continue };
         let name = mesh.cluster_name(plane);
         let finding = found.say(
@@ -189,6 +198,11 @@ pub(super) fn eastwest_auto_passthrough_missing(mesh: &Mesh, found: &mut Finding
                 mesh.cluster_name(service.cluster)
             );
             finding.also(dead.named_at(), text);
+        }
+        if let Some(other) = sibling {
+            let at = mesh.cluster_name(other.cluster);
+            finding.also(other.named_at(), format!("the one of `{at}`"));
+            finding.milder(Severity::Warning, ", unless it is applied by hand");
         }
         finding.help(format!(
             "apply a Gateway to `{name}` that selects its pods, with a server at port {} of protocol `TLS`, \

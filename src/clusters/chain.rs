@@ -15,6 +15,7 @@ struct Link {
 }
 
 /// What brings resources that bring others.
+#[derive(Clone, Copy)]
 struct Bringer<'l> {
     to: &'l Target,
     /// The file whose cluster [`Target::Own`] is.
@@ -61,44 +62,55 @@ fn changed(
     links: &[Link],
     replaced: &BTreeSet<Span>,
 ) -> Vec<Link> {
-    let mut ways: BTreeMap<Span, Vec<(Bringer<'_>, Made<'_>)>> = BTreeMap::new();
+    let mut ways = ways(tree, graph, links, replaced);
+    ways.retain(|_, all| all.iter().any(|(_, made)| !made.object.meta.layers.is_empty()));
+    let known: BTreeSet<&[Span]> = links.iter().map(|link| link.way.as_slice()).collect();
+    let mut found = Vec::new();
+    for (resource, all) in &ways {
+        for (by, made) in all.iter().filter(|(by, _)| !by.way.contains(resource)) {
+            let way: Vec<Span> = by.way.iter().chain([resource]).copied().collect();
+            if !known.contains(way.as_slice()) {
+                let deliveries = delivery::of(tree, made).into_iter().map(|d| by.passing_on(d));
+                found.extend(deliveries.map(|delivery| Link { delivery, way: way.clone() }));
+            }
+        }
+    }
+    found
+}
+
+/// Each resource that delivers, as everything makes it that brings it: deliveries, and kustomizations that
+/// none of them brings.
+fn ways<'w>(
+    tree: &'w Tree<'w>,
+    graph: &'w Graph<'w>,
+    links: &'w [Link],
+    replaced: &BTreeSet<Span>,
+) -> BTreeMap<Span, Vec<(Bringer<'w>, Made<'w>)>> {
+    let mut ways: BTreeMap<Span, Vec<(Bringer<'w>, Made<'w>)>> = BTreeMap::new();
+    let mut enter = |by: Bringer<'w>, all: Vec<Made<'w>>| {
+        for made in all.into_iter().filter(|made| delivery::delivers(&made.object)) {
+            ways.entry(made.object.meta.span).or_default().push((by, made));
+        }
+    };
     let mut brought = BTreeSet::new();
     for link in links.iter().filter(|link| !replaced.contains(&link.way[0])) {
         let files = link.delivery.brought(tree, graph);
-        let made = delivering(tree, &files)
-            .then(|| link.delivery.made(tree, graph, &files))
-            .unwrap_or_default();
-        brought.extend(files);
-        for made in made.into_iter().filter(|m| delivery::delivers(&m.object)) {
+        if delivering(tree, &files) {
             let Delivery { to, from, .. } = &link.delivery;
-            let by = Bringer { to, from: *from, way: &link.way };
-            ways.entry(made.object.meta.span).or_default().push((by, made));
+            let made = link.delivery.made(tree, graph, &files);
+            enter(Bringer { to, from: *from, way: &link.way }, made);
         }
+        brought.extend(files);
     }
     for root in graph.roots(|node| !brought.contains(&node.file)) {
         let node = &graph.nodes[root];
         if delivering(tree, &graph.files(root)) {
-            let made = graph.build(tree, root).0.into_iter();
-            for made in made.filter(|m| delivery::delivers(&m.object)) {
-                let way = std::slice::from_ref(node.written());
-                let by = Bringer { to: &Target::Own, from: node.file, way };
-                ways.entry(made.object.meta.span).or_default().push((by, made));
-            }
+            let way = std::slice::from_ref(node.written());
+            let made = graph.build(tree, root).0;
+            enter(Bringer { to: &Target::Own, from: node.file, way }, made);
         }
     }
-    ways.retain(|_, all| all.iter().any(|(_, made)| !made.object.meta.layers.is_empty()));
-    let known: BTreeSet<&[Span]> = links.iter().map(|link| link.way.as_slice()).collect();
-    let mut found = Vec::new();
-    for (resource, (by, made)) in
-        ways.iter().flat_map(|(span, all)| all.iter().map(move |w| (span, w)))
-    {
-        let way: Vec<Span> = by.way.iter().chain([resource]).copied().collect();
-        if !by.way.contains(resource) && !known.contains(way.as_slice()) {
-            let deliveries = delivery::of(tree, made).into_iter();
-            found.extend(deliveries.map(|d| Link { delivery: by.passing_on(d), way: way.clone() }));
-        }
-    }
-    found
+    ways
 }
 
 fn delivering(tree: &Tree<'_>, files: &BTreeSet<usize>) -> bool {

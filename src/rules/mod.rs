@@ -192,6 +192,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         trust::domains::RULES,
         trust::issuers::RULES,
         trust::keys::RULES,
+        trust::revocation::RULES,
         trust::roots::RULES,
         trust::federation::RULES,
         trust::spire::RULES,

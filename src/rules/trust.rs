@@ -8,6 +8,7 @@ pub(super) mod domains;
 pub(super) mod federation;
 pub(super) mod issuers;
 pub(super) mod keys;
+pub(super) mod revocation;
 pub(super) mod roots;
 pub(super) mod spire;
 mod texts;

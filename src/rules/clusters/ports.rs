@@ -9,6 +9,7 @@ use crate::kinds::core::{EndpointPort, EndpointSlice, Endpoints, Service};
 use crate::kinds::{Meta, is_placeholder};
 use crate::mesh::{In, Lookup, Mesh, list, value};
 use crate::source::{Span, Spanned, Text};
+use crate::yaml::Entries;
 
 /// Where proxies ask istiod.
 const XDS: u16 = 15012;
@@ -199,7 +200,7 @@ impl<'m> Found<'m> {
     /// Whether its endpoints are written by hand and reached by its own ports.
     fn leads_by_name(&self) -> bool {
         let service = self.service;
-        service.selector.as_ref().is_none_or(|selector| selector.is_empty())
+        service.selector.as_ref().is_none_or(Entries::is_empty)
             && !service.meta.is_unread("selector")
             && service.type_name() != "headless"
     }

@@ -5,6 +5,7 @@
 //! | type | a value is |
 //! |---|---|
 //! | `string`, `bool`, `double`, `int32`, `uint32`, `int64`, `any` | what it says |
+//! | `object` | a mapping of whatever |
 //! | `duration` | a string such as `1h30m` or `1.5s` |
 //! | `A \| B` | one of these words; `""` is the empty one |
 //! | `[T]`, `{T}` | a list of T, a mapping whose keys are data and whose values are T |
@@ -69,6 +70,7 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum Kind {
     Any,
+    Object,
     String,
     Bool,
     /// With the least and the greatest that its width holds.
@@ -182,6 +184,7 @@ fn kind(text: &'static str) -> Kind {
     }
     match text {
         "any" => Kind::Any,
+        "object" => Kind::Object,
         "string" => Kind::String,
         "bool" => Kind::Bool,
         "double" => Kind::Double,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `string`, `bool`, `double`, `int32`, `uint32`, `int64`, `any` | what it says |
 //! | `int-or-string` | a number, of which bounds hold, or a string, of which the format does |
+//! | `object` | a mapping of whatever |
 //! | `duration` | a string such as `1h30m` or `1.5s` |
 //! | `A \| B` | one of these words; `""` is the empty one |
 //! | `[T]`, `{T}` | a list of T, a mapping whose keys are data and whose values are T |
@@ -76,6 +77,7 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum Kind {
     Any,
+    Object,
     String,
     Bool,
     /// With the least and the greatest that its width holds.
@@ -203,6 +205,7 @@ fn kind(text: &'static str) -> Kind {
     }
     match text {
         "any" => Kind::Any,
+        "object" => Kind::Object,
         "string" => Kind::String,
         "bool" => Kind::Bool,
         "double" => Kind::Double,

@@ -57,6 +57,11 @@ impl Walk<'_, '_> {
         }
         match &wanted.kind {
             Kind::Any => {}
+            Kind::Object => {
+                if value.shape() != Shape::Mapping {
+                    self.wrong_type(value, "a mapping");
+                }
+            }
             Kind::Block(name) => self.block(value, name),
             Kind::List(items) => self.list(value, wanted, items),
             Kind::Map { keys, values } => self.map(value, wanted, keys, values),

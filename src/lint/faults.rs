@@ -13,7 +13,7 @@ use crate::mesh::Faulty;
 pub(super) fn of(fleet: &Fleet) -> Vec<Faulty> {
     let mut places = HashMap::new();
     let mut shared: Vec<(&Member, Vec<ClusterId>)> = Vec::new();
-    for member in fleet.members.iter() {
+    for member in &fleet.members {
         let place =
             *places.entry((Arc::as_ptr(&member.object), &member.namespace)).or_insert(shared.len());
         match shared.get_mut(place) {

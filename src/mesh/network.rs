@@ -144,8 +144,6 @@ pub enum Exposure<'m> {
     OtherPods(Vec<&'m In<Gateway>>),
     /// No Gateway hands anything on.
     Absent,
-    /// None is in the input, though that of another cluster is.
-    Forgotten(&'m In<Gateway>),
     /// Nobody can tell.
     Unknown,
 }
@@ -321,12 +319,7 @@ impl Mesh {
         }
         // People apply the Gateway of Istio's samples by hand, or by what is not in the input.
         let is_told = self.cluster(plane).is_complete() || here().next().is_some();
-        if is_told {
-            return Exposure::Absent;
-        }
-        let hands_on = |g: &&In<Gateway>| g.servers.iter().any(Server::is_for_other_networks);
-        let mut elsewhere = self.gateways.iter().filter(|g| self.same_mesh(g.cluster, plane));
-        elsewhere.find(hands_on).map_or(Exposure::Unknown, Exposure::Forgotten)
+        if is_told { Exposure::Absent } else { Exposure::Unknown }
     }
 }
 

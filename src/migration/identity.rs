@@ -7,6 +7,22 @@ use crate::clusters::{Cluster, DEFAULT_NAME, Fact, Role};
 use crate::kinds::is_placeholder;
 use crate::trust::{Domain, Groups, Signer};
 
+/// How clusters get one root: by what is plugged into istiod, or by who signs instead.
+fn how_to_root(moved: &Move<'_, '_>) -> &'static [&'static str] {
+    if moved.clusters.iter().all(|c| moved.trust.signer(c.id).is_foreign()) {
+        return &[
+            "ask one issuer in all clusters (Vault, AWS Private CA, step): what is plugged into istiod counts for nothing",
+            "commit the ConfigMap `istio-ca-root-cert` of each cluster, which holds no key, to have that checked",
+        ];
+    }
+    &[
+        "kubectl --context CLUSTER -n istio-system create secret generic cacerts \\",
+        "  --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem",
+        "where istiod signs by a root of its own until now: old and new root in root-cert.pem first, then restart",
+        "istiod and all workloads, and drop the old root last (`mesh-lint trust` tells how far that is)",
+    ]
+}
+
 /// One root for all, before the first secret.
 pub(super) fn root(moved: &Move<'_, '_>) -> Step {
     let mut step = Step::new(
@@ -14,20 +30,7 @@ pub(super) fn root(moved: &Move<'_, '_>) -> Step {
         "one root for all clusters, an intermediate CA for each",
         "without it handshakes between clusters fail (503 UF); to change the root later means to roll all pods, so it comes first",
     )
-    .how(&[
-        "kubectl --context CLUSTER -n istio-system create secret generic cacerts \\",
-        "  --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem",
-        "where istiod signs by a root of its own until now: old and new root in root-cert.pem first, then restart",
-        "istiod and all workloads, and drop the old root last (`mesh-lint trust` tells how far that is)",
-    ]);
-    let foreign = |c: &&Cluster| moved.trust.signer(c.id).is_foreign();
-    if moved.clusters.iter().all(|c| foreign(c)) {
-        step.how.clear();
-        step = step.how(&[
-            "ask one issuer in all clusters (Vault, AWS Private CA, step): what is plugged into istiod counts for nothing",
-            "commit the ConfigMap `istio-ca-root-cert` of each cluster, which holds no key, to have that checked",
-        ]);
-    }
+    .how(how_to_root(moved));
     let mut unsure = false;
     let mut missing = false;
     for cluster in moved.clusters {

@@ -203,7 +203,7 @@ pub fn plans<'m>(access: &Access<'m>, wish: Wish) -> Vec<Plan<'m>> {
     };
     // A cluster that hosts control planes of others goes nowhere.
     let hosts = |c: &&Cluster| mesh.clusters().iter().any(|other| other.hosted_in == Some(c.id));
-    let moves = |clusters: &Vec<&Cluster>| clusters.len() > 1 || !clusters.iter().any(|c| hosts(c));
+    let moves = |clusters: &Vec<&Cluster>| clusters.len() > 1 || !clusters.iter().any(hosts);
     mesh.meshes().into_iter().filter(moves).map(plan).collect()
 }
 

@@ -113,9 +113,9 @@ fn why_unknown(
         let name = istio_name(folder)?;
         return Some(format!("istiod of `{}` calls its cluster `{name}`", folder.name));
     }
-    let named = |e: &str| mesh.cluster_called(e.trim(), remote.id).found();
+    let meant = |e: &str| mesh.cluster_called(e.trim(), remote.id).found();
     let served = |c: &&Cluster| c.role() == Some(Role::Remote);
-    if let Some(other) = value.split(',').filter_map(named).find(served) {
+    if let Some(other) = value.split(',').filter_map(meant).find(served) {
         let name = &other.name;
         return Some(format!(
             "`{name}` is served from elsewhere itself, and runs no control plane"

@@ -170,14 +170,10 @@ pub(super) fn passthrough_services(mesh: &Mesh) -> impl Iterator<Item = &In<Serv
 
 pub(super) fn eastwest_auto_passthrough_missing(mesh: &Mesh, found: &mut Findings) {
     for service in passthrough_services(mesh) {
-        if !mesh.has_several_networks(service.cluster) {
+        let several = mesh.has_several_networks(service.cluster);
+        if !several || !matches!(mesh.exposure(service), Exposure::Absent) {
             continue;
         }
-        let sibling = match mesh.exposure(service) {
-            Exposure::Absent => None,
-            Exposure::Forgotten(other) => Some(other),
-            _ => continue,
-        };
         let Some(plane) = mesh.config_cluster(service.cluster).found() else { continue };
         let name = mesh.cluster_name(plane);
         let finding = found.say(
@@ -198,11 +194,6 @@ pub(super) fn eastwest_auto_passthrough_missing(mesh: &Mesh, found: &mut Finding
                 mesh.cluster_name(service.cluster)
             );
             finding.also(dead.named_at(), text);
-        }
-        if let Some(other) = sibling {
-            let at = mesh.cluster_name(other.cluster);
-            finding.also(other.named_at(), format!("the one of `{at}`"));
-            finding.milder(Severity::Warning, ", unless it is applied by hand");
         }
         finding.help(format!(
             "apply a Gateway to `{name}` that selects its pods, with a server at port {} of protocol `TLS`, \

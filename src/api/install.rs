@@ -88,7 +88,8 @@ fn gateway_ports(spec: Value<'_>, faults: &mut Faults<'_>) {
         }
         let gateways = spec.field("components").into_iter().flat_map(|it| it.list(list));
         let services = gateways.filter_map(|it| it.at(&["k8s", "service"]));
-        for port in services.flat_map(|it| it.list("ports")) {
+        let listed = values.into_iter().flat_map(|it| it.list("ingressPorts"));
+        for port in services.flat_map(|it| it.list("ports")).chain(listed) {
             gateway_port(port, name, faults);
         }
     }

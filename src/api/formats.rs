@@ -90,7 +90,7 @@ fn is_group(group: &str) -> bool {
 /// Base64, in the alphabet with `+` and `/`, as protobuf reads it.
 fn is_bytes(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len() - digits.len() <= 2
         && digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
 }

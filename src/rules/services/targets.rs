@@ -29,7 +29,10 @@ pub(in crate::rules) fn unknown_target_port(mesh: &Mesh, found: &mut Findings) {
         let named = service.ports.iter().filter_map(|port| {
             let target = port.target_port.as_ref()?;
             match &target.value {
-                IntOrString::Str(name) if !is_placeholder(name) => Some((target.span, name)),
+                // A number in quotes is refused, as no name is without a letter.
+                IntOrString::Str(name) if !is_placeholder(name) => {
+                    name.contains(|c: char| c.is_ascii_alphabetic()).then_some((target.span, name))
+                }
                 _ => None,
             }
         });

@@ -92,6 +92,24 @@ const SAID: &[(&str, &str, &str)] = &[
     ),
     (
         "GoogleCloudPlatform+istio-samples",
+        // A gateway's port 80 without a target.
+        "fields/invalid",
+        "internal-load-balancer/manifests/install.yaml",
+    ),
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // A gateway's port 80 without a target.
+        "fields/invalid",
+        "enabling-optional-features/enable_internal_load_balancer.yaml",
+    ),
+    (
+        "GoogleCloudPlatform+anthos-service-mesh-samples",
+        // Its port 443 without a target.
+        "fields/invalid",
+        "enabling-optional-features/enable_internal_load_balancer.yaml",
+    ),
+    (
+        "GoogleCloudPlatform+istio-samples",
         // Written for Istio 1.4.
         "fields/deprecated",
         "mesh-expansion-gce/scripts/install.yaml",

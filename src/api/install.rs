@@ -103,7 +103,7 @@ fn gateway_port(port: Value<'_>, name: &str, faults: &mut Faults<'_>) {
         return;
     }
     let at = port.field("targetPort").or(port.field("port")).unwrap_or(port);
-    let what = format!("makes the gateway listen below {ROOT}, for which it is no root");
+    let what = format!("makes the gateway listen below {ROOT}, which needs root");
     let help = format!(
         "set a `targetPort` from {ROOT} on, such as 8080 or 8443, or `values.gateways.{name}.runAsRoot: true`"
     );

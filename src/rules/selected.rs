@@ -1,10 +1,11 @@
 //! Objects that choose workloads by labels: whom they choose, and whether another chooses the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clusters::ClusterId;
+use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{In, Mesh, PodShape, Told};
+use crate::mesh::{In, Lookup, Mesh, PodShape, Told};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
@@ -72,9 +73,53 @@ impl<'m> Selecting<'m> {
         pods.filter(|p| p.is_selected_by(labels)).collect()
     }
 
+    /// Says once for each place that no workload of its namespace has its labels, where that is known.
+    pub fn tell_of_nobody(
+        &self,
+        mesh: &Mesh,
+        found: &mut Findings,
+        told: &mut BTreeSet<Span>,
+        [effect, help]: [&str; 2],
+    ) {
+        let Some((at, labels)) = self.selects_nothing(mesh).filter(|(at, _)| told.insert(*at))
+        else {
+            return;
+        };
+        let Meta { kind, name, .. } = self.meta;
+        let message =
+            format!("{kind} `{name}` selects no workload of namespace `{}`", self.namespace);
+        let finding = found.say(message, at, format!("no pod has `{labels}`: {effect}"));
+        self.weigh(mesh, finding.help(help));
+    }
+
+    /// Makes it milder that no pod has its labels where nothing tells that pods of the input are meant:
+    /// neither their name, nor their file, nor a label that resembles theirs.
+    pub fn weigh(&self, mesh: &Mesh, finding: &mut Finding) {
+        let near = |want: &Text, has: &Text| {
+            matches!(
+                Lookup::<()>::absent(want, [has.as_str()]),
+                Lookup::Absent { nearest: Some(_) }
+            )
+        };
+        let resembles = |pods: &PodShape<'_>| {
+            let mut asked = self.labels.into_iter().flat_map(Entries::iter);
+            asked.any(|(key, want)| {
+                pods.labels.iter().any(|(k, has)| has == want || k == key && near(want, has))
+            })
+        };
+        let is_meant = |pods: PodShape<'_>| {
+            pods.meta.file == self.meta.file || pods.meta.name == self.meta.name || resembles(&pods)
+        };
+        if !mesh.is_complete_under(self.cluster)
+            && !mesh.pods_under_in(self.cluster, self.namespace).any(is_meant)
+        {
+            finding.milder(Severity::Note, ", unless its pods are applied from elsewhere");
+        }
+    }
+
     /// The first value it asks for, and all labels as `key=value`, where no workload of its namespace has
     /// them and all that may is in the input.
-    pub fn selects_nothing(&self, mesh: &'m Mesh) -> Option<(Span, String)> {
+    fn selects_nothing(&self, mesh: &'m Mesh) -> Option<(Span, String)> {
         let labels = self.labels?;
         let (_, first) = labels.iter().next()?;
         let told = labels.iter().all(|(key, want)| !is_placeholder(key) && !is_placeholder(want));

@@ -14,19 +14,11 @@ fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
 pub(in crate::rules) fn selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for policy in all(mesh) {
-        let Some((at, labels)) = policy.selects_nothing(mesh) else { continue };
-        if told.insert(at) {
-            found
-                .say(
-                    format!(
-                        "PeerAuthentication `{}` selects no workload of namespace `{}`",
-                        policy.meta.name, policy.namespace
-                    ),
-                    at,
-                    format!("no pod has `{labels}`: the policy has no effect"),
-                )
-                .help("correct the labels; one with a `selector` is for its own namespace alone");
-        }
+        let says = [
+            "the policy has no effect",
+            "correct the labels; one with a `selector` is for its own namespace alone",
+        ];
+        policy.tell_of_nobody(mesh, found, &mut told, says);
     }
 }
 

@@ -30,7 +30,7 @@ const SIZES: [usize; 5] = [1000, 2000, 4000, 5000, 8000];
 const ROUNDS: usize = 7;
 /// How much dearer a manifest may be in the largest repository than in the smallest.
 const GROWTH: f64 = 1.5;
-/// The share of a whole run that may go into holding resources to Istio's API, in per cent.
+/// The share of a whole run that may go into holding resources to their APIs, in per cent.
 const FIELDS: f64 = 20.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -103,7 +103,7 @@ fn measure(size: usize) -> Result<Duration, Box<dyn Error>> {
     Ok(run)
 }
 
-/// What `fields/` costs: holding all resources to Istio's API, and running its rules alone. What both do
+/// What `fields/` costs: holding all resources to their APIs, and running its rules alone. What both do
 /// beside that makes it a little dearer than it is.
 struct Fields {
     fleet: Fleet,

@@ -178,7 +178,7 @@ pub fn build(sources: &Sources, config: &Config) -> Model {
     }
 }
 
-/// What is wrong with the resources of all clusters by Istio's API, in parallel. One that several clusters
+/// What is wrong with the resources of all clusters by their APIs, in parallel. One that several clusters
 /// share is looked at once.
 pub fn hold_to_api(fleet: &Fleet) -> Vec<Faulty> {
     faults::of(fleet)

@@ -300,13 +300,7 @@ fn environments_are_different_meshes() {
 
 #[test]
 fn flux_says_which_folders_a_cluster_applies() {
-    let flux = |path: &str| {
-        format!(
-            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: apps, \
-             namespace: flux-system}}\nspec:\n  path: ./{path}\n"
-        )
-    };
-    let (east, west) = (flux("apps/blue"), flux("apps/green"));
+    let (east, west) = (flux("apps", "apps/blue", ""), flux("apps", "apps/green", ""));
     let files = [
         ("clusters/east/apps.yaml", east.as_str()),
         ("clusters/west/apps.yaml", &west),
@@ -314,6 +308,68 @@ fn flux_says_which_folders_a_cluster_applies() {
         ("apps/green/cart.yaml", CART),
     ];
     expect(&files, &[("apps/blue/cart.yaml", "east"), ("apps/green/cart.yaml", "west")]);
+}
+
+/// A Kustomization of Flux; `more` stands in its `spec`.
+fn flux(name: &str, path: &str, more: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: \
+         flux-system}}\nspec: {{path: './{path}', sourceRef: {{kind: GitRepository, name: flux-system}}{more}}}\n"
+    )
+}
+
+#[test]
+fn flux_fills_in_and_patches_what_it_is_to_bring_next() {
+    let fill = |tone: &str| format!(", postBuild: {{substitute: {{tone: {tone}}}}}");
+    let (east, west) =
+        (flux("tenants", "tenants", &fill("blue")), flux("tenants", "tenants", &fill("green")));
+    let inner = flux("apps", "apps/${tone}", ", postBuild: {substitute: {tone: '${tone}'}}");
+    let innermost = flux("cart", "cart/${tone}", "");
+    let files = [
+        ("clusters/east/tenants.yaml", east.as_str()),
+        ("clusters/west/tenants.yaml", &west),
+        ("tenants/apps.yaml", &inner),
+        ("apps/blue/cart.yaml", &innermost),
+        ("apps/green/cart.yaml", &innermost),
+        ("cart/blue/cart.yaml", CART),
+        ("cart/green/cart.yaml", CART),
+    ];
+    let tenants = ("tenants/apps.yaml", "east+west");
+    expect(&files, &[("cart/blue/cart.yaml", "east"), ("cart/green/cart.yaml", "west"), tenants]);
+
+    let base = kustomization("resources: [apps.yaml]\n");
+    let own = |path: &str| {
+        kustomization(&format!(
+            "resources: [../../base]\npatches:\n- target: {{kind: Kustomization}}\n  patch: |\n    - {{op: replace, \
+             path: /spec/path, value: ./apps/{path}}}\n"
+        ))
+    };
+    let (east, west) = (own("blue"), own("green"));
+    let apps = flux("apps", "apps/blue", "");
+    let files = [
+        ("base/kustomization.yaml", base.as_str()),
+        ("base/apps.yaml", &apps),
+        ("clusters/east/kustomization.yaml", &east),
+        ("clusters/west/kustomization.yaml", &west),
+        ("apps/blue/cart.yaml", CART),
+        ("apps/green/cart.yaml", CART),
+    ];
+    expect(&files, &[("apps/blue/cart.yaml", "east"), ("apps/green/cart.yaml", "west")]);
+}
+
+#[test]
+fn what_brings_itself_ends() {
+    let own = flux("flux-system", "clusters/east", ", postBuild: {substitute: {x: y}}");
+    let loops = |of: &str| flux(of, "${x}", ", postBuild: {substitute: {x: clusters/east}}");
+    let (a, b) = (loops("a"), loops("b"));
+    let files = [
+        ("clusters/east/flux-system/gotk-sync.yaml", own.as_str()),
+        ("clusters/east/a.yaml", &a),
+        ("clusters/east/b.yaml", &b),
+        ("clusters/east/cart.yaml", CART),
+        ("clusters/west/cart.yaml", CART),
+    ];
+    expect(&files, &[("clusters/east/cart.yaml", "east"), ("clusters/west/cart.yaml", "west")]);
 }
 
 #[test]
@@ -334,6 +390,33 @@ fn what_is_brought_from_a_folder_reaches_the_kustomizations_below_it() {
         });
     let want = ("shop".to_owned(), Some("red".to_owned()));
     assert_eq!(told.collect::<Vec<_>>(), [want.clone(), want]);
+}
+
+#[test]
+fn what_stands_in_a_list_is_patched_and_filled_in_as_what_stands_alone() {
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: \
+                {path: ./apps, postBuild: {substitute: {TEAM: red}}}\n";
+    let item = |name: &str| {
+        let label = "labels: {team: '${TEAM}'}";
+        format!(
+            "- apiVersion: v1\n  kind: Service\n  metadata: {{name: {name}, namespace: shop, {label}}}\n"
+        )
+    };
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n{}{}", item("cart"), item("web"));
+    let patch = "apiVersion: v1\n    kind: Service\n    metadata: {name: web}\n    spec: {type: ExternalName}\n";
+    let build_of =
+        kustomization(&format!("resources: [services.yaml]\npatches:\n- patch: |\n    {patch}"));
+    let (_, model) = build(&[
+        ("clusters/east/apps.yaml", flux),
+        ("apps/kustomization.yaml", &build_of),
+        ("apps/services.yaml", &list),
+    ]);
+    let told =
+        model.mesh.services.iter().map(|s| {
+            (s.name(), s.type_name(), s.meta.label("team").map(|team| team.value.as_str()))
+        });
+    let want = [("cart", "ClusterIP", Some("red")), ("web", "ExternalName", Some("red"))];
+    assert_eq!(told.collect::<Vec<_>>(), want);
 }
 
 #[test]
@@ -503,6 +586,40 @@ fn what_a_kustomization_leaves_out_is_not_applied() {
         ("apps/other.yaml", SERVICE),
     ]);
     assert!(model.mesh.services.is_empty(), "one patch or the other");
+}
+
+/// A folder without a kustomization, below one that does not list it.
+#[test]
+fn what_a_kustomization_above_leaves_out_is_not_applied_where_that_is_built() {
+    let listed = kustomization("resources: [listed.yaml]\n");
+    let lists_folder = kustomization("resources: [listed.yaml, old]\n");
+    let (whole, direct) = (flux("a", "apps", ""), flux("a", "apps/mesh", ""));
+    let both = format!("{direct}---\n{}", flux("b", "apps/mesh/old", ""));
+    let overlay = kustomization("resources: [../../apps/mesh]\n");
+    let argo = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a, namespace: argocd}\nspec:\n  \
+                source: {path: apps/mesh}\n  destination: {name: east}\n";
+    for (build_of, how, text, is_applied) in [
+        (&listed, "clusters/east/a.yaml", whole.as_str(), false),
+        (&listed, "clusters/east/a.yaml", &direct, false),
+        (&listed, "clusters/east/a.yaml", &both, true),
+        (&listed, "clusters/east/kustomization.yaml", &overlay, false),
+        (&listed, "argo/a.yaml", argo, false),
+        // Nobody in the input has it built.
+        (&listed, "clusters/east/a.yaml", NAMESPACE, true),
+        // What kustomize refuses is still worth a look.
+        (&lists_folder, "clusters/east/a.yaml", &direct, true),
+    ] {
+        let files = [
+            ("apps/mesh/kustomization.yaml", build_of.as_str()),
+            ("apps/mesh/listed.yaml", CART),
+            ("apps/mesh/old/left.yaml", SERVICE),
+            (how, text),
+        ];
+        let (_, model) = build(&files);
+        assert_eq!(model.mesh.workloads.len(), 1, "{text}");
+        assert_eq!(!model.mesh.services.is_empty(), is_applied, "{text}");
+        assert_eq!(model.skipped.is_empty(), is_applied, "{text}");
+    }
 }
 
 #[test]

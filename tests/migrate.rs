@@ -120,3 +120,38 @@ fn a_remote_cluster_needs_no_mesh_id() {
     }
     assert_eq!(state(&steps(folder.path(), &[]), "mesh-id"), "done");
 }
+
+#[test]
+fn the_host_of_an_external_control_plane_goes_nowhere() {
+    let done = run(
+        root(),
+        &["migrate", "--json", "--now", "2026-11-24", "fixtures/external-control-plane"],
+    );
+    let value: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let meshes = value["meshes"].as_array().unwrap();
+    let names = |mesh: &Value| mesh["clusters"].to_string();
+    assert!(!meshes.iter().any(|mesh| names(mesh).contains("platform")), "{meshes:#?}");
+    assert_eq!(meshes.len(), 1);
+}
+
+#[test]
+fn clusters_of_one_control_plane_have_one_root_whatever_it_is() {
+    let steps = steps(root(), &["fixtures/primary-remote"]);
+    assert_eq!(state(&steps, "common-root"), "done");
+}
+
+#[test]
+fn where_istio_csr_signs_nothing_is_to_be_plugged_into_istiod() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["east", "west"] {
+        let text = format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: istio}}\nspec:\n  values:\n    \
+             global: {{meshID: main, caAddress: 'cert-manager-istio-csr.cert-manager.svc:443', multiCluster: \
+             {{clusterName: {name}}}}}\n"
+        );
+        put(folder.path(), &format!("clusters/{name}/istio.yaml"), &text);
+    }
+    let steps = steps(folder.path(), &[]);
+    let how = steps[0]["how"].to_string();
+    assert!(how.contains("one issuer") && !how.contains("create secret"), "{how}");
+}

@@ -137,3 +137,46 @@ fn nothing_is_said_where_nothing_is_known() {
     let shown = reach(folder.path(), &[]);
     assert!(shown.starts_with("no remote secret in the input"), "{shown}");
 }
+
+#[test]
+fn a_cluster_that_a_way_names_is_not_missing_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["east", "west"] {
+        put(folder.path(), &format!("clusters/{name}/istio.yaml"), &control_plane("same"));
+    }
+    put(
+        folder.path(),
+        "clusters/east/west.yaml",
+        &remote_secret("west", &format!("token: {TOKEN}"), ""),
+    );
+    let shown = reach(folder.path(), &[]);
+    assert!(!shown.contains("east: no remote secret in the input for west"), "{shown}");
+}
+
+#[test]
+fn a_certificate_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["east", "west"] {
+        put(folder.path(), &format!("clusters/{name}/istio.yaml"), &control_plane(name));
+    }
+    let user = "client-certificate-data: ZXhhbXBsZQ==, client-key-data: ZXhhbXBsZQ==";
+    put(folder.path(), "clusters/east/west.yaml", &remote_secret("west", user, ""));
+    let shown = reach(folder.path(), &[]);
+    assert!(shown.contains("refused: its user `west` has no certificate"), "{shown}");
+}
+
+#[test]
+fn a_name_with_a_line_break_stays_on_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["east", "west"] {
+        put(folder.path(), &format!("clusters/{name}/istio.yaml"), &control_plane(name));
+    }
+    let secret = remote_secret("west", &format!("token: {TOKEN}"), "");
+    let secret = secret.replace("  west: |", "  \"we\\nst\": |");
+    put(folder.path(), "clusters/east/west.yaml", &secret);
+    let shown = reach(folder.path(), &[]);
+    assert!(
+        shown.lines().any(|line| line.contains("we\u{fffd}st") && line.contains("token")),
+        "{shown}"
+    );
+}

@@ -157,6 +157,31 @@ fn braces_within_quotes_make_a_file_a_template_only_where_helm_alone_can_fill_th
 }
 
 #[test]
+fn braces_of_a_controller_make_no_template_of_the_file_they_stand_in() {
+    let list = |items: &str| format!("apiVersion: v1\nkind: List\nitems:\n{items}");
+    let rule = "- apiVersion: monitoring.coreos.com/v1\n  kind: PrometheusRule\n  metadata: {name: a}\n  spec:\n    \
+                groups:\n    - rules:\n      - annotations:\n          text: pod {{ $labels.pod }} is {{ .Value }}\n";
+    let identity = "- apiVersion: spire.spiffe.io/v1alpha1\n  kind: ClusterSPIFFEID\n  metadata: {name: a}\n  spec:\n    \
+                    spiffeIDTemplate: spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}\n";
+    let service = "- apiVersion: v1\n  kind: Service\n  metadata: {name: cart}\n";
+    let chart = rule.replace("pod {{ $labels.pod }}", "of {{ .Release.Name }}");
+    let files = [
+        ("east.yaml", list(&[rule, identity, service].concat())),
+        ("chart.yaml", list(&[&chart, service].concat())),
+        ("chart-2.yaml", list(&[rule, &service.replace("cart", "a-{{ .x }}")].concat())),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_bytes()));
+    let folder = folder(&files);
+    let report = lint::lint(&of(folder.path()).sources, &Config::default());
+    let skipped: Vec<_> = report.skipped.iter().map(|s| (s.file.as_str(), s.reason)).collect();
+    let is_template = |name: &str| {
+        skipped.iter().any(|(file, reason)| file.ends_with(name) && *reason == "template")
+    };
+    assert!(is_template("/chart.yaml") && is_template("chart-2.yaml"), "{skipped:?}");
+    assert_eq!((skipped.len(), report.resources), (2, 3), "{skipped:?}");
+}
+
+#[test]
 fn lists_are_opened_and_a_broken_document_loses_only_itself() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  \
                 - {apiVersion: v1, kind: Service, metadata: {name: a}}\n\

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::kinds::kubeconfig::{Claims, Kubeconfig, Named, Server, User};
-use crate::source::Span;
+use crate::source::{Span, Text};
 use crate::trust::{Certificate, Pem, Time, Value};
 
 /// A way to prove oneself.
@@ -61,7 +61,7 @@ pub fn used(config: &Kubeconfig) -> Option<(&Named<Server>, &Named<User>)> {
 
 /// What a user proves itself with.
 pub fn auth(user: &User) -> Auth {
-    let has = |text: &Option<crate::source::Text>| text.as_ref().is_some_and(|t| !t.is_empty());
+    let has = |text: &Option<Text>| text.as_ref().is_some_and(|t| !t.is_empty());
     if user.token.as_ref().is_some_and(|t| !t.at.is_empty) || has(&user.token_file) {
         Auth::Token
     } else if user.exec.is_some() {
@@ -89,6 +89,12 @@ pub fn certificate(user: &User) -> Option<Certificate> {
     let pem = Pem::read(&Value::base64(data, data.span));
     let block = pem.blocks.iter().find(|block| block.label == "CERTIFICATE")?;
     Certificate::parse(&block.der, block.span).ok()
+}
+
+/// Whether what is to be a certificate in base64 is one in PEM, as far as its first and last line tell.
+pub fn holds_certificate(data: &Text) -> bool {
+    let pem = Pem::read(&Value::base64(data, data.span));
+    pem.blocks.iter().any(|block| block.label == "CERTIFICATE")
 }
 
 /// The certificates that an API server is checked by; empty where they cannot be read.

@@ -1,6 +1,6 @@
 //! Why istiod takes a kubeconfig or refuses it.
 
-use super::credential::used;
+use super::credential::{holds_certificate, used};
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{Kubeconfig, Named, Server, User};
 use crate::source::Span;
@@ -96,6 +96,12 @@ fn user(user: &Named<User>) -> Option<Refusal> {
     if has_certificate && !has_key {
         let why = format!("its user {name} has a certificate without a key");
         return Some(Refusal { at: None, why, kind: Kind::Broken });
+    }
+    let data = it.client_certificate_data.as_ref();
+    let data = data.filter(|data| !data.is_empty() && !is_placeholder(data));
+    if let Some(data) = data.filter(|data| !holds_certificate(data)) {
+        let why = format!("its user {name} has no certificate in `client-certificate-data`");
+        return Some(Refusal { at: Some(data.span), why, kind: Kind::Broken });
     }
     let has_token = it.token.as_ref().is_some_and(|token| !token.at.is_empty);
     let has_password = it.username.as_ref().or(it.password.as_ref()).filter(|p| !p.is_empty);

@@ -292,25 +292,13 @@ impl<'m> Remote<'m> {
             "Certificate" => return None,
             _ => Maker::External,
         };
-        let template = match maker {
-            Maker::Sealed => &made.template.metadata,
-            _ => &made.target.template.metadata,
-        };
-        let is_plain = !made.target.template.is_told();
-        // Without a template, External Secrets hands on its own labels.
-        let inherits = maker == Maker::External && is_plain;
-        let (labels, annotations) = if inherits {
-            (&meta.labels, &meta.annotations)
-        } else {
-            (&template.labels, &template.annotations)
-        };
         let name = made.target.name.as_ref().unwrap_or(&meta.name);
-        let annotation =
-            annotations.get(CLUSTER_ANNOTATION).or(meta.annotation(CLUSTER_ANNOTATION));
+        let annotation = made.cluster_annotation();
         let told = Label::of(&meta.labels, false);
         // `templateFrom` may be for labels too.
+        let is_plain = !made.target.template.is_told();
         let is_open = is_plain || !made.target.template.template_from.is_empty();
-        let label = match Label::of(labels, false) {
+        let label = match Label::of(made.made_with().0, false) {
             Label::Absent if maker == Maker::External && is_open => Label::Unseen,
             label => label,
         };

@@ -77,6 +77,8 @@ fn empty_lists(rule: Value<'_>, action: &str, faults: &mut Faults<'_>) {
         let parts = rule.list(list).filter_map(move |it| it.field(part));
         // One that has nothing else is refused, and that is said instead.
         let kept = parts.filter(|it| it.entries().any(|(_, value)| value.items().next().is_some()));
+        // A `not...` list without an item leaves nobody out, as one would think.
+        let keys: Vec<_> = keys.into_iter().filter(|key| !key.starts_with("not")).collect();
         kept.flat_map(move |it| keys.clone().into_iter().filter_map(move |key| it.field(key)))
     };
     let whole = ["from", "to"].into_iter().filter_map(|key| rule.field(key));

@@ -31,6 +31,13 @@ pub enum Cause {
     Newer,
 }
 
+impl Cause {
+    /// Whether it goes when another value is filled in.
+    pub(super) fn is_of_a_value(self) -> bool {
+        matches!(self, Self::WrongType | Self::UnknownValue | Self::Invalid | Self::Misfit)
+    }
+}
+
 /// What is wrong with a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::{cel, hosts, http, re2, urls};
+use super::{cel, hosts, http, names, re2, urls};
 
 /// A format: what it is called, when it holds, what people call it.
 #[derive(Debug)]
@@ -21,22 +21,28 @@ pub(super) fn named(name: &str) -> Option<&'static Format> {
 }
 
 macro_rules! formats {
-    ($($name:literal: $holds:expr, $what:literal, $help:literal;)*) => {
+    ($($name:literal: $holds:expr, $what:literal, $help:expr;)*) => {
         const FORMATS: &[Format] = &[$(Format { name: $name, holds: $holds, what: $what, help: $help },)*];
     };
 }
 
 formats! {
     "address": hosts::is_address, "an address with a port", "write a host and a port, such as `zipkin.istio-system:9411`";
+    "annotation-key": is_label_key, "the key of an annotation", "write a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
+    "base64": names::is_base64, "base64", "encode it in base64, or move a text to `stringData`";
+    "bytes": is_bytes, "base64", "write the bytes in base64, with `=` to a multiple of four";
     "cel": cel::is_expression, "an expression in CEL", "write one such as `response.code >= 400`";
+    "container-name": names::is_label, "the name of a container", names::LABEL;
     "destination-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
     "dns-label": hosts::is_dns_label, "a DNS label", "write 1 to 63 letters, digits and inner `-`";
     "fqdn": hosts::is_fqdn, "a DNS name", "write labels of letters, digits and inner `-`, with dots between";
+    "gateway-component": is_gateway_component, "the name of a gateway", "write 1 to 254 letters in lower case, digits, `-` and `.`";
     "group": is_group, "an API group", "write a DNS name in lower case, or leave it out for the core group";
     "header-or-star": |it| it == "*" || http::is_token(it), "the name of a header", "write the name of a header, or `*`";
     "header-value": http::is_header_value, "a value that Envoy can format", "write `%%` for a `%`, and close commands, such as `%PROTOCOL%` and `%REQ(x-id)%`";
     "header-word": is_header_word, "the name of a header here", "write letters, digits, `-` and `_`";
     "host": hosts::is_host, "a DNS name or an IP address", "write one of both";
+    "image-hub": is_image_hub, "a registry or repository of images", "write one such as `docker.io/istio`: no scheme, no tag, lower case after the registry";
     "ip": hosts::is_ip, "an IP address", "write one such as `10.0.0.1`";
     "jwks-uri": urls::is_jwks_uri, "a URL that keys can be fetched from", "write one that begins with `https://` or `http://`";
     "kind": is_kind, "a kind", "write letters, digits and inner `-`, a letter first";
@@ -56,7 +62,11 @@ formats! {
     "retry-on": http::is_retry_on, "a list of retry conditions", "write known ones with commas and without spaces, such as `5xx,reset,503`";
     "service-account": is_service_account, "a service account", "write `name` or `namespace/name`, without `*`";
     "service-host": hosts::is_specific_host, "a host", "write DNS labels with dots between, and not `*` alone";
+    "service-port-name": names::is_service_port_name, "the name of a port", names::LABEL;
     "sha256": is_sha256, "a SHA-256 sum", "write 64 hexadecimal digits in lower case";
+    "share": names::is_share, "a number of pods or a share of them", "write a number from 0 on without quotes, or a share such as `50%`";
+    "short-label-value": names::is_label_value, "the value of a label", "write at most 63 letters, digits, `-`, `_` and `.`, a letter or digit first and last";
+    "short-port-name": names::is_port_name, "the name of a port", "write at most 15 lower-case letters, digits and inner `-`, a letter among them; a number goes without quotes";
     "subnet": hosts::is_subnet, "an IP address or a range", "write one such as `10.0.0.1` or `10.0.0.0/8`";
     "trust-domain": hosts::is_trust_domain, "a trust domain", "write DNS labels with dots between";
     "trust-domain-pattern": is_trust_domain_pattern, "a trust domain", "write a name with at most one `*`, at its begin or end";
@@ -75,6 +85,42 @@ pub(super) fn is_gateway_name(name: &str) -> bool {
 fn is_group(group: &str) -> bool {
     let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     group.split('.').all(|part| is_word(part, lower, b"-"))
+}
+
+/// Base64, in the alphabet with `+` and `/`, as protobuf reads it.
+fn is_bytes(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    text.len() % 4 == 0
+        && text.len() - digits.len() <= 2
+        && digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+}
+
+fn is_gateway_component(name: &str) -> bool {
+    name.len() <= 254
+        && is_word(
+            name,
+            |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b),
+            b"",
+        )
+}
+
+/// What can stand before `/pilot`. The first part is a registry where it cannot be anything else.
+fn is_image_hub(hub: &str) -> bool {
+    let (first, rest) = hub.split_once('/').unwrap_or((hub, ""));
+    let is_registry = first == "localhost" || first.contains(['.', ':']);
+    let path = |text: &str| {
+        text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-./".contains(&b))
+    };
+    let (host, port) = first.rsplit_once(':').unwrap_or((first, ""));
+    let authority = !host.is_empty()
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b))
+        && port.bytes().all(|b| b.is_ascii_digit());
+    if is_registry { authority && path(rest) } else { path(hub) }
+}
+
+/// 1 to 128 letters, digits, `_`, `-` and `.`.
+pub(super) fn is_image_tag(tag: &str) -> bool {
+    tag.len() <= 128 && is_word(tag, |b| b.is_ascii_alphanumeric() || b"_-.".contains(&b), b"")
 }
 
 fn is_kind(kind: &str) -> bool {
@@ -201,5 +247,8 @@ mod tests {
         assert!(holds("path-template", "/shop/*"));
         assert!(holds("service-account", "shop/cart"));
         assert!(!holds("service-account", "shop/"));
+        assert!(holds("image-hub", "localhost:5000/istio") && holds("image-hub", "istio"));
+        assert!(!holds("image-hub", "Istio/x") && !holds("image-hub", "istio:1.26"));
+        assert!(is_image_tag("1.26.0-distroless") && !is_image_tag("1.26+dev"));
     }
 }

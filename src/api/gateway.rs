@@ -65,8 +65,10 @@ fn server_host(value: Value<'_>, faults: &mut Faults<'_>) {
 
 /// A host that is `*` or has a dot, and no `*` but in front.
 pub(super) fn dotted_host(value: Value<'_>, host: &str, address: bool, faults: &mut Faults<'_>) {
-    let what = if host == "*" || (address && is_ip(host)) {
+    let what = if host == "*" || (address && is_ip(host) && host.contains('.')) {
         return;
+    } else if is_ip(host) && host.contains(':') {
+        "is an IPv6 address, which cannot stand for a host here"
     } else if !host.contains('.') {
         "is a short name, which is not looked up here"
     } else if !is_wildcard_domain(host) {

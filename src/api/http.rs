@@ -3,7 +3,7 @@
 /// The characters of a header's name.
 pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+,-.^_`|~".contains(&b))
 }
 
 /// A header that a route may look at: a name, a pseudo header, or a claim of a token.

@@ -1,11 +1,14 @@
 //! What installs Istio (IstioOperator, Sail's `Istio`), and what a pod asks of its own proxy.
 
 use super::fault::{Cause, Fault, Faults};
-use super::look::Look;
+use super::formats::{PORTS, is_image_tag};
+use super::hosts::is_subnet;
+use super::look::{Look, known_number, known_text};
 use super::mesh_config::{mesh_config, proxy_config};
 use super::table::Version;
 use super::walk::{Reader, walk};
-use crate::yaml::{Shape, Value};
+use crate::kinds::is_placeholder;
+use crate::yaml::{Scalar, Shape, Value};
 
 /// The annotation of a pod that is laid over the mesh's `defaultConfig`.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
@@ -21,6 +24,90 @@ pub(super) fn operator(root: Value<'_>, faults: &mut Faults<'_>) {
     merged_components(spec, faults);
     within(spec.get("meshConfig"), faults);
     values(root, faults);
+    tag(spec, faults);
+    redirection(spec, faults);
+    gateway_ports(spec, faults);
+}
+
+/// A tag may be a number: `1.26`.
+fn tag(spec: Value<'_>, faults: &mut Faults<'_>) {
+    let tag = spec.field("tag").filter(|it| it.shape() == Shape::Scalar);
+    if let Some(tag) = tag.filter(|it| it.text().is_some_and(|text| is_bad_tag(&text))) {
+        let help = "write 1 to 128 letters, digits, `_`, `-` and `.`";
+        faults.invalid(tag, "is not the tag of an image", help);
+    }
+}
+
+fn is_bad_tag(text: &str) -> bool {
+    !is_image_tag(text) && !is_placeholder(text)
+}
+
+/// Which addresses and ports go through the proxies, for all pods.
+fn redirection(spec: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(proxy) = spec.at(&["values", "global", "proxy"]) else { return };
+    let is_range = |part: &str| part.contains('/') && is_subnet(part);
+    let is_port = |part: &str| {
+        matches!(part, "" | "*")
+            || part.parse().is_ok_and(|port| port == 0 || PORTS.contains(&port))
+    };
+    let lists: [(&str, fn(&str) -> bool, &str); 6] = [
+        (
+            "includeIPRanges",
+            is_range,
+            "write `*`, or ranges such as `10.0.0.0/8`, with `,` between",
+        ),
+        ("excludeIPRanges", is_range, "write ranges such as `10.0.0.0/8`, with `,` between"),
+        ("includeInboundPorts", is_port, "write `*`, or ports with `,` between"),
+        ("excludeInboundPorts", is_port, "write ports with `,` between"),
+        ("includeOutboundPorts", |_| true, ""),
+        ("excludeOutboundPorts", |_| true, ""),
+    ];
+    for (key, is_part, help) in lists {
+        let Some(value) = proxy.field(key) else { continue };
+        if !matches!(value.scalar(), Some(Scalar::Str(_))) {
+            faults.say(Cause::WrongType, value, "is not a string", "put it in quotes");
+        }
+        let Some(text) = known_text(value).filter(|it| !matches!(&**it, "" | "*")) else {
+            continue;
+        };
+        if let Some(part) = text.split(',').find(|part| !is_part(part)) {
+            let what = format!("has `{part}` in its list");
+            faults.invalid(value, what, help);
+        }
+    }
+}
+
+/// Gateways do not run as root, unless the values say so, and `istioctl` wants ports that need no root.
+fn gateway_ports(spec: Value<'_>, faults: &mut Faults<'_>) {
+    for (list, name) in
+        [("ingressGateways", "istio-ingressgateway"), ("egressGateways", "istio-egressgateway")]
+    {
+        let values = spec.at(&["values", "gateways", name]);
+        if values.is_some_and(|it| it.is_true("runAsRoot")) {
+            continue;
+        }
+        let gateways = spec.field("components").into_iter().flat_map(|it| it.list(list));
+        let services = gateways.filter_map(|it| it.at(&["k8s", "service"]));
+        let listed = values.into_iter().flat_map(|it| it.list("ingressPorts"));
+        for port in services.flat_map(|it| it.list("ports")).chain(listed) {
+            gateway_port(port, name, faults);
+        }
+    }
+}
+
+fn gateway_port(port: Value<'_>, name: &str, faults: &mut Faults<'_>) {
+    const ROOT: i64 = 1024;
+    let Some(number) = port.number_or_zero("port") else { return };
+    let Some(target) = port.field("targetPort").map_or(Some(0), known_number) else { return };
+    if target >= ROOT || (target == 0 && number > ROOT) {
+        return;
+    }
+    let at = port.field("targetPort").or(port.field("port")).unwrap_or(port);
+    let what = format!("makes the gateway listen below {ROOT}, for which it is no root");
+    let help = format!(
+        "set a `targetPort` from {ROOT} on, such as 8080 or 8443, or `values.gateways.{name}.runAsRoot: true`"
+    );
+    faults.invalid(at, what, help);
 }
 
 /// One finding for all of them: they are of one age.

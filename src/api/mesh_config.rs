@@ -15,7 +15,13 @@ use super::table::Version;
 use super::urls::is_absolute_path;
 use super::virtual_service::retry;
 use super::walk::{Reader, walk};
+use crate::kinds::Meta;
 use crate::yaml::{Shape, Value};
+
+/// Whether istiod reads a ConfigMap: `istio`, and `istio-REVISION` of a revision.
+pub(super) fn is_read(meta: &Meta) -> bool {
+    meta.name.as_str() == "istio" || meta.name.starts_with("istio-")
+}
 
 /// What is wrong with the texts of a ConfigMap.
 pub(super) fn check(root: Value<'_>, runs: Option<Version>) -> Vec<Fault> {

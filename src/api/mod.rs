@@ -1,4 +1,4 @@
-//! What Istio's API accepts: one table of fields, a walk along it, the checks of Istio's webhook.
+//! What the APIs of Istio and Kubernetes accept: one table of fields, a walk along it, the checks of Istio's webhook.
 
 mod annotations;
 mod authorization;
@@ -13,9 +13,11 @@ mod gateway;
 mod hosts;
 mod http;
 mod install;
+mod kubernetes;
 mod look;
 mod mesh_config;
 mod metadata;
+mod names;
 mod nearest;
 mod policies;
 mod re2;
@@ -113,44 +115,42 @@ kinds! {
     EXTENSIONS, "TrafficExtension", &[("v1alpha1", (1, 31))], true, extensions::check_traffic_extension;
 }
 
-/// What is wrong with a resource; nothing where it is none of Istio's API.
+/// What is wrong with a resource; nothing where it is of another API.
 ///
 /// `runs` is the version of Istio that reads it, where that is known.
 pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version>) -> Vec<Fault> {
     let mut faults = Faults::within(root, "", runs);
-    if meta.group().is_empty() && meta.kind.as_str() == "ConfigMap" {
-        return mesh_config::check(root, runs);
-    }
+    kubernetes::check(root, meta, &mut faults);
+    let mut within = Vec::new();
     match (meta.group(), meta.kind.as_str()) {
-        ("install.istio.io", "IstioOperator") => {
-            install::operator(root, &mut faults);
-            return faults.into_vec();
-        }
-        ("sailoperator.io" | "operator.istio.io", _) => {
-            install::values(root, &mut faults);
-            return faults.into_vec();
-        }
-        ("" | "apps" | "argoproj.io" | "batch", _) => return install::of_pods(root, runs),
+        ("install.istio.io", "IstioOperator") => install::operator(root, &mut faults),
+        ("sailoperator.io" | "operator.istio.io", _) => install::values(root, &mut faults),
+        ("", "ConfigMap") if mesh_config::is_read(meta) => within = mesh_config::check(root, runs),
+        ("" | "apps" | "argoproj.io" | "batch", _) => within = install::of_pods(root, runs),
+        (group, _) if RETIRED_GROUPS.contains(&group) => metadata::retired(root, meta, &mut faults),
+        (group, _) if ISTIO_GROUPS.contains(&group) => istio(root, meta, namespace, &mut faults),
         _ => {}
     }
-    if RETIRED_GROUPS.contains(&meta.group()) {
-        metadata::retired(root, meta, &mut faults);
-        return faults.into_vec();
+    let mut found = faults.into_vec();
+    found.extend(within);
+    if meta.is_filled_in {
+        found.retain(|fault| !fault.cause.is_of_a_value());
     }
-    if !ISTIO_GROUPS.contains(&meta.group()) {
-        return Vec::new();
-    }
+    found
+}
+
+/// What is wrong with a resource of one of Istio's groups.
+fn istio(root: Value<'_>, meta: &Meta, namespace: &str, faults: &mut Faults<'_>) {
     let Some(kind) = KINDS.iter().find(|k| k.group == meta.group() && k.name == meta.kind.as_str())
     else {
-        metadata::unknown_kind(root, meta, &mut faults);
-        return faults.into_vec();
+        return metadata::unknown_kind(root, meta, faults);
     };
-    metadata::check(root, meta, kind, &mut faults);
+    metadata::check(root, meta, kind, faults);
     match root.get("spec") {
         Some(spec) if !spec.is_null() => {
-            walk(spec, kind.block, Reader::ApiServer, &mut faults);
+            walk(spec, kind.block, Reader::ApiServer, faults);
             if spec.shape() == Shape::Mapping {
-                (kind.check)(&Subject { meta, namespace, root, spec }, &mut faults);
+                (kind.check)(&Subject { meta, namespace, root, spec }, faults);
             }
         }
         _ if kind.needs_spec => {
@@ -159,5 +159,4 @@ pub fn check(root: Value<'_>, meta: &Meta, namespace: &str, runs: Option<Version
         }
         _ => {}
     }
-    faults.into_vec()
 }

@@ -1,10 +1,14 @@
 //! The table of fields: what the texts in `fields/` mean.
 //!
-//! A block is a name on a line of its own and its fields below it, a line each: `name: type, facts`.
+//! A block is a name on a line of its own and its fields below it, a line each: `name: type, facts`. What
+//! tells it from blocks of other APIs that are called the same stands before it: `kube/ServicePort`. A field
+//! `*` stands for further ones that are not listed.
 //!
 //! | type | a value is |
 //! |---|---|
 //! | `string`, `bool`, `double`, `int32`, `uint32`, `int64`, `any` | what it says |
+//! | `int-or-string` | a number, of which bounds hold, or a string, of which the format does |
+//! | `object` | a mapping of whatever |
 //! | `duration` | a string such as `1h30m` or `1.5s` |
 //! | `A \| B` | one of these words; `""` is the empty one |
 //! | `[T]`, `{T}` | a list of T, a mapping whose keys are data and whose values are T |
@@ -23,7 +27,7 @@
 //! | `since 1.24` | (before that version of Istio the field is not known) |
 //! | `deprecated: WHY` | (nothing: it still works) |
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::formats::{self, Format};
@@ -34,10 +38,14 @@ pub type Version = (u32, u32);
 /// A mapping of the API: its fields by name.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// What Istio calls it.
+    /// What its API calls it.
     pub name: &'static str,
     /// The fields, sorted by name.
     pub fields: Vec<Field>,
+    /// Whether it has further ones.
+    pub is_open: bool,
+    /// Whether some field is required, or excludes another.
+    pub has_claims: bool,
 }
 
 /// A field of a block.
@@ -69,10 +77,12 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum Kind {
     Any,
+    Object,
     String,
     Bool,
     /// With the least and the greatest that its width holds.
     Int(i64, i64),
+    IntOrString,
     Double,
     Duration {
         at_least_1ms: bool,
@@ -86,6 +96,12 @@ pub(super) enum Kind {
         values: Box<Wanted>,
     },
 }
+
+/// Up to which releases the table has every field of kinds that are not Istio's.
+pub(super) const KNOWN: &str = "Kubernetes 1.37 and Gateway API 1.7";
+
+/// The least and the greatest of 32 bits.
+pub(super) const INT32: (i64, i64) = (i32::MIN as i64, i32::MAX as i64);
 
 /// From, to, and whether 0 is let through too.
 #[derive(Clone, Copy, Debug)]
@@ -127,23 +143,30 @@ pub(super) fn block(name: &str) -> Option<&'static Block> {
     TABLE.get(name)
 }
 
-static TABLE: LazyLock<BTreeMap<&'static str, Block>> = LazyLock::new(|| {
+static TABLE: LazyLock<HashMap<&'static str, Block>> = LazyLock::new(|| {
     let texts = [
         include_str!("fields/networking.txt"),
         include_str!("fields/policies.txt"),
         include_str!("fields/mesh.txt"),
         include_str!("fields/install.txt"),
+        include_str!("fields/kubernetes.txt"),
+        include_str!("fields/pods.txt"),
+        include_str!("fields/gateway_api.txt"),
     ];
-    texts.into_iter().flat_map(blocks).map(|block| (block.name, block)).collect()
+    texts.into_iter().flat_map(blocks).collect()
 });
 
-fn blocks(text: &'static str) -> impl Iterator<Item = Block> {
+/// Blocks by what the table calls them.
+fn blocks(text: &'static str) -> impl Iterator<Item = (&'static str, Block)> {
     text.split("\n\n").filter_map(|part| {
         let mut lines = part.lines().filter(|line| !line.starts_with('#'));
-        let name = lines.next()?;
+        let called = lines.next()?;
+        let name = called.rsplit('/').next()?;
         let mut fields: Vec<Field> = lines.map(field).collect();
         fields.sort_by_key(|field| field.name);
-        Some(Block { name, fields })
+        let is_open = fields.iter().any(|field| field.name == "*");
+        let has_claims = fields.iter().any(|field| field.required || field.group.is_some());
+        Some((called, Block { name, fields, is_open, has_claims }))
     })
 }
 
@@ -182,11 +205,13 @@ fn kind(text: &'static str) -> Kind {
     }
     match text {
         "any" => Kind::Any,
+        "object" => Kind::Object,
         "string" => Kind::String,
         "bool" => Kind::Bool,
         "double" => Kind::Double,
-        "int32" => Kind::Int(i64::from(i32::MIN), i64::from(i32::MAX)),
+        "int32" => Kind::Int(INT32.0, INT32.1),
         "uint32" => Kind::Int(0, i64::from(u32::MAX)),
+        "int-or-string" => Kind::IntOrString,
         "int64" => Kind::Int(i64::MIN, i64::MAX),
         "duration" => Kind::Duration { at_least_1ms: false, whole_seconds: false },
         words if words.contains(" | ") => {
@@ -244,6 +269,7 @@ mod tests {
     fn every_block_that_is_named_is_there() {
         let mut all: Vec<&str> = vec!["MeshConfig", "MeshNetworks", "IstioOperator"];
         all.extend(super::super::KINDS.iter().map(|kind| kind.block));
+        all.extend(super::super::kubernetes::KINDS.iter().map(|(.., block)| block));
         for field in TABLE.values().flat_map(|block| &block.fields) {
             names(&field.value, &mut all);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
 use super::nearest::{an, nearest};
-use super::table::{self, Block, Bounds, Field, Kind, Version, Wanted};
+use super::table::{self, Block, Field, Kind, Version, Wanted};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Scalar, Shape, Value};
 
@@ -20,6 +20,9 @@ const MAX_FAULTS: usize = 1000;
 pub(super) enum Reader {
     /// The API server: by the CRD's schema.
     ApiServer,
+    /// The API server, for Kubernetes' own kinds and those of the Gateway API: what is null is not there,
+    /// an empty word is the default one, and a field may be one of a later release.
+    Kubernetes,
     /// istiod, which decodes leniently: numbers in quotes and names of Protobuf will do, fields that it
     /// does not know are passed over, and none is required.
     Istiod,
@@ -54,6 +57,11 @@ impl Walk<'_, '_> {
         }
         match &wanted.kind {
             Kind::Any => {}
+            Kind::Object => {
+                if value.shape() != Shape::Mapping {
+                    self.wrong_type(value, "a mapping");
+                }
+            }
             Kind::Block(name) => self.block(value, name),
             Kind::List(items) => self.list(value, wanted, items),
             Kind::Map { keys, values } => self.map(value, wanted, keys, values),
@@ -69,6 +77,7 @@ impl Walk<'_, '_> {
                 }
             }
             Kind::Int(least, most) => self.number(value, wanted, Some((*least, *most))),
+            Kind::IntOrString => self.int_or_string(value, wanted),
             Kind::Double => self.number(value, wanted, None),
             Kind::Duration { at_least_1ms, whole_seconds } => {
                 self.duration(value, *at_least_1ms, *whole_seconds);
@@ -82,24 +91,27 @@ impl Walk<'_, '_> {
             return self.wrong_type(value, "a mapping");
         }
         let mut is_known = true;
+        // Stays empty, and so takes no memory, where nobody asks.
         let mut seen: Vec<(&'static Field, Value<'_>)> = Vec::new();
         for (key, value) in value.entries() {
             let Some(name) = key.text() else { continue };
-            if is_placeholder(&name) {
-                is_known = false;
-            } else if let Some(field) = self.field(block, &name) {
+            if let Some(field) = self.field(block, &name) {
                 if value.is_null() {
                     continue;
                 }
                 self.note(field, key);
-                seen.push((field, key));
+                if block.has_claims {
+                    seen.push((field, key));
+                }
                 let before = self.since;
                 self.since = before.max(field.since.unwrap_or_default());
                 self.around.push(block);
                 self.value(value, &field.value);
                 self.around.pop();
                 self.since = before;
-            } else {
+            } else if is_placeholder(&name) || is_directive(&name) {
+                is_known = false;
+            } else if !block.is_open {
                 self.unknown(block, key, &name);
             }
         }
@@ -141,44 +153,57 @@ impl Walk<'_, '_> {
         } else {
             nearest(name, known.iter().copied())
         };
-        let inner = || {
-            block
-                .fields
-                .iter()
-                .find(|field| inner_block(&field.value).is_some_and(|b| b.field(name).is_some()))
-        };
+        let inner = |levels| path_below(block, name, levels);
         let outer = || self.around.iter().rev().find(|around| around.field(name).is_some());
+        let beside = || path_below(self.around.first()?, name, 1);
         let path = self.faults.path(key);
         let owner = owner(&path).map_or_else(|| an(block.name), |name| format!("`{name}`"));
+        let elsewhere = |path: String| {
+            (format!("unknown here: it belongs in `{path}`"), format!("move it into `{path}`"))
+        };
+        let mut is_told = true;
         let (label, help) = if let Some(similar) = similar {
             (format!("unknown: did you mean `{similar}`?"), format!("write `{similar}`"))
-        } else if let Some(field) = inner() {
-            (
-                format!("unknown here: it belongs in `{}`", field.name),
-                format!("move it into `{}`", field.name),
-            )
+        } else if let Some(path) = inner(1) {
+            elsewhere(path)
         } else if let Some(outer) = outer() {
             (
                 format!("unknown here: it belongs to the {} around it", outer.name),
                 "move it further out".to_owned(),
             )
-        } else if known.is_empty() {
-            ("unknown".to_owned(), format!("leave it out: {owner} has no fields"))
-        } else if known.len() > LISTED {
-            ("unknown".to_owned(), format!("leave it out, or see which fields {owner} has"))
+        } else if let Some(path) = beside().or_else(|| inner(2)) {
+            elsewhere(path)
         } else {
-            let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            ("unknown".to_owned(), format!("leave it out; {owner} has {}", list.join(", ")))
+            is_told = false;
+            ("unknown".to_owned(), self.without_it(&owner, &known))
         };
-        let is_mild = self.reader == Reader::Istiod;
-        let ignored = if is_mild { ", and istiod ignores it" } else { "" };
-        let message = format!("`{path}` is not a field of {owner}{ignored}");
+        let (is_mild, addition) = match self.reader {
+            Reader::ApiServer => (false, ""),
+            Reader::Kubernetes => (!is_told, ""),
+            Reader::Istiod => (true, ", and istiod ignores it"),
+        };
+        let message = format!("`{path}` is not a field of {owner}{addition}");
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
         let fault = Fault { cause, span, message, label, help, also, instead, is_mild };
         self.faults.push(fault).meant(name, similar);
         if let Some(similar) = similar {
             self.faults.is_meant(key, similar);
         }
+    }
+
+    /// What to do about a field of which nobody can tell what it was meant to be.
+    fn without_it(&self, owner: &str, known: &[&str]) -> String {
+        if self.reader == Reader::Kubernetes {
+            return format!("leave it out, unless it came after {}", table::KNOWN);
+        }
+        if known.is_empty() {
+            return format!("leave it out: {owner} has no fields");
+        }
+        if known.len() > LISTED {
+            return format!("leave it out, or see which fields {owner} has");
+        }
+        let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+        format!("leave it out; {owner} has {}", list.join(", "))
     }
 
     /// Of the fields that share a letter only one may be there.
@@ -204,7 +229,7 @@ impl Walk<'_, '_> {
         if value.shape() != Shape::Sequence {
             return self.wrong_type(value, "a list");
         }
-        self.size(value, wanted, value.items().count(), "items");
+        self.size(value, wanted, || value.items().count(), "items");
         for item in value.items() {
             if item.is_null() {
                 self.is_null(item, "an item");
@@ -227,7 +252,7 @@ impl Walk<'_, '_> {
         if value.shape() != Shape::Mapping {
             return self.wrong_type(value, "a mapping");
         }
-        self.size(value, wanted, value.entries().count(), "entries");
+        self.size(value, wanted, || value.entries().count(), "entries");
         for (key, value) in value.entries() {
             let Some(name) = key.text() else { continue };
             if !is_placeholder(&name) {
@@ -256,7 +281,8 @@ impl Walk<'_, '_> {
     fn unique(&mut self, list: Value<'_>, by: &str) {
         let mut first = BTreeMap::new();
         for value in list.items().filter_map(|item| item.get(by)) {
-            let Some(text) = value.text().filter(|text| !is_placeholder(text)) else { continue };
+            let told = |text: &str| !text.is_empty() && !is_placeholder(text);
+            let Some(text) = value.text().filter(|text| told(text)) else { continue };
             match first.get(&text) {
                 None => drop(first.insert(text, value.span())),
                 Some(&there) => {
@@ -268,9 +294,11 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn size(&mut self, value: Value<'_>, wanted: &Wanted, len: usize, unit: &str) {
+    fn size(&mut self, value: Value<'_>, wanted: &Wanted, len: impl Fn() -> usize, unit: &str) {
+        let Some(bounds) = wanted.bounds else { return };
+        let len = len();
         #[expect(clippy::cast_precision_loss, reason = "no document has 2^52 items")]
-        if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(len as f64)) {
+        if !bounds.hold(len as f64) {
             let wanted = bounds.in_words();
             let what = if len == 0 { "is empty".to_owned() } else { format!("has {len} {unit}") };
             self.faults.invalid(value, what, format!("it has to have {wanted}"));
@@ -282,12 +310,14 @@ impl Walk<'_, '_> {
             return;
         }
         let Some(text) = self.string(value, "a word") else { return };
-        if words.contains(&&*text) {
+        let is_default = self.reader == Reader::Kubernetes && text.is_empty();
+        if is_default || words.contains(&&*text) {
             return;
         }
         let list = words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`"));
         let help = format!("it takes {}", list.collect::<Vec<_>>().join(", "));
-        let similar = nearest(&text, words.iter().copied());
+        let same = words.iter().copied().find(|word| word.eq_ignore_ascii_case(&text));
+        let similar = same.or_else(|| nearest(&text, words.iter().copied()));
         let what = match similar {
             Some(similar) => format!("does not know `{text}`: did you mean `{similar}`?"),
             None => format!("does not know `{text}`"),
@@ -308,19 +338,37 @@ impl Walk<'_, '_> {
     /// Length and format of a string or key.
     fn form(&mut self, value: Value<'_>, wanted: &Wanted) {
         let Some(text) = value.text() else { return };
-        let len = text.chars().count();
-        #[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
-        let is_short = wanted.bounds.is_none_or(|bounds| bounds.hold(len as f64));
-        if !is_short {
-            let bounds = wanted.bounds.map(Bounds::in_words).unwrap_or_default();
-            let what =
-                if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
-            self.faults.invalid(value, what, format!("it has to have {bounds} characters"));
-        } else if let Some(format) = wanted.format
+        if let Some(bounds) = wanted.bounds {
+            let len = text.chars().count();
+            #[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
+            if !bounds.hold(len as f64) {
+                let bounds = bounds.in_words();
+                let what =
+                    if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
+                let help = format!("it has to have {bounds} characters");
+                self.faults.invalid(value, what, help);
+                return;
+            }
+        }
+        self.format(value, wanted, &text);
+    }
+
+    fn format(&mut self, value: Value<'_>, wanted: &Wanted, text: &str) {
+        if let Some(format) = wanted.format
             && (wanted.is_part || !text.is_empty())
-            && !(format.holds)(&text)
+            && !(format.holds)(text)
         {
             self.faults.invalid(value, format!("is not {}", format.what), format.help);
+        }
+    }
+
+    fn int_or_string(&mut self, value: Value<'_>, wanted: &Wanted) {
+        match value.scalar() {
+            Some(Scalar::Str(text)) => self.format(value, wanted, &text),
+            Some(Scalar::Int(_) | Scalar::UInt(_) | Scalar::Float(_)) => {
+                self.number(value, wanted, Some(table::INT32));
+            }
+            _ => self.wrong_type(value, "a whole number or a string"),
         }
     }
 
@@ -424,9 +472,26 @@ fn inner_block(wanted: &Wanted) -> Option<&'static Block> {
     }
 }
 
+/// The way to a field of that name so many levels below a block.
+fn path_below(block: &Block, name: &str, levels: usize) -> Option<String> {
+    let within = |field: &Field| {
+        let inner = inner_block(&field.value)?;
+        if levels > 1 {
+            return Some(format!("{}.{}", field.name, path_below(inner, name, levels - 1)?));
+        }
+        inner.field(name).map(|_| field.name.to_owned())
+    };
+    block.fields.iter().find_map(within)
+}
+
+/// Whether a key tells kustomize or kubectl how to lay a patch over a resource.
+fn is_directive(name: &str) -> bool {
+    name.starts_with('$')
+}
+
 /// `tls_certificates` as `tlsCertificates`.
 fn camel(name: &str) -> String {
-    let mut parts = name.split('_');
+    let mut parts = name.split(['_', '-']);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |name, part| {
         let mut chars = part.chars();

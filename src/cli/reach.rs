@@ -31,7 +31,8 @@ pub(super) fn run(
     let model = lint::build(sources, config);
     let access = Access::of(&model.mesh);
     let edges = edges(&access);
-    let shown = Shown { mesh: &model.mesh, sources, without: without(&access), edges };
+    let without = without(&access, &edges);
+    let shown = Shown { mesh: &model.mesh, sources, without, edges };
     if as_json {
         show::json(&shown.json(), out)?;
     } else {
@@ -40,11 +41,18 @@ pub(super) fn run(
     Ok(if model.placed.is_empty() { NOTHING } else { CLEAN })
 }
 
-/// Primaries, and the clusters of their mesh that they have no remote secret for.
-fn without(access: &Access<'_>) -> Vec<(ClusterId, Vec<ClusterId>)> {
+/// Primaries, and the clusters of their mesh that they have no remote secret for. One whose name a secret
+/// has, though it calls itself otherwise, is among the ways.
+fn without(access: &Access<'_>, edges: &[Edge<'_>]) -> Vec<(ClusterId, Vec<ClusterId>)> {
     let clusters = access.mesh().clusters().iter();
     let primaries = clusters.filter(|c| c.role() == Some(Role::Primary));
-    let all = primaries.map(|c| (c.id, access.unread(c.id).iter().map(|c| c.id).collect()));
+    let is_shown = |from: ClusterId, to: &Cluster| {
+        edges.iter().any(|e| e.from == from && e.to.is_none() && e.name == to.name)
+    };
+    let all = primaries.map(|c| {
+        let unread = access.unread(c.id).into_iter().filter(|to| !is_shown(c.id, to));
+        (c.id, unread.map(|to| to.id).collect())
+    });
     all.filter(|(_, unread): &(_, Vec<_>)| !unread.is_empty()).collect()
 }
 
@@ -243,7 +251,9 @@ fn print(out: &mut dyn Write, lines: &[[String; 6]]) -> io::Result<()> {
     let width = |i: usize| lines.iter().map(|l| l[i].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..6).map(width).collect();
     for line in lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        // Names are words of the input, which may hold line breaks.
+        let shown = |cell: &str| cell.replace(char::is_control, "\u{fffd}");
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", shown(cell)));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())

@@ -9,14 +9,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::astray::{Astray, Search};
+use super::chain;
 use super::claims::{Claims, add_delivered};
-use super::delivery::{self, Delivery};
+use super::delivery::Delivery;
 use super::facts::{Facts, Origin};
 use super::generators;
 use super::given::{Gift, Given};
 use super::hosting::{self, Hosts};
 use super::installs::Installed;
-use super::kustomize::{Graph, Made, is_kustomization};
+use super::kustomize::{Graph, Made, Node, is_kustomization};
 use super::roster::{self, Seed};
 use super::signs::Signs;
 use super::supply::{Supply, is_unread, of_member, of_unread, told};
@@ -26,14 +28,14 @@ use super::{Cluster, ClusterId, Fleet, Member, Placed, is_cluster_scoped, meshes
 use crate::config::Config;
 use crate::kinds::file::Manifests;
 use crate::kinds::{Meta, Object, View};
-use crate::source::{FileId, Skipped, Sources, Text};
+use crate::source::{FileId, Skipped, Sources, Span, Text};
 
 /// Finds the clusters and gives each resource to those it belongs to.
 pub fn assign(sources: &Sources, files: &[Manifests], config: &Config) -> Fleet {
     let tree = Tree::of(sources, files);
     let graph = Graph::of(&tree);
     let signs: Vec<Signs> = (0..files.len()).map(|file| Signs::of(&tree, file)).collect();
-    let deliveries = delivery::all(&tree);
+    let deliveries = chain::all(&tree, &graph);
     let mut seeds = if config.clusters.is_empty() {
         roster::seeds(&tree, &signs, &Finder::new(&tree, &graph, &signs).units())
     } else {
@@ -172,7 +174,7 @@ impl Assembly<'_, '_> {
         };
         let ids: BTreeMap<usize, ClusterId> =
             order.iter().enumerate().map(|(at, seed)| (*seed, ClusterId::at(at))).collect();
-        let passed = self.passed_over();
+        let passed = self.passed_over(deliveries);
         let brought = brought(deliveries, targets, &ids);
         let given = Given::of(&brought);
         for (at, own) in self.owned(&ids).into_iter().enumerate() {
@@ -184,6 +186,7 @@ impl Assembly<'_, '_> {
         self.note_files(&mut fleet, &ids, &passed);
         learn(&mut fleet);
         fleet.patched = self.patched(deliveries);
+        fleet.astray = self.astray(&seeds, &brought, &fleet.patched);
         for (cluster, delivery) in &brought {
             fleet.clusters[cluster.index()].facts.absorb(delivery.facts.clone());
         }
@@ -265,6 +268,26 @@ impl Assembly<'_, '_> {
         Member { cluster, namespace, object: made.object }
     }
 
+    /// Folders of one cluster that are brought to another too.
+    fn astray(
+        &self,
+        seeds: &[Seed],
+        brought: &[(ClusterId, &Delivery)],
+        patched: &BTreeSet<FileId>,
+    ) -> Vec<Astray> {
+        let is_sure = |file: usize| {
+            let owner = self.owners[file].as_ref();
+            owner.is_some_and(|(_, by)| !matches!(by, Origin::Shared | Origin::Alone))
+        };
+        let is_patched = |at: Span| {
+            let file = self.tree.sources.file_at(at.start);
+            file.is_none_or(|(file, _)| patched.contains(&file))
+        };
+        let (tree, graph) = (self.tree, self.graph);
+        let search = Search { tree, graph, seeds, is_sure: &is_sure, is_patched: &is_patched };
+        search.all(brought)
+    }
+
     /// The files of deliveries that change what they bring.
     fn patched(&self, deliveries: &[Delivery]) -> BTreeSet<FileId> {
         let patched = deliveries.iter().filter(|d| d.is_patched).filter_map(|d| d.folder.as_ref());
@@ -277,21 +300,25 @@ impl Assembly<'_, '_> {
     }
 
     /// Files that are not applied by themselves, and why.
-    fn passed_over(&self) -> BTreeMap<usize, &'static str> {
+    fn passed_over(&self, deliveries: &[Delivery]) -> BTreeMap<usize, &'static str> {
         let patches = self.graph.patch_files();
         let mut passed: BTreeMap<usize, &'static str> =
             patches.iter().map(|file| (*file, PATCH)).collect();
+        let brought = deliveries.iter().flat_map(|d| d.brought(self.tree, self.graph));
+        let brought: BTreeSet<usize> = brought.collect();
+        let is_built = |node: &Node<'_>| brought.contains(&node.file);
         for (name, file) in self.tree.in_order() {
             let objects = &self.tree.files[file].objects;
             let delivered = matches!(&self.owners[file], Some((_, Origin::Delivery)));
             let named = self.config.clusters.iter().any(|c| c.paths.name(name));
-            if self.graph.leaves_out(self.tree, file)
+            if self.graph.leaves_out(self.tree, file, is_built)
                 && !objects.is_empty()
                 && !delivered
                 && !named
                 && !objects.iter().any(|o| stands_alone(&o.view))
             {
-                passed.insert(file, "not in the kustomization beside it");
+                let is_beside = self.graph.in_folder(folder_of(name)).is_some();
+                passed.insert(file, if is_beside { BESIDE } else { ABOVE });
             }
         }
         passed
@@ -370,6 +397,8 @@ impl Assembly<'_, '_> {
 }
 
 const PATCH: &str = "kustomize patch";
+const BESIDE: &str = "not in the kustomization beside it";
+const ABOVE: &str = "not in the kustomization above it";
 
 /// Each delivery with each cluster it is brought to.
 fn brought<'d>(

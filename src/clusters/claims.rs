@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Origin;
-use super::delivery::{Below, Delivery, Target};
+use super::delivery::{Delivery, Target};
 use super::kustomize::Graph;
 use super::roster::Seed;
 use super::signs::Signs;
@@ -190,7 +190,7 @@ impl<'c, 'i> Claims<'c, 'i> {
     fn deliver(&mut self, delivery: &Delivery) -> bool {
         let mut changed = false;
         for seed in self.targets(delivery) {
-            for file in self.brought(delivery) {
+            for file in delivery.brought(self.tree, self.graph) {
                 changed |= self.claim(file, seed, Strength::Delivery, Origin::Delivery);
             }
         }
@@ -225,26 +225,6 @@ impl<'c, 'i> Claims<'c, 'i> {
             ancestors(folder).find_map(|a| self.folders.get(a)).filter(|seed| seeds.contains(seed))
         };
         if is_guess && let Some(&seed) = held() { vec![seed] } else { seeds }
-    }
-
-    fn brought(&self, delivery: &Delivery) -> Vec<usize> {
-        let mut files = delivery.files.clone();
-        let Some(folder) = &delivery.folder else { return files };
-        if let Some(node) = self.graph.in_folder(folder) {
-            files.extend(self.graph.files(node));
-        } else if let Some(chart) = self.tree.find(&format!("{folder}/Chart.yaml")) {
-            // Of a chart's values files only the default one is used unasked.
-            files.push(chart);
-            files.extend(self.tree.find(&format!("{folder}/values.yaml")));
-        } else {
-            let is_brought = |file: &usize| match delivery.below {
-                Below::Nothing => folder_of(self.tree.name(*file)) == folder,
-                Below::AsIs => true,
-                Below::Built => !self.graph.leaves_out(self.tree, *file),
-            };
-            files.extend(self.tree.below(folder).filter(is_brought));
-        }
-        files
     }
 
     /// Gives what nobody claims to all clusters nearby. Returns what can't be theirs: the clusters

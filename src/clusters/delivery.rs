@@ -1,19 +1,22 @@
 //! What Flux and Argo CD bring to which cluster: folders, values files, values.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use super::facts::{Facts, Origin};
+use super::installs::Installed;
+use super::kustomize::{Graph, Made, Node};
+use super::params::{Params, asks_outside, made_by, render};
 use super::signs::values_of;
 use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
 use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::{
-    Application, ApplicationSet, Destination, FluxKustomization, KubeConfig, Source,
+    Application, ApplicationSet, Destination, FluxKustomization, HelmChartSpec, HelmRelease,
+    KubeConfig, Source,
 };
-use crate::kinds::{Meta, Object, View, is_placeholder};
-use crate::source::{Sources, Text};
+use crate::kinds::{Meta, Object, Resource, View, is_placeholder};
+use crate::source::{Sources, Span, Text};
 use crate::yaml::{self, Value};
 
 /// Where something is brought to.
@@ -38,6 +41,10 @@ pub(super) struct Delivery {
     pub to: Target,
     /// The folder that is brought.
     pub folder: Option<String>,
+    /// Where the folder is named, unless something is filled in there that is not followed.
+    pub at: Option<Span>,
+    /// The repository of the folder, and its revision, as far as they are told.
+    pub source: String,
     /// The namespace that objects get which name none.
     pub namespace: Option<String>,
     /// What of the folders below is brought too, where there is no kustomization.
@@ -68,49 +75,120 @@ pub(super) enum Below {
     Built,
 }
 
-/// Everything that is brought anywhere.
-pub(super) fn all(tree: &Tree<'_>) -> Vec<Delivery> {
-    let mut found = Vec::new();
-    for (_, file) in tree.in_order() {
-        for object in &tree.files[file].objects {
-            match &object.view {
-                View::FluxKustomization(r) => found.push(flux(tree, file, &r.meta, &r.spec)),
-                View::HelmRelease(r) if r.spec.kube_config.is_some() => {
-                    let to = of_kube_config(r.spec.kube_config.as_ref());
-                    let mut facts = facts_of([&r.spec.values]);
-                    facts.learn_chart(
-                        r.spec.chart.spec.chart.as_ref(),
-                        r.spec.chart.spec.version.as_ref(),
-                    );
-                    let chart = r.spec.chart.spec.chart.as_ref().map(|chart| chart.as_str());
-                    let target = r.spec.target_namespace.as_ref().or(r.meta.namespace.as_ref());
-                    let unseen = supply(&r.meta, supply::told(target), Kinds::of_chart(chart));
-                    found.push(Delivery {
-                        from: file,
-                        to,
-                        folder: None,
-                        namespace: None,
-                        below: Below::Nothing,
-                        is_patched: false,
-                        substitution: None,
-                        files: Vec::new(),
-                        facts,
-                        unseen: Some(unseen),
-                        is_lost: false,
-                    });
-                }
-                View::Application(r) => {
-                    let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
-                    found.push(app.delivery(&r.spec, facts_of(values_of(&r.spec))));
-                }
-                View::ApplicationSet(r) => {
-                    found.extend(application_set(tree, file, object, &r.spec));
-                }
-                _ => {}
+/// What a resource brings anywhere, as it stands in its file or as a delivery makes it.
+pub(super) fn of(tree: &Tree<'_>, made: &Made<'_>) -> Vec<Delivery> {
+    let file = made.file;
+    match &made.object.view {
+        View::FluxKustomization(r) => vec![flux(tree, file, &r.meta, &r.spec)],
+        View::HelmRelease(r) if r.spec.kube_config.is_some() => vec![release(file, r)],
+        View::Application(r) => {
+            let app = Rendered { tree, file, meta: &r.meta, params: &Params::default() };
+            let mut facts = facts_of(values_of(&r.spec));
+            let charts = r.spec.source.iter().chain(&r.spec.sources).filter(|s| s.chart.is_some());
+            for chart in charts {
+                facts.note(Installed::of_source(&r.meta, chart));
             }
+            vec![app.delivery(&r.spec, facts)]
+        }
+        View::ApplicationSet(r) => made
+            .text(tree)
+            .map(|document| application_set(tree, file, &r.meta, &r.spec, document.root()))
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a resource brings anything anywhere.
+pub(super) fn delivers(object: &Object) -> bool {
+    match &object.view {
+        View::HelmRelease(release) => release.spec.kube_config.is_some(),
+        View::FluxKustomization(_) | View::Application(_) | View::ApplicationSet(_) => true,
+        _ => false,
+    }
+}
+
+fn release(from: usize, release: &Resource<HelmRelease>) -> Delivery {
+    let (meta, spec) = (&release.meta, &release.spec);
+    let HelmChartSpec { chart, version } = &spec.chart.spec;
+    let mut facts = facts_of([&spec.values]);
+    facts.learn_chart(chart.as_ref(), version.as_ref());
+    let namespace = supply::told(spec.target_namespace.as_ref().or(meta.namespace.as_ref()));
+    let kinds = Kinds::of_chart(chart.as_ref().map(|chart| chart.as_str()));
+    Delivery {
+        facts,
+        unseen: Some(supply(meta, namespace, kinds)),
+        ..Delivery::nothing(from, of_kube_config(spec.kube_config.as_ref()))
+    }
+}
+
+impl Delivery {
+    /// One that brings nothing yet.
+    fn nothing(from: usize, to: Target) -> Self {
+        Self {
+            from,
+            to,
+            folder: None,
+            at: None,
+            source: String::new(),
+            namespace: None,
+            below: Below::Nothing,
+            is_patched: false,
+            substitution: None,
+            files: Vec::new(),
+            facts: Facts::default(),
+            unseen: None,
+            is_lost: false,
         }
     }
-    found
+
+    /// One of Flux, to its own cluster.
+    pub fn of_flux(from: usize) -> Self {
+        Self { below: Below::Built, ..Self::nothing(from, Target::Own) }
+    }
+
+    /// The files it brings: values files, and those of its folder.
+    pub fn brought(&self, tree: &Tree<'_>, graph: &Graph<'_>) -> BTreeSet<usize> {
+        let mut files: BTreeSet<usize> = self.files.iter().copied().collect();
+        let Some(folder) = &self.folder else { return files };
+        if let Some(node) = graph.in_folder(folder) {
+            files.extend(graph.files(node));
+        } else if let Some(chart) = tree.find(&format!("{folder}/Chart.yaml")) {
+            // Of a chart's values files only the default one is used unasked.
+            files.insert(chart);
+            files.extend(tree.find(&format!("{folder}/values.yaml")));
+        } else {
+            let is_inside = |node: &Node<'_>| ancestors(node.folder).any(|above| above == folder);
+            let is_brought = |file: &usize| match self.below {
+                Below::Nothing => folder_of(tree.name(*file)) == folder,
+                Below::AsIs => true,
+                Below::Built => !graph.leaves_out(tree, *file, is_inside),
+            };
+            files.extend(tree.below(folder).filter(is_brought));
+        }
+        files
+    }
+
+    /// The resources in files that it brings, as they get there.
+    pub fn made<'i>(
+        &self,
+        tree: &Tree<'i>,
+        graph: &Graph<'i>,
+        files: &BTreeSet<usize>,
+    ) -> Vec<Made<'i>> {
+        let (mut made, mut built) = (Vec::new(), BTreeSet::new());
+        for root in graph.roots(|node| files.contains(&node.file)) {
+            built.extend(graph.files(root));
+            made.extend(graph.build(tree, root).0);
+        }
+        for &file in files.difference(&built) {
+            let objects = tree.files[file].objects.iter();
+            made.extend(objects.map(|object| Made::of(file, object)));
+        }
+        if let Some(fill) = &self.substitution {
+            made.iter_mut().for_each(|made| fill.apply(tree, made));
+        }
+        made
+    }
 }
 
 fn facts_of<'v>(values: impl IntoIterator<Item = &'v Values>) -> Facts {
@@ -127,24 +205,25 @@ fn supply(meta: &Meta, namespace: Option<String>, kinds: Kinds) -> Supply {
 
 fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> Delivery {
     let path = spec.path.as_ref().map_or("", |path| path.as_str());
-    let folder = resolve(tree, from, path);
+    let folder = tree.resolve(from, path);
     // `./` of the repository that is read.
     let own = spec.source_ref.name.as_ref().is_none_or(|name| name.as_str() == "flux-system");
     let is_root = path.trim_start_matches("./").trim_matches(['/', '.']).is_empty();
     let is_lost = folder.is_none() && !(own && is_root);
     let target = supply::told(spec.target_namespace.as_ref());
+    let changes = [&spec.patches, &spec.patches_strategic_merge, &spec.patches_json_6902];
+    let named = |text: &Option<Text>| text.as_ref().map_or(String::new(), |t| t.value.clone());
     Delivery {
-        from,
         to: of_kube_config(spec.kube_config.as_ref()),
         folder,
+        at: spec.path.as_ref().filter(|_| !meta.is_filled_in).map(|path| path.span),
+        source: format!("{} {}", named(&spec.source_ref.kind), named(&spec.source_ref.name)),
         namespace: target.clone(),
-        below: Below::Built,
-        files: Vec::new(),
-        facts: Facts::default(),
-        is_patched: !spec.patches.is_empty(),
+        is_patched: changes.iter().any(|list| !list.is_empty()) || !spec.components.is_empty(),
         substitution: Substitution::of(&spec.post_build),
         unseen: is_lost.then(|| supply(meta, target, Kinds::Any)),
         is_lost,
+        ..Delivery::of_flux(from)
     }
 }
 
@@ -157,25 +236,6 @@ fn of_kube_config(config: Option<&KubeConfig>) -> Target {
     }
     Target::Named(short.to_owned())
 }
-
-/// A folder of the repository. Its root is not known: it is one of the folders above the object, the
-/// nearest that has such a folder; or, where only a part of the repository is analysed, it is above.
-fn resolve(tree: &Tree<'_>, from: usize, path: &str) -> Option<String> {
-    let path = path.trim_start_matches("./").trim_matches('/');
-    if path.is_empty() || path == "." || is_placeholder(path) {
-        return None;
-    }
-    let here = folder_of(tree.name(from));
-    let below =
-        |path: &str| ancestors(here).filter_map(|a| join(a, path)).find(|f| tree.has_folder(f));
-    below(path).or_else(|| {
-        let (_, rest) = path.split_once('/')?;
-        below(rest).filter(|f| f.contains('/'))
-    })
-}
-
-/// What a generator fills in, by name.
-pub(super) type Params = BTreeMap<String, String>;
 
 /// An Application, written so or made by an ApplicationSet with these parameters.
 struct Rendered<'r, 'i> {
@@ -196,29 +256,31 @@ impl Rendered<'_, '_> {
         for source in &sources {
             facts.learn_chart(source.chart.as_ref(), source.target_revision.as_ref());
         }
-        let folder_of_source =
-            |s: &&Source| resolve(self.tree, self.file, &self.text(s.path.as_ref())?);
-        let folder = sources.iter().find_map(folder_of_source);
+        let mut folders = sources.iter().filter_map(|source| {
+            let path = source.path.as_ref()?;
+            Some((self.tree.resolve(self.file, &self.text(Some(path))?)?, path.span, *source))
+        });
+        let (folder, at, source) = match folders.next() {
+            Some((folder, at, source)) => (Some(folder), Some(at), source.revision()),
+            None => (None, None, String::new()),
+        };
         let files = sources.iter().flat_map(|s| self.value_files(s, folder.as_deref())).collect();
         let unseen = self.unseen(app, &sources);
         Delivery {
-            from: self.file,
-            to: self.target(&app.destination),
             namespace: self.text(app.destination.namespace.as_ref()),
             below: if sources.iter().any(|s| s.directory.recurse) {
                 Below::AsIs
             } else {
                 Below::Nothing
             },
-            is_patched: sources
-                .iter()
-                .any(|s| !s.kustomize.patches.is_empty() || !s.kustomize.replicas.is_empty()),
-            substitution: None,
+            is_patched: sources.iter().any(|source| source.changes_its_folder()),
             folder,
+            at: at.filter(|_| !self.meta.is_filled_in),
+            source,
             files,
             facts,
             unseen,
-            is_lost: false,
+            ..Delivery::nothing(self.file, self.target(&app.destination))
         }
     }
 
@@ -233,7 +295,7 @@ impl Rendered<'_, '_> {
             let rendered = self.text(Some(path));
             let is_root =
                 rendered.as_ref().is_some_and(|path| path.trim_matches(['.', '/']).is_empty());
-            let folder = rendered.and_then(|path| resolve(self.tree, self.file, &path));
+            let folder = rendered.and_then(|path| self.tree.resolve(self.file, &path));
             let has_chart =
                 |folder: &String| self.tree.find(&format!("{folder}/Chart.yaml")).is_some();
             if is_root || folder.as_ref().is_some_and(|folder| !has_chart(folder)) {
@@ -275,7 +337,7 @@ impl Rendered<'_, '_> {
             let path = self.text(Some(path))?;
             if let Some(rest) = path.strip_prefix('$') {
                 let (_, rest) = rest.split_once('/')?;
-                let inside = resolve(self.tree, self.file, folder_of(rest))?;
+                let inside = self.tree.resolve(self.file, folder_of(rest))?;
                 return self.tree.find(&join(&inside, last_part(rest))?);
             }
             self.tree.find(&join(folder?, &path)?)
@@ -284,36 +346,17 @@ impl Rendered<'_, '_> {
     }
 }
 
-/// `{{name}}`, `{{ .name }}` and `{{ .values.name }}` of Argo CD.
-pub(super) fn render(text: &str, params: &Params) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((key, after)) = after.split_once("}}") else { break };
-        out.push_str(before);
-        match params.get(key.trim().trim_start_matches('.')) {
-            Some(value) => out.push_str(value),
-            None => out.extend(["{{", key, "}}"]),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
 fn application_set(
     tree: &Tree<'_>,
     file: usize,
-    object: &Arc<Object>,
+    meta: &Meta,
     spec: &ApplicationSet,
+    root: Value<'_>,
 ) -> Vec<Delivery> {
-    let Some(root) = tree.document(file, object).map(yaml::Document::root) else {
-        return Vec::new();
-    };
-    let generators = root.at(&["spec", "generators"]).into_iter().flat_map(Value::items);
+    let list = root.at(&["spec", "generators"]);
+    let generators = list.into_iter().flat_map(Value::items);
     let elements: Vec<Params> = generators.flat_map(|g| made_by(tree, file, g)).collect();
     let app = &spec.template.spec;
-    let meta = &object.meta;
     let mut found: Vec<Delivery> = elements
         .iter()
         .map(|params| {
@@ -323,35 +366,20 @@ fn application_set(
                 facts.absorb(from_text(text, params));
             }
             facts.change(&|text| render(text, params));
-            Rendered { tree, file, meta, params }.delivery(app, facts)
+            let mut made = Rendered { tree, file, meta, params }.delivery(app, facts);
+            made.is_patched |= spec.template_patch.is_some();
+            made
         })
         .collect();
-    if root.at(&["spec", "generators"]).is_some_and(|list| list.items().any(asks_outside)) {
+    if list.is_some_and(|list| list.items().any(asks_outside)) {
         let blank = Rendered { tree, file, meta, params: &Params::default() };
         let unseen = blank.delivery(app, Facts::default()).unseen;
         found.extend(unseen.map(|unseen| Delivery {
-            from: file,
-            to: Target::Every,
-            folder: None,
-            namespace: None,
-            below: Below::Nothing,
-            is_patched: false,
-            substitution: None,
-            files: Vec::new(),
-            facts: Facts::default(),
             unseen: Some(unseen),
-            is_lost: false,
+            ..Delivery::nothing(file, Target::Every)
         }));
     }
     found
-}
-
-/// Whether a generator asks somebody else than the repository: Argo CD for its clusters, a forge.
-fn asks_outside(generator: Value<'_>) -> bool {
-    let inner = ["matrix", "merge"].map(|nested| generator.at(&[nested, "generators"]));
-    let is_nested = inner.iter().any(Option::is_some);
-    let known = generator.get("list").is_some() || generator.at(&["git", "directories"]).is_some();
-    inner.into_iter().flatten().flat_map(Value::items).any(asks_outside) || !is_nested && !known
 }
 
 /// Values as a text with parameters in it: it is YAML only when they are filled in, so all that it
@@ -367,83 +395,4 @@ fn from_text(text: &Text, params: &Params) -> Facts {
     }
     facts.stand_at(text.span);
     facts
-}
-
-/// No ApplicationSet that somebody reads makes more.
-const MOST: usize = 10_000;
-
-/// What a generator makes: elements of lists, nested keys as `values.name`; folders that git finds; each
-/// with each of a matrix.
-fn made_by(tree: &Tree<'_>, from: usize, generator: Value<'_>) -> Vec<Params> {
-    let nested = |key: &str| generator.at(&[key, "generators"]).into_iter().flat_map(Value::items);
-    let mut found = Vec::new();
-    for element in generator.at(&["list", "elements"]).into_iter().flat_map(Value::items) {
-        let mut params = Params::new();
-        flatten("", element, &mut params);
-        found.push(params);
-    }
-    found.extend(folders(tree, from, generator));
-    found.extend(nested("merge").flat_map(|inner| made_by(tree, from, inner)));
-    // What nobody in the input can tell leaves its parameters open.
-    let told = nested("matrix").map(|inner| made_by(tree, from, inner)).filter(|m| !m.is_empty());
-    found.extend(told.reduce(|all, next| product(&all, &next)).unwrap_or_default());
-    found
-}
-
-/// Each with each.
-fn product(one: &[Params], other: &[Params]) -> Vec<Params> {
-    let with = |a: &Params, b: &Params| a.clone().into_iter().chain(b.clone()).collect();
-    one.iter().flat_map(|a| other.iter().map(move |b| with(a, b))).take(MOST).collect()
-}
-
-/// Keys and texts of an element, nested keys as `values.name`.
-pub(super) fn flatten(prefix: &str, value: Value<'_>, params: &mut Params) {
-    for (key, value) in value.entries() {
-        let key = format!("{prefix}{}", key.text().unwrap_or_default());
-        match value.text() {
-            Some(text) => drop(params.insert(key, text.into_owned())),
-            None => flatten(&format!("{key}."), value, params),
-        }
-    }
-}
-
-/// Folders that a git generator finds: `clusters/*`.
-fn folders(tree: &Tree<'_>, from: usize, generator: Value<'_>) -> Vec<Params> {
-    let directories = generator.at(&["git", "directories"]).into_iter().flat_map(Value::items);
-    let excludes = |d: &Value<'_>| {
-        d.get("exclude").and_then(Value::text).is_some_and(|exclude| exclude == "true")
-    };
-    let globs = directories.filter(|d| !excludes(d)).filter_map(|d| d.get("path")?.text());
-    let mut found = Vec::new();
-    for glob in globs {
-        let Some(parent) = glob.strip_suffix("/*").filter(|p| !p.contains('*')) else { continue };
-        let Some(parent) = resolve(tree, from, parent) else { continue };
-        let child = |file: usize| {
-            let rest = tree.name(file).strip_prefix(parent.as_str())?.strip_prefix('/')?;
-            rest.split_once('/').map(|(child, _)| child.to_owned())
-        };
-        let mut children: Vec<String> = tree.below(&parent).filter_map(child).collect();
-        children.dedup();
-        for child in children {
-            let path = format!("{parent}/{child}");
-            let keys = ["path", "path.path", "path.basename", "path.basenameNormalized"];
-            let values = [path.clone(), path, child.clone(), child];
-            found.push(keys.map(str::to_owned).into_iter().zip(values).collect());
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Params, render};
-
-    #[test]
-    fn parameters_are_filled_in() {
-        let params: Params = [("name", "east"), ("values.net", "n1")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .into();
-        assert_eq!(render("a-{{name}}-{{ .values.net }}", &params), "a-east-n1");
-        assert_eq!(render("{{name}} {{other}} {{", &params), "east {{other}} {{");
-    }
 }

@@ -234,8 +234,9 @@ impl Facts {
         self.spire.extend(of_spire.map(|(name, _)| name.span));
         self.istio_csr.extend(values.app.iter().filter(|app| app.is_one()).cloned());
         push(&mut self.system_namespace, global.istio_namespace.as_ref(), origin);
-        self.learn_injection(values.istiod_remote.injection_path.as_ref(), origin);
-        self.learn_injection(values.istiod_remote.injection_url.as_ref(), origin);
+        let remote = &values.istiod_remote;
+        self.learn_injection(remote.injection_path.as_ref(), Origin::InjectionPath);
+        self.learn_injection(remote.injection_url.as_ref(), Origin::InjectionPath);
         let config = global.config_cluster.as_ref().is_some_and(|c| c.value);
         let role = if config { Role::ConfigOfExternal } else { Role::Remote };
         let profile = values.profile.as_ref().filter(|p| p.as_str() == "remote");

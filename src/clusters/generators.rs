@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::delivery::{Params, flatten, render};
+use super::params::{Params, flatten, render};
 use super::tree::Tree;
 use crate::kinds::{View, is_placeholder};
 use crate::source::{Span, Text};
-use crate::yaml::{self, Value};
+use crate::yaml::Value;
 
 /// Clusters of different names that an ApplicationSet brings to one API server.
 #[derive(Clone, Debug)]
@@ -33,8 +33,7 @@ pub(super) fn one_server(tree: &Tree<'_>) -> Vec<OneServer> {
             else {
                 continue;
             };
-            let root = tree.document(file, object).map(yaml::Document::root);
-            let lists = root.and_then(|root| root.at(&["spec", "generators"]));
+            let lists = object.tree.value().at(&["spec", "generators"]);
             for list in lists.into_iter().flat_map(Value::items).flat_map(|g| elements(g)) {
                 found.extend(of_list(&set.meta.name, server, &list));
             }

@@ -12,7 +12,7 @@ use super::away::{Told, text};
 use super::facts::{Fact, Facts, Origin};
 use super::roster::Seed;
 use super::{Cluster, ClusterId, Fleet, Member, Role, SECRET_WATCHER, Supply, is_on};
-use crate::kinds::kubeconfig::{CONFIG_SECRET, REMOTE_LABEL};
+use crate::kinds::kubeconfig::CONFIG_SECRET;
 use crate::kinds::{Object, View, is_placeholder};
 use crate::source::Text;
 
@@ -72,23 +72,13 @@ fn config_names(fleet: &Fleet) -> Vec<(ClusterId, &str)> {
 
 /// Whether an object is the Secret by which an external istiod reads its cluster.
 fn is_kubeconfig(object: &Object) -> bool {
-    is_secret(object) && object.meta.name.as_str() == CONFIG_SECRET && !leads_to_a_cluster(object)
+    is_secret(object)
+        && object.meta.name.as_str() == CONFIG_SECRET
+        && object.remote_label().is_none()
 }
 
 fn is_secret(object: &Object) -> bool {
     matches!(object.view, View::Secret(_) | View::OpaqueSecret(_))
-}
-
-/// Whether a Secret is one by which istiod reads a further cluster.
-fn leads_to_a_cluster(object: &Object) -> bool {
-    let made = match &object.view {
-        View::OpaqueSecret(r) => {
-            let (sealed, external) = (&r.spec.template.metadata, &r.spec.target.template.metadata);
-            sealed.labels.get(REMOTE_LABEL).or(external.labels.get(REMOTE_LABEL)).is_some()
-        }
-        _ => false,
-    };
-    made || object.meta.label(REMOTE_LABEL).is_some()
 }
 
 /// Gives what is told of hosted control planes to the clusters they are for. One by a name that no cluster
@@ -161,7 +151,7 @@ fn hand_over(fleet: &mut Fleet, host: usize, of: usize, mut plane: Facts) {
         if member.cluster == here
             && member.namespace == namespace
             && is_secret(&member.object)
-            && (watches_here || !leads_to_a_cluster(&member.object))
+            && (watches_here || member.object.remote_label().is_none())
         {
             member.cluster = there;
         }

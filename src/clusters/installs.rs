@@ -3,7 +3,7 @@
 use super::origin::Origin;
 use crate::kinds::Meta;
 use crate::kinds::control_plane::{Install, Values};
-use crate::kinds::delivery::HelmRelease;
+use crate::kinds::delivery::{HelmRelease, Source};
 use crate::source::{Span, Text};
 
 /// A text that installs a control plane, or a part of one.
@@ -81,6 +81,20 @@ impl Installed {
             chart: release.chart.spec.chart.clone(),
             chart_version: release.chart.spec.version.clone(),
             is_whole: release.values_from.is_empty(),
+            is_hosted: false,
+        }
+    }
+
+    /// A chart of an Application.
+    pub(super) fn of_source(meta: &Meta, source: &Source) -> Self {
+        let values = source.values().cloned().unwrap_or_default();
+        Self {
+            origin: Origin::HelmValues,
+            meta: Some(meta.clone()),
+            install: Install { values, ..Install::default() },
+            chart: source.chart.clone(),
+            chart_version: source.target_revision.clone(),
+            is_whole: source.helm.value_files.is_empty() && source.helm.parameters.is_empty(),
             is_hosted: false,
         }
     }

@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::supply::Supply;
-use super::tree::{Tree, folder_of, join, last_part};
+use super::tree::{Tree, ancestors, folder_of, join, last_part};
 use crate::kinds::delivery::Kustomization;
 use crate::kinds::{Object, Resource, View};
-use crate::source::Text;
-use crate::yaml::Document;
+use crate::source::{Span, Text};
+use crate::yaml::{Document, Value};
 use labels::Labels;
 
 /// Whether kustomize would read a file of this name as a kustomization.
@@ -44,7 +44,7 @@ pub(super) struct Node<'i> {
     /// What it takes in or makes that is not in the input.
     supplies: Vec<Supply>,
     spec: &'i Resource<Kustomization>,
-    document: Option<&'i Document>,
+    root: Value<'i>,
 }
 
 /// All kustomizations of the input.
@@ -53,8 +53,10 @@ pub(super) struct Graph<'i> {
     by_folder: BTreeMap<&'i str, usize>,
     /// Paths that lead nowhere.
     pub missing: Vec<Text>,
-    /// Files that some kustomization has, as a resource or as a patch.
+    /// Files that some kustomization has, as a resource or as a patch, or in a folder that it lists.
     used: BTreeSet<usize>,
+    /// Kustomizations that others take in.
+    inner: BTreeSet<usize>,
     /// How many resources the input has.
     resources: usize,
 }
@@ -94,6 +96,13 @@ impl<'i> Made<'i> {
     }
 }
 
+impl Node<'_> {
+    /// Where it is written.
+    pub fn written(&self) -> &Span {
+        &self.spec.meta.span
+    }
+}
+
 impl<'i> Graph<'i> {
     pub fn of(tree: &Tree<'i>) -> Self {
         let resources = tree.files.iter().map(|f| f.objects.len()).sum();
@@ -102,6 +111,7 @@ impl<'i> Graph<'i> {
             by_folder: BTreeMap::new(),
             missing: Vec::new(),
             used: BTreeSet::new(),
+            inner: BTreeSet::new(),
             resources,
         };
         for (name, file) in tree.in_order().filter(|(name, _)| is_kustomization(name)) {
@@ -122,15 +132,17 @@ impl<'i> Graph<'i> {
                     patches: BTreeSet::new(),
                     supplies: supply::made(spec),
                     spec,
-                    document: tree.document(file, object),
+                    root: object.tree.value(),
                 });
             }
         }
         for node in 0..graph.nodes.len() {
             graph.connect(tree, node);
         }
-        graph.used =
-            graph.nodes.iter().flat_map(|n| n.files.iter().chain(&n.patches)).copied().collect();
+        let files = graph.nodes.iter().flat_map(|n| n.files.iter().chain(&n.patches));
+        graph.used.extend(files);
+        graph.inner =
+            graph.nodes.iter().flat_map(|n| n.nodes.iter().chain(&n.components)).copied().collect();
         graph
     }
 
@@ -145,7 +157,9 @@ impl<'i> Graph<'i> {
                 self.nodes[at].files.push(file);
             } else if let Some(&node) = self.by_folder.get(target.as_str()) {
                 self.nodes[at].nodes.push(node);
-            } else if !tree.has_folder(&target) {
+            } else if tree.has_folder(&target) {
+                self.used.extend(tree.below(&target));
+            } else {
                 self.missing.push(path.clone());
                 self.nodes[at].supplies.push(supply::missing(path));
             }
@@ -272,10 +286,26 @@ impl<'i> Graph<'i> {
         })
     }
 
-    /// Whether a file stands beside a kustomization, and no kustomization takes it in.
-    pub fn leaves_out(&self, tree: &Tree<'i>, file: usize) -> bool {
+    /// Whether no kustomization takes a file in, though one stands beside it; or above it, if it is the
+    /// nearest and is surely built, so that what it does not list comes from nowhere.
+    pub fn leaves_out(
+        &self,
+        tree: &Tree<'i>,
+        file: usize,
+        is_built: impl Fn(&Node<'i>) -> bool,
+    ) -> bool {
         let name = tree.name(file);
-        self.passes_over(folder_of(name)) && !is_kustomization(name) && !self.used.contains(&file)
+        if is_kustomization(name) || self.used.contains(&file) {
+            return false;
+        }
+        let Some(node) = ancestors(folder_of(name)).find_map(|folder| self.in_folder(folder))
+        else {
+            return false;
+        };
+        let folder = self.nodes[node].folder;
+        let is_beside = folder == folder_of(name);
+        self.passes_over(folder)
+            && (is_beside || self.inner.contains(&node) || is_built(&self.nodes[node]))
     }
 
     /// What tells apart two kustomizations of one base that can live in one cluster.

@@ -11,9 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::roster::{Families, Seed};
-use super::{Cluster, Member, Role, leads};
+use super::{Cluster, Member, Role};
 use crate::kinds::View;
-use crate::kinds::kubeconfig::REMOTE_LABEL;
 use crate::kinds::networking::Server;
 use crate::source::Text;
 
@@ -113,8 +112,7 @@ fn speak_of_others(clusters: &[Cluster], members: &[Member]) -> Vec<bool> {
     for member in members {
         let object = &member.object;
         let label = "topology.istio.io/cluster";
-        signs[member.cluster.index()] |= object.meta.label(REMOTE_LABEL).is_some()
-            || !leads::to(object).is_empty()
+        signs[member.cluster.index()] |= object.remote_label().is_some()
             || match &object.view {
                 View::Gateway(r) => r.servers.iter().any(leads_to_others),
                 View::DestinationRule(r) => {
@@ -163,8 +161,8 @@ fn joined(clusters: &[Cluster], seeds: &[Seed], members: &[Member]) -> Vec<(usiz
             continue;
         }
         let from = member.cluster.index();
-        let names = leads::to(&member.object);
-        pairs.extend(names.into_iter().filter_map(|name| Some((from, called(name, from)?))));
+        let names = member.object.remote_clusters().into_iter();
+        pairs.extend(names.filter_map(|name| Some((from, called(name, from)?))));
     }
     for (i, cluster) in clusters.iter().enumerate() {
         let networked = cluster.facts.networks.iter();

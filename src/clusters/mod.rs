@@ -1,7 +1,9 @@
 //! Which manifest belongs to which cluster: configuration, control-plane facts, delivery objects, folders.
 
 mod assign;
+mod astray;
 mod away;
+mod chain;
 mod claims;
 mod delivery;
 mod facts;
@@ -10,9 +12,9 @@ mod given;
 mod hosting;
 mod installs;
 mod kustomize;
-mod leads;
 mod meshes;
 mod origin;
+mod params;
 mod roster;
 mod signs;
 mod substitution;
@@ -30,11 +32,13 @@ use crate::kinds::Object;
 use crate::source::{FileId, Skipped, Span, Text};
 
 pub use assign::assign;
+pub use astray::{Astray, Telling};
 pub use away::SECRET_WATCHER;
 pub use facts::{Contradiction, Fact, Facts, Origin, Role, is_on};
 pub use generators::OneServer;
 pub use installs::Installed;
 pub use supply::{Kinds, Supply};
+pub use words::letters;
 
 /// What the charts call a cluster that is told no name.
 pub const DEFAULT_NAME: &str = "Kubernetes";
@@ -178,6 +182,8 @@ pub struct Fleet {
     pub missing: Vec<Text>,
     /// Clusters that ApplicationSets bring to one API server.
     pub one_servers: Vec<OneServer>,
+    /// Folders of one cluster that are brought to another too.
+    pub astray: Vec<Astray>,
     /// What brings objects to each cluster that are not in the input, ordered by cluster.
     pub supplies: Vec<(ClusterId, Supply)>,
 }

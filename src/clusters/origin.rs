@@ -25,6 +25,8 @@ pub enum Origin {
     Annotation,
     /// The injector's webhook.
     Webhook,
+    /// The path or URL by which a remote cluster is to find its injector, as values tell it.
+    InjectionPath,
     /// A Flux or Argo CD object.
     Delivery,
     /// A kustomization takes it in.
@@ -52,6 +54,7 @@ impl fmt::Display for Origin {
             Self::Namespace => "namespace label",
             Self::Annotation => "namespace annotation",
             Self::Webhook => "injector webhook",
+            Self::InjectionPath => "path to the injector",
             Self::Delivery => "delivery object",
             Self::Kustomize => "kustomization",
             Self::Folder => "folder",

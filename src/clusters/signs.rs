@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 
 use super::away;
 use super::facts::{Facts, Origin};
-use super::leads;
 use super::tree::Tree;
 use super::words::core;
 use crate::kinds::control_plane::Values;
-use crate::kinds::delivery::Application;
+use crate::kinds::delivery::{Application, Source};
 use crate::kinds::file::is_pem;
-use crate::kinds::kubeconfig::REMOTE_LABEL;
 use crate::kinds::{Object, View};
 
 /// What a file shows.
@@ -58,7 +56,7 @@ impl Signs {
         let meta = &object.meta;
         let namespace = meta.namespace.as_ref().map_or("", |ns| ns.as_str());
         let id = format!("{} {namespace} {}", meta.kind, meta.name);
-        self.leads_to.extend(leads::to(object).into_iter().map(core));
+        self.leads_to.extend(object.remote_clusters().into_iter().map(|name| core(name)));
         match &object.view {
             View::IstioOperator(r) | View::SailIstio(r) => {
                 // An external control plane tells the name of another cluster.
@@ -89,8 +87,8 @@ impl Signs {
             View::ConfigMap(r) if r.spec.mesh.is_some() => {
                 self.markers.insert(id.clone());
             }
-            View::Secret(_)
-                if meta.name.as_str() == "cacerts" || meta.label(REMOTE_LABEL).is_some() =>
+            View::Secret(_) | View::OpaqueSecret(_)
+                if meta.name.as_str() == "cacerts" || object.remote_label().is_some() =>
             {
                 self.markers.insert(id.clone());
             }
@@ -116,6 +114,5 @@ impl Signs {
 
 /// Values of an Application's charts, as an object or as a text.
 pub(super) fn values_of(app: &Application) -> impl Iterator<Item = &Values> {
-    let sources = app.source.iter().chain(&app.sources);
-    sources.flat_map(|s| s.helm.values_object.iter().chain(s.helm.inline_values.as_deref()))
+    app.source.iter().chain(&app.sources).filter_map(Source::values)
 }

@@ -50,7 +50,7 @@ impl Substitution {
         let text = made.text(tree);
         let filled = text.and_then(|before| Some((before.filled(|t| self.fill(t))?, before)));
         if let Some((after, before)) = filled {
-            made.rewrite(tree, &before, after, self.at);
+            made.rewrite(tree, &before, Arc::new(after), self.at);
         }
         // The kustomization itself may have variables for these.
         let open = |text: &Text| self.fill(text).is_some();

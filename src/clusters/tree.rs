@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
-use crate::kinds::Object;
 use crate::kinds::file::Manifests;
+use crate::kinds::{Object, is_placeholder};
 use crate::source::{FileId, Sources};
 use crate::yaml::Document;
 
@@ -66,9 +67,28 @@ impl<'i> Tree<'i> {
             || crate::kinds::file::is_pem(self.name(file))
     }
 
-    /// The document of a resource that stands alone in one.
-    pub fn document(&self, file: usize, object: &Object) -> Option<&'i Document> {
-        self.files[file].documents.iter().find(|d| d.root().span() == object.meta.span)
+    /// A resource as a document: the one it stands alone in, or what a list has of it.
+    pub fn document(&self, file: usize, object: &Object) -> Option<Arc<Document>> {
+        let span = object.meta.span;
+        let documents = &self.files[file].documents;
+        let alone = documents.iter().find(|d| d.root().span() == span).map(Arc::clone);
+        alone.or_else(|| documents.iter().find_map(|d| d.part(span)).map(Arc::new))
+    }
+
+    /// A folder of the repository. Its root is not known: it is one of the folders above the object, the
+    /// nearest that has such a folder; or, where only a part of the repository is analysed, it is above.
+    pub fn resolve(&self, from: usize, path: &str) -> Option<String> {
+        let path = path.trim_start_matches("./").trim_matches('/');
+        if path.is_empty() || path == "." || is_placeholder(path) {
+            return None;
+        }
+        let here = folder_of(self.name(from));
+        let below =
+            |path: &str| ancestors(here).filter_map(|a| join(a, path)).find(|f| self.has_folder(f));
+        below(path).or_else(|| {
+            let (_, rest) = path.split_once('/')?;
+            below(rest).filter(|f| f.contains('/'))
+        })
     }
 }
 

@@ -209,6 +209,11 @@ pub(super) fn token(stem: &str) -> Option<(String, &str)> {
     Some((pattern(from, to), &stem[from..to]))
 }
 
+/// A name without what only separates its words, in small letters.
+pub fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
 /// A name without what is no part of it: `east` of `cluster-east`, `east-cluster` and `East`.
 pub(super) fn core(name: &str) -> String {
     let name = name.to_ascii_lowercase();

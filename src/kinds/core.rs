@@ -124,6 +124,34 @@ impl Service {
 pub struct EndpointSlice {
     /// The endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// The ports of each.
+    pub ports: Vec<EndpointPort>,
+}
+
+/// Endpoints of a service as they were written before there were slices.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Endpoints {
+    /// Addresses that have the same ports.
+    pub subsets: Vec<EndpointSubset>,
+}
+
+/// An entry of `subsets`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EndpointSubset {
+    /// The addresses.
+    pub addresses: Vec<super::parts::Anything>,
+    /// The ports of each.
+    pub ports: Vec<EndpointPort>,
+}
+
+/// A port of endpoints.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EndpointPort {
+    /// Its name: that of the Service's port that leads to it.
+    pub name: Option<Text>,
 }
 
 /// An endpoint of a slice.
@@ -249,11 +277,15 @@ pub struct IssuerSecret {
 
 /// What the SPIRE controller manager reads.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Spire {
     /// ClusterSPIFFEID: the identities of the pods it selects, a template.
     #[serde(rename = "spiffeIDTemplate")]
     pub spiffe_id_template: Option<Text>,
+    /// ClusterSPIFFEID: the trust domains whose bundles these pods get beside their own.
+    pub federates_with: Vec<Text>,
+    /// ClusterFederatedTrustDomain: the one of which it has the server fetch the bundle.
+    pub trust_domain: Option<Text>,
 }
 
 /// `target` of an ExternalSecret.

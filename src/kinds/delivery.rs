@@ -154,6 +154,13 @@ pub struct FluxKustomization {
     pub target_namespace: Option<Text>,
     /// What changes what the folder makes.
     pub patches: Vec<Anything>,
+    /// The same: the old words.
+    pub patches_strategic_merge: Vec<Anything>,
+    /// The same.
+    #[serde(rename = "patchesJson6902")]
+    pub patches_json_6902: Vec<Anything>,
+    /// Components laid over it.
+    pub components: Vec<Anything>,
     /// The repository in which the folder is.
     pub source_ref: NamedRef,
     /// What it fills in after the build.
@@ -182,6 +189,8 @@ pub struct KubeConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct NamedRef {
+    /// Its kind.
+    pub kind: Option<Text>,
     /// Its name.
     pub name: Option<Text>,
 }
@@ -240,6 +249,9 @@ pub struct Source {
     pub path: Option<Text>,
     /// A chart.
     pub chart: Option<Text>,
+    /// The repository.
+    #[serde(rename = "repoURL")]
+    pub repo_url: Option<Text>,
     /// Version of the chart, or revision of the repository.
     #[serde(rename = "targetRevision")]
     pub target_revision: Option<Text>,
@@ -249,6 +261,29 @@ pub struct Source {
     pub directory: Directory,
     /// What changes what the folder makes.
     pub kustomize: KustomizeOptions,
+    /// A program that makes something of the folder.
+    pub plugin: Option<Anything>,
+}
+
+impl Source {
+    /// Whether something is laid over what the folder makes.
+    pub fn changes_its_folder(&self) -> bool {
+        let KustomizeOptions { patches, replicas, components } = &self.kustomize;
+        [patches, replicas, components].iter().any(|list| !list.is_empty()) || self.plugin.is_some()
+    }
+
+    /// The repository and its revision, as far as they are told.
+    pub fn revision(&self) -> String {
+        let told = [&self.repo_url, &self.target_revision];
+        told.map(|text| text.as_ref().map_or("", |text| text.as_str())).join(" ")
+    }
+}
+
+impl Source {
+    /// The values of its chart: an object, or else a text. Source: `ApplicationSourceHelm.ValuesYAML`.
+    pub fn values(&self) -> Option<&Values> {
+        self.helm.values_object.as_ref().or(self.helm.inline_values.as_deref())
+    }
 }
 
 /// `kustomize` of a source.
@@ -259,6 +294,8 @@ pub struct KustomizeOptions {
     pub patches: Vec<Anything>,
     /// Numbers of replicas.
     pub replicas: Vec<Anything>,
+    /// Components.
+    pub components: Vec<Anything>,
 }
 
 /// `directory` of a source.
@@ -310,10 +347,12 @@ pub struct Destination {
 
 /// `spec` of an ApplicationSet.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ApplicationSet {
     /// The Application it makes.
     pub template: ApplicationTemplate,
+    /// A patch for it, with templates in it.
+    pub template_patch: Option<Text>,
 }
 
 /// Template of an ApplicationSet.

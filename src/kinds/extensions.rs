@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::control_plane::ProxyImage;
+use super::control_plane::{Ignored, ProxyImage};
 use super::networking::WorkloadSelector;
 use super::parts::TargetRef;
 use super::workloads::Selector;
@@ -35,6 +35,8 @@ pub struct Observed {
     pub providers: Vec<Provider>,
     /// Whether nothing is told.
     pub disabled: Option<Spanned<bool>>,
+    /// Which entries a log gets; of access logs only.
+    pub filter: Option<Ignored>,
 }
 
 /// One of the mesh's `extensionProviders`, by name.

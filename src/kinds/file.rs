@@ -15,7 +15,7 @@ pub struct Manifests {
     /// Its resources, in order.
     pub objects: Vec<Arc<Object>>,
     /// The document of each resource, for those that stand alone in one.
-    pub documents: Vec<Document>,
+    pub documents: Vec<Arc<Document>>,
     /// Helm values that tell facts of a control plane.
     pub values: Vec<Values>,
     /// Broken documents.
@@ -55,7 +55,7 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
     }
     read.hidden = secret::hidden(source, &stream);
     let mut reasons = Vec::new();
-    for document in stream.documents {
+    for document in stream.documents.into_iter().map(Arc::new) {
         match objects(&document, Some(file)) {
             Ok(found) => {
                 read.duplicates.extend(document.duplicate_keys());

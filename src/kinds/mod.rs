@@ -20,6 +20,7 @@ mod object;
 pub mod parts;
 mod placeholder;
 pub mod policy;
+mod remote;
 mod secret;
 pub mod security;
 mod template;
@@ -87,6 +88,8 @@ views! {
     Service(core::Service): "spec", [""], ["Service"];
     /// Endpoints of a service.
     EndpointSlice(core::EndpointSlice): "", ["discovery.k8s.io"], ["EndpointSlice"];
+    /// Endpoints of a service, in their old form.
+    Endpoints(core::Endpoints): "", [""], ["Endpoints"];
     /// A ConfigMap.
     ConfigMap(core::ConfigMap): "", [""], ["ConfigMap"];
     /// A Secret.

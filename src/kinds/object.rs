@@ -1,6 +1,5 @@
 //! The resources of a document, each with the view of its kind.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,9 +26,8 @@ pub struct Object {
     pub view: View,
     /// Fields whose value has not the shape Kubernetes wants.
     pub mismatches: Vec<Mismatch>,
-    /// The whole text of what Istio's API describes: its own kinds, and what holds a MeshConfig or a
-    /// ProxyConfig.
-    pub tree: Option<Subtree>,
+    /// Its whole text.
+    pub tree: Subtree,
 }
 
 impl Object {
@@ -43,11 +41,10 @@ impl Object {
 }
 
 /// The resources of a document: one, or those of a `List` (nested ones too), or none and why.
-pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>, Unread> {
+pub fn objects(document: &Arc<Document>, file: Option<FileId>) -> Result<Vec<Object>, Unread> {
     let mut found = Vec::new();
     let (mut kubernetes, mut known) = (false, false);
     let mut rest = vec![document.root()];
-    let copy = OnceCell::new();
     // Aliases of one item are one resource, however often lists of lists name it.
     let mut opened = BTreeSet::new();
     while let Some(root) = rest.pop() {
@@ -65,11 +62,7 @@ pub fn objects(document: &Document, file: Option<FileId>) -> Result<Vec<Object>,
         }
         let view = whole_view(&meta, root, &mut mismatches);
         let is_istio = ISTIO_GROUPS.iter().chain(RETIRED_GROUPS).any(|it| *it == meta.group());
-        let holds_config = holds_mesh_config(&meta, root) || holds_proxy_config(root);
-        let tree = (is_istio || holds_config).then(|| {
-            let copy = copy.get_or_init(|| Arc::new(document.clone()));
-            Subtree::new(Arc::clone(copy), root)
-        });
+        let tree = Subtree::new(Arc::clone(document), root);
         // A resource of whatever kind has to have a sound head.
         known |= !matches!(view, View::Other) || is_istio || !mismatches.is_empty();
         found.push(Object { meta: Arc::new(meta), view, mismatches, tree });
@@ -108,25 +101,6 @@ fn whole_view(meta: &Meta, root: Value<'_>, mismatches: &mut Vec<Mismatch>) -> V
         _ => {}
     }
     view
-}
-
-/// Whether istiod reads a ConfigMap (`istio`, and `istio-REVISION` of a revision), or it is an operator's
-/// word.
-fn holds_mesh_config(meta: &Meta, root: Value<'_>) -> bool {
-    let installs = ["install.istio.io", "sailoperator.io", "operator.istio.io"];
-    if installs.contains(&meta.group()) {
-        return true;
-    }
-    meta.kind.as_str() == "ConfigMap"
-        && (meta.name.as_str() == "istio" || meta.name.starts_with("istio-"))
-        && ["mesh", "meshNetworks"].into_iter().any(|key| root.at(&["data", key]).is_some())
-}
-
-/// Whether pods have an annotation that is laid over the mesh's `defaultConfig`.
-fn holds_proxy_config(root: Value<'_>) -> bool {
-    let at = |path: &[&str]| root.at(path).is_some();
-    at(&["metadata", "annotations", "proxy.istio.io/config"])
-        || at(&["spec", "template", "metadata", "annotations", "proxy.istio.io/config"])
 }
 
 /// kustomize takes a `kustomization.yaml` without `apiVersion` and `kind`.

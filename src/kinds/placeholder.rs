@@ -1,9 +1,13 @@
 //! Values that a pipeline or a person is still to fill in.
 
 /// Whether a value is still to be filled in, by a pipeline (`${NAME}`, `$NAME`, `$(NAME)`, `{{ name }}`,
-/// `((name))`, `<name>`, `@name@`, `__NAME__`, `net{name}`) or by a person (`TODO`, `REPLACE_ME`). Quotes
-/// around it do not count.
+/// `#{NAME}#`, `((name))`, `<name>`, `@name@`, `%NAME%`, `__NAME__`, `net{name}`) or by a person (`TODO`,
+/// `REPLACE_ME`). Quotes around it do not count.
 pub fn is_placeholder(value: &str) -> bool {
+    // Most values are told apart at a glance: each of those forms has one of these bytes.
+    if !value.bytes().any(|b| b.is_ascii_uppercase() || b"${(<@%_".contains(&b)) {
+        return false;
+    }
     let value = value.trim();
     let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
@@ -23,9 +27,9 @@ pub fn is_placeholder(value: &str) -> bool {
         let (_, rest) = value.split_once('{').filter(|_| value.chars().all(of_a_name))?;
         rest.split_once('}').map(|(name, _)| is_name(name))
     };
-    ["${", "$(", "{{"].iter().any(|mark| value.contains(mark))
+    ["${", "$(", "{{", "#{"].iter().any(|mark| value.contains(mark))
         || is_made() == Some(true)
-        || [("<", ">"), ("((", "))"), ("@", "@"), ("__", "__")].iter().any(within)
+        || [("<", ">"), ("((", "))"), ("@", "@"), ("%", "%"), ("__", "__")].iter().any(within)
         || value.strip_prefix('$').is_some_and(is_name)
         || ["TODO", "TBD", "FIXME", "CHANGEME", "REPLACEME", "PLACEHOLDER"].contains(&value)
         || ["REPLACE_", "CHANGE_", "PLACEHOLDER_"].iter().any(|start| value.starts_with(start))
@@ -53,6 +57,8 @@ mod tests {
             "\"<replicas>\"",
             "'$REPLICAS'",
             "@replicas@",
+            "#{replicas}#",
+            "%replicas%",
             "__REPLICAS__",
             "network{i}",
             "REPLACE_ME",

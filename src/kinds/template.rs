@@ -28,10 +28,21 @@ static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
 /// Kinds whose values may hold actions for the chart that gets them.
 const HANDED_ON: [&str; 2] = ["kind: HelmRelease", "kind: Application"];
 
+/// Kinds whose values are templates for their own controller. `kubectl get -o yaml` writes these without
+/// quotes where braces do not come first.
+const OF_CONTROLLERS: [&str; 6] = [
+    "PrometheusRule",
+    "VMRule",
+    "ClusterSPIFFEID",
+    "ExternalSecret",
+    "ClusterExternalSecret",
+    "PushSecret",
+];
+
 /// Whether a file is a template, by its place or its text.
 ///
-/// Braces within quotes and blocks of valid YAML are for somebody further on (an ExternalSecret's
-/// template, an alert's text) and make no template of the file.
+/// Braces within quotes and blocks of valid YAML, or anywhere in a kind that is made of templates, are for
+/// somebody further on (an ExternalSecret's template, an alert's text) and make no template of the file.
 pub(super) fn is_template(source: &SourceFile, stream: &Stream) -> bool {
     let (name, text) = (&source.name, &*source.text);
     if !text.contains("{{") || text.contains("kind: ApplicationSet") {
@@ -55,21 +66,28 @@ struct Within {
     is_block: bool,
 }
 
-/// Where quoted scalars, block scalars and comments stand, in order.
+/// Where quoted scalars, block scalars, comments and the scalars of a controller's templates stand, in order.
 fn quoted(source: &SourceFile, stream: &Stream) -> Vec<Within> {
-    let mut rest: Vec<Value<'_>> = stream.documents.iter().map(|d| d.root()).collect();
+    let mut rest: Vec<(Value<'_>, bool)> =
+        stream.documents.iter().map(|d| (d.root(), false)).collect();
     let mut spans: Vec<_> = stream.comments.iter().map(|comment| (*comment, true)).collect();
-    while let Some(value) = rest.pop() {
+    while let Some((value, of_controller)) = rest.pop() {
         match value.shape() {
             // What an alias stands for is met where it is written.
             _ if value.is_alias() => {}
             Shape::Scalar => match value.style() {
                 Some(Style::Single | Style::Double) => spans.push((value.span(), false)),
                 Some(Style::Literal | Style::Folded) => spans.push((value.span(), true)),
+                _ if of_controller => spans.push((value.span(), false)),
                 _ => {}
             },
-            Shape::Sequence => rest.extend(value.items()),
-            Shape::Mapping => rest.extend(value.written().flat_map(|(key, value)| [key, value])),
+            Shape::Sequence => rest.extend(value.items().map(|item| (item, of_controller))),
+            Shape::Mapping => {
+                let kind = value.get("kind").and_then(Value::text);
+                let within = of_controller || kind.is_some_and(|k| OF_CONTROLLERS.contains(&&*k));
+                let parts = value.written().flat_map(|(key, value)| [key, value]);
+                rest.extend(parts.map(|part| (part, within)));
+            }
         }
     }
     spans.sort_by_key(|(span, _)| span.start);

@@ -1,4 +1,4 @@
-//! Holds every resource to Istio's API, in parallel, as kustomize makes it.
+//! Holds every resource to its API, in parallel, as kustomize makes it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::mesh::Faulty;
 pub(super) fn of(fleet: &Fleet) -> Vec<Faulty> {
     let mut places = HashMap::new();
     let mut shared: Vec<(&Member, Vec<ClusterId>)> = Vec::new();
-    for member in fleet.members.iter().filter(|member| member.object.tree.is_some()) {
+    for member in &fleet.members {
         let place =
             *places.entry((Arc::as_ptr(&member.object), &member.namespace)).or_insert(shared.len());
         match shared.get_mut(place) {
@@ -22,9 +22,9 @@ pub(super) fn of(fleet: &Fleet) -> Vec<Faulty> {
         }
     }
     let check = |(member, clusters): (&Member, Vec<ClusterId>)| -> Vec<Faulty> {
-        let Some(tree) = &member.object.tree else { return Vec::new() };
+        let root = member.object.tree.value();
         let runs = clusters.iter().filter_map(|id| runs(fleet, *id)).min();
-        let faults = api::check(tree.value(), &member.object.meta, &member.namespace, runs);
+        let faults = api::check(root, &member.object.meta, &member.namespace, runs);
         faults.into_iter().map(|fault| Faulty { clusters: clusters.clone(), fault }).collect()
     };
     shared.into_par_iter().flat_map_iter(check).collect()

@@ -19,7 +19,7 @@ pub struct Input<'i> {
     pub files: Vec<Manifests>,
     /// Which cluster has what.
     pub fleet: Fleet,
-    /// What Istio's API refuses or passes over.
+    /// What the APIs of Istio and Kubernetes refuse, and what they pass over.
     pub faults: Vec<Faulty>,
     /// What the run is told.
     pub config: &'i Config,
@@ -34,6 +34,7 @@ impl Mesh {
         let mut mesh = Self {
             clusters: fleet.clusters,
             one_servers: fleet.one_servers,
+            astray: fleet.astray,
             configured: !config.clusters.is_empty(),
             options,
             now: config.now,

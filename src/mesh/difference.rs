@@ -38,6 +38,9 @@ impl Side<'_> {
 pub(super) struct Comparison<'n> {
     /// Names either cluster has for itself: where both stand for themselves, they are alike.
     pub own: [Vec<&'n str>; 2],
+    /// Trust domains that either cluster's control plane takes for the mesh's own: it puts all of them in
+    /// the place of one. Source: `pilot/pkg/security/trustdomain/bundle.go`.
+    pub domains: [Vec<&'n str>; 2],
     /// Paths that may differ.
     pub ignored: &'static [&'static str],
     /// Whether the order of every list counts.
@@ -69,7 +72,8 @@ const NAMES: &[&str] = &["hosts", "sniHosts", "credentialName", "dnsNames"];
 impl<'n> Comparison<'n> {
     /// A comparison of objects of two clusters that call themselves so.
     pub fn between(own: [Vec<&'n str>; 2]) -> Self {
-        Self { own, ignored: &[], ordered: false, budget: Cell::new(200_000) }
+        let domains = [Vec::new(), Vec::new()];
+        Self { own, domains, ignored: &[], ordered: false, budget: Cell::new(200_000) }
     }
 
     /// All fields in which two values differ, by path. Empty where they are too large to tell.
@@ -232,6 +236,11 @@ impl<'n> Comparison<'n> {
         };
         if let Some(nanoseconds) = duration(&text) {
             return format!("{nanoseconds}ns");
+        }
+        if let Some((domain, identity)) = text.split_once("/ns/")
+            && self.domains[side].contains(&domain)
+        {
+            return format!("\u{0}/ns/{identity}");
         }
         let between: &[char] = if NAMES.contains(&key) { &['.', '-'] } else { &['.'] };
         let own = |part: &str| self.own[side].contains(&part.trim_end_matches(between));

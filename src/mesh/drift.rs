@@ -242,8 +242,14 @@ impl Mesh {
             names.extend(cluster.network().map(|name| name.as_str()));
             names
         });
+        let domains = [one, other].map(|object| {
+            let facts = &self.cluster(object.cluster).facts;
+            let told = facts.trust_domain.iter().map(|fact| fact.value.as_str());
+            let aliases = facts.mesh_config.iter().flat_map(|c| &c.trust_domain_aliases);
+            told.chain(aliases.map(|alias| alias.as_str())).chain(["cluster.local"]).collect()
+        });
         let side = |object: &'m IstioObject| Side { value: object.spec(), at: object.named_at() };
-        let mut comparison = Comparison::between(own);
+        let mut comparison = Comparison { domains, ..Comparison::between(own) };
         if one.meta.kind.as_str() == "ServiceEntry" {
             // Where a service is reached is a matter of each cluster.
             comparison.ignored = &["endpoints", "addresses"];

@@ -32,7 +32,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use crate::api::Fault;
-use crate::clusters::{Cluster, ClusterId, OneServer, Role, Supply};
+use crate::clusters::{Astray, Cluster, ClusterId, OneServer, Role, Supply};
 use crate::config::Options;
 use crate::kinds::networking::VirtualService;
 use crate::kinds::{Meta, core, is_placeholder};
@@ -50,11 +50,10 @@ pub use host::{HostPattern, fqdn, short, without_namespace};
 pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
-pub use names::letters;
 pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{
-    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, takes_in,
+    DATAPLANE_MODE, INJECT, INJECTION, PodShape, REVISION, is_ambient_namespace, is_told, takes_in,
 };
 pub use policy::{AppliedRule, Choice, LocalitySetting};
 pub use protocol::{protocol_called, protocol_of};
@@ -92,7 +91,7 @@ pub struct Problems {
     pub duplicate_keys: Vec<DuplicateKey>,
     /// Fields with a value of the wrong shape.
     pub mismatches: Vec<Mismatch>,
-    /// What Istio's API refuses or passes over.
+    /// What the APIs of Istio and Kubernetes refuse, and what they pass over.
     pub faults: Vec<Faulty>,
     /// Resources that stand twice in a file.
     pub duplicates: Vec<Duplicate>,
@@ -162,6 +161,7 @@ pub struct Mesh {
     pem_files: Vec<PemFile>,
     texts: Vec<(u32, Arc<str>)>,
     one_servers: Vec<OneServer>,
+    astray: Vec<Astray>,
     problems: Problems,
     options: BTreeMap<String, Options>,
     now: i64,
@@ -316,6 +316,11 @@ impl Mesh {
         &self.one_servers
     }
 
+    /// Folders of one cluster of a mesh that Flux or Argo CD bring to another too.
+    pub fn astray(&self) -> impl Iterator<Item = &Astray> {
+        self.astray.iter().filter(|astray| self.same_mesh(astray.of.0, astray.to.0))
+    }
+
     /// Certificates and keys in files of their own.
     pub fn pem_files(&self) -> &[PemFile] {
         &self.pem_files
@@ -393,13 +398,23 @@ impl Mesh {
         self.makers(cluster, namespace).find(|(made, _)| *made == name).map(|(_, maker)| maker)
     }
 
-    /// What makes Secrets in a namespace of a cluster, by the Secret's name. A SealedSecret's own name is
-    /// the Secret's, whatever its template says.
-    fn makers(
-        &self,
+    /// All that make a Secret of that name, or add to it.
+    pub fn makers_of_secret<'m>(
+        &'m self,
         cluster: ClusterId,
         namespace: &str,
-    ) -> impl Iterator<Item = (&str, &In<core::OpaqueSecret>)> {
+        name: &str,
+    ) -> impl Iterator<Item = &'m In<core::OpaqueSecret>> {
+        self.makers(cluster, namespace).filter(move |(made, _)| *made == name).map(|(_, by)| by)
+    }
+
+    /// What makes Secrets in a namespace of a cluster, by the Secret's name. A SealedSecret's own name is
+    /// the Secret's, whatever its template says.
+    fn makers<'m>(
+        &'m self,
+        cluster: ClusterId,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&'m str, &'m In<core::OpaqueSecret>)> {
         let near =
             move |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
         self.opaque_secrets.iter().filter(near).map(|s| {

@@ -5,18 +5,6 @@ use std::collections::BTreeSet;
 use super::{In, Lookup, Mesh};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::is_placeholder;
-use crate::kinds::kubeconfig::{CLUSTER_ANNOTATION, REMOTE_LABEL};
-use crate::source::Text;
-use crate::yaml::Entries;
-
-/// A name without what only separates its words, in small letters.
-pub fn letters(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-}
-
-fn is_remote(labels: &Entries<Text>) -> bool {
-    labels.get(REMOTE_LABEL).is_some_and(|label| label.as_str() == "true")
-}
 
 impl Mesh {
     /// The cluster that a label value or the like names, seen from a cluster of the same mesh.
@@ -87,19 +75,9 @@ impl Mesh {
     /// The names of clusters to which remote secrets of a mesh lead.
     fn remote_names(&self, of: ClusterId) -> impl Iterator<Item = &str> {
         let plain = self.secrets.iter().filter(move |s| self.same_mesh(s.cluster, of));
-        let plain = plain.filter(|s| is_remote(&s.meta.labels)).flat_map(|s| {
-            let keys = s.data.iter().chain(s.string_data.iter()).map(|(key, _)| key);
-            keys.chain(s.meta.annotation(CLUSTER_ANNOTATION))
-        });
         let made = self.opaque_secrets.iter().filter(move |s| self.same_mesh(s.cluster, of));
-        let made = made.flat_map(|s| {
-            let templates = [&s.template.metadata, &s.target.template.metadata];
-            let remote =
-                is_remote(&s.meta.labels) || templates.iter().any(|t| is_remote(&t.labels));
-            let told = templates.into_iter().filter_map(|t| t.annotations.get(CLUSTER_ANNOTATION));
-            s.keys().chain(told).filter(move |_| remote)
-        });
-        plain.chain(made).map(|name| name.as_str())
+        let names = plain.flat_map(|s| s.clusters()).chain(made.flat_map(|s| s.clusters()));
+        names.map(|name| name.as_str())
     }
 
     /// The network that a label value names, seen from a cluster of the same mesh: its clusters.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{In, Mesh, NETWORK_LABEL, PodShape, selects, value};
-use crate::clusters::{Cluster, ClusterId};
-use crate::kinds::core::{Service, ServicePort};
+use crate::clusters::{Cluster, ClusterId, Origin};
+use crate::kinds::core::{Namespace, Service, ServicePort};
 use crate::kinds::networking::{Gateway, Server};
 use crate::kinds::parts::EnvVar;
 use crate::kinds::{gateway_api, is_placeholder, may_be};
@@ -223,6 +223,26 @@ impl Mesh {
         let selector = service.selector.as_ref().filter(|selector| !selector.is_empty());
         let near = self.pod_shapes_in(service.cluster, &service.namespace);
         near.filter(move |pods| selector.is_some_and(|selector| pods.is_selected_by(selector)))
+    }
+
+    /// The namespace of a cluster's control plane that has no label for the cluster's network, and the
+    /// network, where that matters: there are several, and MeshNetworks tells it no more than the label.
+    pub fn unlabelled_for_network<'m>(
+        &'m self,
+        cluster: &'m Cluster,
+    ) -> Option<(&'m In<Namespace>, &'m Text)> {
+        let by_mesh = |origin| matches!(origin, Origin::Namespace | Origin::MeshNetworks);
+        let facts = &cluster.facts;
+        if !self.has_several_networks(cluster.id) || facts.network.iter().any(|f| by_mesh(f.origin))
+        {
+            return None;
+        }
+        let network = cluster.network().filter(|network| !is_placeholder(network))?;
+        let namespace = self.namespace(cluster.id, facts.system_namespace()).found()?;
+        let meta = &namespace.meta;
+        let is_sure = !self.is_assumed(meta) && !meta.is_unread("metadata.labels");
+        let lacks = namespace.meta.label(NETWORK_LABEL).is_none();
+        (is_sure && lacks).then_some((namespace, network))
     }
 
     /// Whether a Gateway is for the pods behind a Service; `None` where nobody can tell.

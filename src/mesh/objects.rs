@@ -68,8 +68,8 @@ macro_rules! collections {
             pub(super) fn take(&mut self, member: Member) {
                 let Member { cluster, namespace, object } = member;
                 let is_istio = crate::kinds::ISTIO_GROUPS.contains(&object.meta.group());
-                if let Some(text) = object.tree.as_ref().filter(|_| is_istio) {
-                    let (meta, text) = (Arc::clone(&object.meta), text.clone());
+                if is_istio {
+                    let (meta, text) = (Arc::clone(&object.meta), object.tree.clone());
                     self.istio_objects.push(IstioObject { cluster, namespace: namespace.clone(), meta, text });
                 }
                 match &object.view {
@@ -92,6 +92,8 @@ collections! {
     services: Service(core::Service),
     /// EndpointSlices.
     endpoint_slices: EndpointSlice(core::EndpointSlice),
+    /// Endpoints.
+    endpoints: Endpoints(core::Endpoints),
     /// ConfigMaps.
     config_maps: ConfigMap(core::ConfigMap),
     /// Secrets.

@@ -270,7 +270,7 @@ fn injected_by_label(namespace: &In<Namespace>) -> Option<Injection> {
 }
 
 /// Whether a label of a namespace says how its pods get into the mesh, or that they do not.
-fn is_told(namespace: &In<Namespace>) -> bool {
+pub fn is_told(namespace: &In<Namespace>) -> bool {
     [INJECTION, REVISION, DATAPLANE_MODE].iter().any(|key| namespace.meta.label(key).is_some())
 }
 

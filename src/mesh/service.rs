@@ -277,6 +277,12 @@ impl Mesh {
             .is_some_and(|(_, local)| local)
     }
 
+    /// Whether a Service leads to istiod, by the label that Istio's charts give its pods.
+    pub fn leads_to_istiod(service: &Service) -> bool {
+        let selector = service.selector.as_ref();
+        selector.is_some_and(|s| value(s.get("app")) == Some("istiod"))
+    }
+
     /// Whether a Service leads to pods of a gateway, which is called from outside of the mesh or between
     /// networks.
     pub fn is_gateway(&self, service: &In<Service>) -> bool {

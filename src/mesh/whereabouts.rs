@@ -143,10 +143,12 @@ impl Mesh {
         let facts = &self.cluster(id).facts;
         let told = [&facts.name, &facts.network, &facts.mesh_id, &facts.served_by];
         let mut secrets = self.secrets.iter().filter(|s| s.cluster == id);
+        let mut made = self.opaque_secrets.iter().filter(|s| s.cluster == id);
         let mut gateways = self.gateways.iter().filter(|g| g.cluster == id);
         told.iter().any(|facts| !facts.is_empty())
             || self.cluster(id).role() == Some(Role::Remote)
             || secrets.any(|s| s.meta.label(REMOTE_LABEL).is_some())
+            || made.any(|s| s.remote_label().is_some())
             || gateways.any(|g| g.servers.iter().any(Server::is_for_other_networks))
     }
 

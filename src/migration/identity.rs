@@ -7,6 +7,22 @@ use crate::clusters::{Cluster, DEFAULT_NAME, Fact, Role};
 use crate::kinds::is_placeholder;
 use crate::trust::{Domain, Groups, Signer};
 
+/// How clusters get one root: by what is plugged into istiod, or by who signs instead.
+fn how_to_root(moved: &Move<'_, '_>) -> &'static [&'static str] {
+    if moved.clusters.iter().all(|c| moved.trust.signer(c.id).is_foreign()) {
+        return &[
+            "ask one issuer in all clusters (Vault, AWS Private CA, step): what is plugged into istiod counts for nothing",
+            "commit the ConfigMap `istio-ca-root-cert` of each cluster, which holds no key, to have that checked",
+        ];
+    }
+    &[
+        "kubectl --context CLUSTER -n istio-system create secret generic cacerts \\",
+        "  --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem",
+        "where istiod signs by a root of its own until now: old and new root in root-cert.pem first, then restart",
+        "istiod and all workloads, and drop the old root last (`mesh-lint trust` tells how far that is)",
+    ]
+}
+
 /// One root for all, before the first secret.
 pub(super) fn root(moved: &Move<'_, '_>) -> Step {
     let mut step = Step::new(
@@ -14,12 +30,7 @@ pub(super) fn root(moved: &Move<'_, '_>) -> Step {
         "one root for all clusters, an intermediate CA for each",
         "without it handshakes between clusters fail (503 UF); to change the root later means to roll all pods, so it comes first",
     )
-    .how(&[
-        "kubectl --context CLUSTER -n istio-system create secret generic cacerts \\",
-        "  --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem",
-        "where istiod signs by a root of its own until now: old and new root in root-cert.pem first, then restart",
-        "istiod and all workloads, and drop the old root last (`mesh-lint trust` tells how far that is)",
-    ]);
+    .how(how_to_root(moved));
     let mut unsure = false;
     let mut missing = false;
     for cluster in moved.clusters {
@@ -33,11 +44,14 @@ pub(super) fn root(moved: &Move<'_, '_>) -> Step {
                 .map_or_else(Default::default, |c| c.span)
         });
         if let Some(at) = at.filter(|at| !at.is_empty()) {
-            step.place(at, format!("{}: {signer}", cluster.name));
+            let by = match signer {
+                Signer::Unknown => "this is seen of what signs it".to_owned(),
+                told => told.to_string(),
+            };
+            step.place(at, format!("{}: {by}", cluster.name));
         }
         missing |= signer == Signer::SelfSigned;
-        let is_seen = signer == Signer::Plugged || matches!(signer, Signer::Remote(_));
-        unsure |= !is_seen && signer != Signer::SelfSigned;
+        unsure |= signer != Signer::SelfSigned && moved.trust.accepted(cluster.id).is_empty();
         let made =
             moved.mesh.maker_of_secret(cluster.id, cluster.facts.system_namespace(), "cacerts");
         if let Some(made) = made {
@@ -52,7 +66,11 @@ pub(super) fn root(moved: &Move<'_, '_>) -> Step {
         let text = format!("{to} does not accept {from}: {}", refused.why);
         step.place(refused.why.certificate().span, text);
     }
+    // One control plane has one CA, whatever that is.
+    let is_one = moved.clusters.iter().all(|c| moved.trust.share_control_plane(c.id, ids[0]));
+    let is_shared = is_one && !moved.is_single();
     step.state = match (missing || !groups.refused.is_empty(), unsure) {
+        _ if is_shared => State::Done,
         (true, _) => State::Todo,
         (false, true) => State::Unknown,
         (false, false) => State::Done,

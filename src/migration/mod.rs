@@ -201,7 +201,10 @@ pub fn plans<'m>(access: &Access<'m>, wish: Wish) -> Vec<Plan<'m>> {
         steps.extend(joining::steps(&moved));
         Plan { clusters, target, steps }
     };
-    mesh.meshes().into_iter().map(plan).collect()
+    // A cluster that hosts control planes of others goes nowhere.
+    let hosts = |c: &&Cluster| mesh.clusters().iter().any(|other| other.hosted_in == Some(c.id));
+    let moves = |clusters: &Vec<&Cluster>| clusters.len() > 1 || !clusters.iter().any(hosts);
+    mesh.meshes().into_iter().filter(moves).map(plan).collect()
 }
 
 fn target(clusters: &[&Cluster], wish: Wish) -> Target {

@@ -111,7 +111,7 @@ fn authentication_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let selecting = Selecting::new(policy, policy.selector.as_ref().map(|s| &s.match_labels));
-        let says = ["tokens are not verified", "correct the labels, or remove the policy"];
+        let says = ["tokens are not verified", ", or remove the policy"];
         selecting.tell_of_nobody(mesh, found, &mut told, says);
     }
 }

@@ -74,6 +74,7 @@ pub(super) const RULES: &[Rule] = &[
         access: external::external_cp_secret_in_wrong_cluster
     ),
     rule!("clusters/injector-template-value-drift", settings::injector_template_value_drift),
+    rule!("clusters/istiod-endpoints-without-port", ports::istiod_endpoints_without_port),
     rule!("clusters/istiod-service-without-port", ports::istiod_service_without_port),
     rule!("clusters/mesh-id-mismatch", settings::mesh_id_mismatch),
     rule!("clusters/gateway-revision-mismatch", revisions::gateway_revision_mismatch),

@@ -1,14 +1,13 @@
 //! Fields: what the API server or Istio's webhook refuses, and what Istio passes over.
 
-mod kubernetes;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
 use crate::api::{Cause, Fault};
 use crate::finding::{Findings, Fix, Severity};
 use crate::mesh::{Faulty, Mesh};
 use crate::rules::SHOWN;
+use crate::source::Span;
 
 pub(super) const RULES: &[Rule] = &[
     rule!("fields/deprecated", deprecated),
@@ -39,7 +38,6 @@ fn ignored(mesh: &Mesh, found: &mut Findings) {
 fn invalid(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::Invalid, found);
     say(mesh, Cause::Misfit, found);
-    kubernetes::numbers(mesh, found);
 }
 
 fn missing(mesh: &Mesh, found: &mut Findings) {
@@ -91,11 +89,12 @@ fn unknown(mesh: &Mesh, found: &mut Findings) {
 
 fn unknown_value(mesh: &Mesh, found: &mut Findings) {
     say(mesh, Cause::UnknownValue, found);
-    kubernetes::words(mesh, found);
 }
 
 fn wrong_type(mesh: &Mesh, found: &mut Findings) {
-    for wrong in &mesh.problems().mismatches {
+    // The table of fields says more, where it knows the field.
+    let told: BTreeSet<Span> = mesh.problems().faults.iter().map(|it| it.fault.span).collect();
+    for wrong in mesh.problems().mismatches.iter().filter(|wrong| !told.contains(&wrong.span)) {
         let help = if wrong.is_read {
             "put it in quotes: the API server refuses the resource"
         } else {

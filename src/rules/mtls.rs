@@ -9,7 +9,7 @@ use super::{Rule, rule};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::{ClientTls, DestinationRule, TrafficPolicy};
-use crate::mesh::{In, Mesh, value};
+use crate::mesh::{HostPattern, In, Mesh, fqdn, value};
 use crate::source::{Span, Spanned};
 
 pub(super) const RULES: &[Rule] = &[
@@ -47,7 +47,51 @@ fn unverified(tls: &ClientTls) -> Option<(Span, bool)> {
     (!told(tls.ca_certificates.as_ref()) && !by_secret).then_some((mode.span, false))
 }
 
+/// Where a setting has its certificates in a Secret, which sidecars may not read.
+/// Source: `cluster_tls.go`, `buildUpstreamClusterTLSContext`.
+fn by_secret(tls: &ClientTls) -> Option<Span> {
+    let is_of_mode = |mode: &str| ["SIMPLE", "MUTUAL"].contains(&mode);
+    value(tls.mode.as_ref()).filter(|mode| is_of_mode(mode))?;
+    let name = tls.credential_name.as_ref()?;
+    let is_secret = value(Some(name)).is_some_and(|it| !it.is_empty() && !it.contains("://"));
+    is_secret.then_some(name.span)
+}
+
+/// Without a `workloadSelector` a rule is for all sidecars too, which get no TLS from it.
+fn for_gateways_only(mesh: &Mesh, found: &mut Findings) {
+    let routes = mesh.routes();
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for rule in mesh.destination_rules.iter().filter(|r| !r.meta.is_filled_in) {
+        let Some(host) = value(rule.host.as_ref()).filter(|_| rule.workload_selector.is_none())
+        else {
+            continue;
+        };
+        let full = fqdn(host, &rule.namespace);
+        let is_of_gateways = routes
+            .iter()
+            .any(|r| r.service.is_for_gateways() && HostPattern(&full).matches(&r.host));
+        let mut places = all_settings(rule).filter_map(|tls| by_secret(&tls.value));
+        let Some(first) = places.next().filter(|at| !is_of_gateways && told.insert(*at)) else {
+            continue;
+        };
+        let finding = found.say(
+            format!(
+                "sidecars send plaintext to `{host}`: only gateways read the Secret of its TLS"
+            ),
+            first,
+            "sidecars are not given this Secret",
+        );
+        for other in places {
+            finding.also(other, "nor this one");
+        }
+        finding.milder(Severity::Note, ", and perhaps only they send there").help(
+            "add a `workloadSelector` for the workloads that may read it, or name files in `caCertificates`",
+        );
+    }
+}
+
 fn server_not_verified(mesh: &Mesh, found: &mut Findings) {
+    for_gateways_only(mesh, found);
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for rule in mesh.destination_rules.iter().filter(|r| !r.meta.is_filled_in) {
         let runs = mesh.cluster(rule.cluster).runs().map(|(version, _)| version);

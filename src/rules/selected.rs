@@ -89,31 +89,36 @@ impl<'m> Selecting<'m> {
         let message =
             format!("{kind} `{name}` selects no workload of namespace `{}`", self.namespace);
         let finding = found.say(message, at, format!("no pod has `{labels}`: {effect}"));
-        self.weigh(mesh, finding.help(help));
+        let correct = self
+            .nearest(mesh)
+            .map_or_else(|| "correct the labels".to_owned(), |nearest| format!("use `{nearest}`"));
+        self.weigh(mesh, finding.help(correct + help));
+    }
+
+    /// The value that pods of its namespace have for the first label it asks for and that is nearest.
+    fn nearest(&self, mesh: &Mesh) -> Option<String> {
+        let (key, want) = self.labels?.iter().next()?;
+        let pods = mesh.pods_under_in(self.cluster, self.namespace);
+        let values: Vec<&str> = pods.filter_map(|p| Some(p.labels.get(key)?.as_str())).collect();
+        match Lookup::<()>::absent(want, values) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        }
     }
 
     /// Makes it milder that no pod has its labels where nothing tells that pods of the input are meant:
-    /// neither their name, nor their file, nor a label that resembles theirs.
+    /// neither a label that resembles theirs nor their name. They may be made elsewhere.
     pub fn weigh(&self, mesh: &Mesh, finding: &mut Finding) {
-        let near = |want: &Text, has: &Text| {
-            matches!(
-                Lookup::<()>::absent(want, [has.as_str()]),
-                Lookup::Absent { nearest: Some(_) }
-            )
-        };
-        let resembles = |pods: &PodShape<'_>| {
-            let mut asked = self.labels.into_iter().flat_map(Entries::iter);
-            asked.any(|(key, want)| {
-                pods.labels.iter().any(|(k, has)| has == want || k == key && near(want, has))
-            })
-        };
         let is_meant = |pods: PodShape<'_>| {
-            pods.meta.file == self.meta.file || pods.meta.name == self.meta.name || resembles(&pods)
+            let mut asked = self.labels.into_iter().flat_map(Entries::iter);
+            pods.meta.name == self.meta.name
+                || asked.any(|(_, want)| pods.labels.iter().any(|(_, has)| has == want))
         };
-        if !mesh.is_complete_under(self.cluster)
+        if self.nearest(mesh).is_none()
+            && !mesh.is_complete_under(self.cluster)
             && !mesh.pods_under_in(self.cluster, self.namespace).any(is_meant)
         {
-            finding.milder(Severity::Note, ", unless its pods are applied from elsewhere");
+            finding.milder(Severity::Note, ", unless its pods are made elsewhere");
         }
     }
 

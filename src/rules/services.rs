@@ -2,10 +2,12 @@
 
 mod across;
 mod domains;
+mod environment;
 mod injection;
 mod pairs;
 mod protocols;
 mod sameness;
+mod selectors;
 mod settings;
 mod targets;
 
@@ -42,7 +44,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("services/service-missing-in-cluster", service_missing_in_cluster),
     rule!("services/service-port-protocol-mismatch", sameness::service_port_protocol_mismatch),
     rule!("services/service-ports-differ", service_ports_differ),
-    rule!("services/service-selector-differs", service_selector_differs),
+    rule!("services/service-selector-differs", selectors::service_selector_differs),
     rule!("services/service-type-differs", service_type_differs),
     rule!("services/unknown-target-port", targets::unknown_target_port),
 ];
@@ -156,63 +158,6 @@ fn service_type_differs(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
-fn service_selector_differs(mesh: &Mesh, found: &mut Findings) {
-    for (host, one, other) in pairs(mesh) {
-        let (Some(left), Some(right)) = (&one.selector, &other.selector) else { continue };
-        // Nobody looks at the selector of an alias.
-        let alias = one.is_external_name() || other.is_external_name();
-        if left.is_empty() || right.is_empty() || alias {
-            continue;
-        }
-        let (a, b) = (mesh.cluster_name(one.cluster), mesh.cluster_name(other.cluster));
-        let alike = |here: &str, there: &str| {
-            here == there
-                || [here, there].iter().any(|text| is_placeholder(text))
-                || without_own_name(mesh.cluster(one.cluster), here)
-                    == without_own_name(mesh.cluster(other.cluster), there)
-        };
-        let differs = right
-            .iter()
-            .find(|(key, want)| !value(left.get(key)).is_some_and(|their| alike(their, want)));
-        let missing = left.iter().find(|(key, _)| right.get(key).is_none());
-        let (key, at, there) = match (differs, missing) {
-            (Some((key, want)), _) => (key, want.span, format!("`{key}: {want}` in `{b}`")),
-            (None, Some((key, _))) => (key, other.named_at(), format!("no `{key}` in `{b}`")),
-            (None, None) => continue,
-        };
-        let here = left.get(key);
-        let finding = found.say(
-            format!("`{}` selects other pods in `{b}` than in `{a}`", host.short()),
-            at,
-            there,
-        );
-        match here {
-            Some(want) => finding.also(want.span, format!("`{key}: {want}` in `{a}`")),
-            None => finding.also(one.named_at(), format!("no `{key}` in `{a}`")),
-        };
-        finding.help("one host is one software: select alike, or give the two their own names");
-    }
-}
-
-/// A value without the name that a cluster or its network has, where that is a word of it: neither
-/// `east` nor `cart-east` is other software than `west` and `cart-west`.
-fn without_own_name(cluster: &Cluster, text: &str) -> String {
-    let names =
-        [Some(cluster.name.as_str()), value(cluster.istio_name()), value(cluster.network())];
-    let mut names: Vec<&str> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
-    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-    let end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    for name in names {
-        for (at, _) in text.match_indices(name) {
-            let (before, after) = (&text[..at], &text[at + name.len()..]);
-            if end(before.chars().next_back()) && end(after.chars().next()) {
-                return format!("{before}*{after}");
-            }
-        }
-    }
-    text.to_owned()
-}
-
 /// A name that clients look up before a VirtualService can route their requests.
 struct Call<'m> {
     service: &'m In<VirtualService>,
@@ -269,19 +214,42 @@ fn service_missing_in_cluster(mesh: &Mesh, found: &mut Findings) {
         let lacks = |c: &Cluster| mesh.service(c.id, call.namespace, name).is_absent();
         for cluster in looked_up_in(mesh, &call, lacks) {
             let Some(there) = host.services_of_mesh(cluster.id).next() else { continue };
-            if !told.insert((cluster.id, host.name)) {
-                continue;
+            if told.insert((cluster.id, host.name)) {
+                say_missing(mesh, host, cluster.id, (call.at, there), found);
             }
-            found
-                .say(
-                    format!("`{}` is called in `{}` and defined in `{}` alone", host.short(), cluster.name, defined_in(mesh, host, cluster.id)),
-                    call.at,
-                    format!("in `{}` this name does not resolve: there is no Service for it", cluster.name),
-                )
-                .also(there.named_at(), format!("the Service, in `{}`", mesh.cluster_name(there.cluster)))
-                .help(format!("apply the Service in `{}` too, with or without pods behind it, or let the proxies answer DNS (`ISTIO_META_DNS_CAPTURE: \"true\"`)", cluster.name));
         }
     }
+    for environment::Told { cluster, host, at } in environment::told(mesh) {
+        let name = host.name.split('.').next().unwrap_or_default();
+        let lacks = host.namespace().is_some_and(|ns| mesh.service(cluster, ns, name).is_absent());
+        let there = host.services_of_mesh(cluster).next().filter(|_| lacks);
+        if let Some(there) = there.filter(|_| told.insert((cluster, host.name))) {
+            say_missing(mesh, host, cluster, (at, there), found);
+        }
+    }
+}
+
+/// Says that clients in a cluster look up a name, here, that is defined elsewhere alone, there.
+fn say_missing(
+    mesh: &Mesh,
+    host: Host<'_>,
+    cluster: ClusterId,
+    (here, there): (Span, &In<Service>),
+    found: &mut Findings,
+) {
+    let name = mesh.cluster_name(cluster);
+    let defined = defined_in(mesh, host, cluster);
+    found
+        .say(
+            format!("`{}` is called in `{name}` and defined in `{defined}` alone", host.short()),
+            here,
+            format!("in `{name}` this name does not resolve: there is no Service for it"),
+        )
+        .also(there.named_at(), format!("the Service, in `{}`", mesh.cluster_name(there.cluster)))
+        .help(format!(
+            "apply the Service in `{name}` too, with or without pods behind it, or let the proxies answer DNS \
+             (`ISTIO_META_DNS_CAPTURE: \"true\"`)"
+        ));
 }
 
 /// The clusters of a mesh that define a host, as inner part of a quoted list.

@@ -28,7 +28,7 @@ fn selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     for sidecar in all(mesh) {
         let says = [
             "the Sidecar has no effect",
-            "correct the labels; a Sidecar is for workloads of its own namespace alone",
+            "; a Sidecar is for workloads of its own namespace alone",
         ];
         sidecar.tell_of_nobody(mesh, found, &mut told, says);
     }

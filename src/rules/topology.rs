@@ -5,13 +5,13 @@ mod nodes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
-use crate::clusters::ClusterId;
+use crate::clusters::{ClusterId, letters};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::networking::WorkloadEntry;
 use crate::mesh::{
     CLUSTER_LABEL, Locality, LocalityPattern, LocalitySetting, Mesh, Place, REGION_LABEL,
-    ZONE_LABEL, letters, list, value,
+    ZONE_LABEL, list, value,
 };
 use crate::placement::pinned_zone;
 use crate::rules::SHOWN;

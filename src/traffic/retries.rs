@@ -15,8 +15,8 @@ const DRAWS: i32 = 6;
 /// More retries than so many change nothing that a report would show.
 const MANY: u32 = 50;
 
-/// How often a request is tried again that finds no connection, as a rule or else the mesh says. Where a
-/// retry leaves the priority, or is for other failures, none is counted.
+/// How often a request is tried again that finds no connection, as a rule or else the mesh says. Retries
+/// that leave the priority, which the first one does not, and those for other failures are not counted.
 pub fn times(of_rule: Option<&Retries>, of_mesh: Option<&Retries>) -> u32 {
     let Some(told) = of_rule.or(of_mesh) else { return DEFAULT };
     let leaves = told.retry_remote_localities.as_ref().is_some_and(|leaves| leaves.value);
@@ -24,7 +24,8 @@ pub fn times(of_rule: Option<&Retries>, of_mesh: Option<&Retries>) -> u32 {
     let connects = ["connect-failure", "5xx", "gateway-error", "reset"];
     let fits = on.is_empty() || on.split(',').any(|word| connects.contains(&word.trim()));
     let attempts = told.attempts.as_ref().map_or(0, |attempts| attempts.value);
-    if fits && !leaves { attempts } else { 0 }
+    let staying = if leaves { attempts.min(1) } else { attempts };
+    if fits { staying } else { 0 }
 }
 
 /// What becomes of requests to hosts of which some fail, all these being alike.

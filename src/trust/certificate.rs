@@ -312,7 +312,7 @@ fn bit_length(number: &[u8]) -> usize {
 }
 
 /// A name in one line; whatever could play tricks on a terminal is escaped.
-fn printable(name: &X509Name<'_>) -> String {
+pub(super) fn printable(name: &X509Name<'_>) -> String {
     let mut line = String::new();
     for c in name.to_string().chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }

@@ -45,7 +45,10 @@ pub fn flaws(ca: &CaMaterial, trust_domain: Option<&str>) -> Vec<Flaw> {
     let mut all = ways.min_by_key(Vec::len).unwrap_or_default();
     all.dedup_by(|a, b| is_alike(&a.why, &b.why));
     let sends = |c: &Certificate| c.same_anchor(signer);
+    // Of a chain that cannot be read at all nobody can tell what was meant to be sent.
+    let is_read = !ca.chain.is_empty() || ca.problems.iter().all(|p| p.name != "cert-chain.pem");
     if ca.shows_chain()
+        && is_read
         && ca.layout != Layout::SelfSigned
         && !ca.chain.iter().chain(&ca.roots).any(sends)
     {

@@ -6,6 +6,7 @@ use super::certificate::Certificate;
 use super::digest::Digest;
 use super::key::PrivateKey;
 use super::pem::{Block, Fault, Pem, Value};
+use super::revocation::RevocationList;
 use crate::source::{SourceFile, Span};
 
 /// Where the material was found.
@@ -125,6 +126,8 @@ pub struct CaMaterial {
     pub roots: Vec<Certificate>,
     /// The signer's key.
     pub key: Option<PrivateKey>,
+    /// The revocation lists of `ca-crl.pem`; none where one of them cannot be read.
+    pub lists: Vec<RevocationList>,
     /// Names of the layout that are absent or empty.
     pub missing: Vec<&'static str>,
     /// Names whose content is a placeholder: templates, encrypted values.
@@ -150,6 +153,7 @@ impl CaMaterial {
         let roots = reading.certificates(layout.roots());
         let chain = reading.certificates(layout.chain());
         let key = layout.key().and_then(|name| PrivateKey::read(reading.pems.get(name)?));
+        let lists = find("ca-crl.pem").and_then(lists).unwrap_or_default();
         let hidden = |name: &&str| find(name).map(Value::span);
         let ignored = match layout {
             Layout::Tls => Layout::Classic.names().iter().filter_map(hidden).collect(),
@@ -166,6 +170,7 @@ impl CaMaterial {
             chain,
             roots,
             key,
+            lists,
             missing,
             unseen,
             ignored,
@@ -232,6 +237,13 @@ impl CaMaterial {
     fn shows(&self, name: &str) -> bool {
         !self.missing.contains(&name) && !self.unseen.contains(&name)
     }
+}
+
+/// All revocation lists of a value; `None` where some of it cannot be read.
+fn lists(value: &Value<'_>) -> Option<Vec<RevocationList>> {
+    let pem = Pem::read(value);
+    let read = pem.blocks.iter().map(RevocationList::parse);
+    read.collect::<Option<Vec<_>>>().filter(|_| pem.faults.is_empty())
 }
 
 /// Values on their way to become material.

@@ -11,8 +11,8 @@
 //!
 //! What signatures cannot be checked (P-224, P-521, ECDSA with SHA-512, RSA outside 1024 to 8192
 //! bits, unusual PSS) count as good when the names agree: the room would rather be silent than
-//! wrong. Revocation lists, names other than URIs in name constraints, and certificate policies
-//! are not looked at. Private keys are read for their public half and forgotten.
+//! wrong. What revocation lists revoke, names other than URIs in name constraints, and certificate
+//! policies are not looked at. Private keys are read for their public half and forgotten.
 
 mod certificate;
 mod digest;
@@ -25,6 +25,7 @@ mod matrix;
 mod path;
 mod pem;
 mod public_key;
+mod revocation;
 mod rotation;
 mod signature;
 mod summary;
@@ -44,6 +45,7 @@ pub use matrix::{Matrix, Standing, Verdict};
 pub use path::{Path, Why};
 pub use pem::{Block, Fault, Pem, Value};
 pub use public_key::{Curve, KeyKind, PublicKey};
+pub use revocation::RevocationList;
 pub use rotation::{Phase, Rotation};
 pub use signature::{Hash, Scheme, SignatureAlgorithm};
 pub use summary::{DEFAULT_DOMAIN, Domain, Signer, Trust, asks_for_roots};

@@ -46,11 +46,12 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// The rotation that clusters are in: they accept exactly two roots between them, of which some of them
-    /// accept both. Renewed certificates of one name and key are one root.
+    /// The rotation that clusters are in: their CAs have exactly two roots between them, of which some have
+    /// both. Renewed certificates of one name and key are one root. What MeshConfig lists under
+    /// `caCertificates` does not count: that is how meshes with roots of their own accept each other for good.
     pub fn of(clusters: &[Option<Standing<'_>>], now: Time) -> Option<Self> {
         let mut anchors: Vec<&Certificate> = Vec::new();
-        for root in clusters.iter().flatten().flat_map(|s| &s.accepts) {
+        for root in clusters.iter().flatten().flat_map(|s| &s.ca.roots) {
             if !anchors.iter().any(|known| known.same_anchor(root)) {
                 anchors.push(root);
             }
@@ -107,7 +108,7 @@ fn phase(
     new: &Certificate,
     now: Time,
 ) -> Option<Phase> {
-    let accepts = |root: &Certificate| standing.accepts.iter().any(|own| own.same_anchor(root));
+    let accepts = |root: &Certificate| standing.ca.roots.iter().any(|own| own.same_anchor(root));
     match (accepts(old), accepts(new)) {
         (true, false) => Some(Phase::OldOnly),
         (false, true) => Some(Phase::NewOnly),

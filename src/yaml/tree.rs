@@ -11,6 +11,19 @@ use crate::source::Span;
 const MAX_DEPTH: usize = 128;
 const MAX_VISITS: usize = 1_000_000;
 
+impl Document {
+    /// The value that is written at a place, as a document of its own: an item of a list, say. `None` where
+    /// no value is written there, or it is too deep or too large.
+    pub fn part(&self, written: Span) -> Option<Self> {
+        let mut at = self.root();
+        while at.span() != written {
+            let mut within = at.written().map(|(_, value)| value).chain(at.items());
+            at = within.find(|value| value.span().contains(written))?;
+        }
+        Tree::of(at).map(Tree::into_document)
+    }
+}
+
 /// A key, as it was written somewhere.
 #[derive(Clone)]
 pub(super) struct Key<'t> {

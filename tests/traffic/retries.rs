@@ -110,10 +110,10 @@ fn how_often_a_request_is_tried_again() {
             6.67,
         ),
         (
-            "in another priority, which is not computed",
+            "in another priority from the second on, which is not computed",
             route("retries: {attempts: 2, retryRemoteLocalities: true}"),
-            0,
-            33.33,
+            1,
+            6.67,
         ),
         ("as the mesh says", mesh_config("{defaultHttpRetryPolicy: {attempts: 1}}"), 1, 6.67),
         ("by a hash: the same host again", hash, 2, 33.33),

@@ -21,8 +21,7 @@ pub(super) fn merges<'i>(tree: &Tree<'i>, node: &Node<'i>) -> Vec<Patching<'i>> 
     let spec = &node.spec.spec;
     let mut all = Vec::new();
     for (i, text) in spec.patches_strategic_merge.iter().enumerate() {
-        let inline =
-            || Some(nth(node.document?.root(), "patchesStrategicMerge", i)?.embedded().documents);
+        let inline = || Some(nth(node.root, "patchesStrategicMerge", i)?.embedded().documents);
         let documents = if text.contains('\n') { inline() } else { from_file(tree, node, text) };
         all.extend(documents.map(|documents| Patching { documents, target: None }));
     }
@@ -42,8 +41,7 @@ fn targeted<'i>(
     list: &'i [Patch],
 ) -> Vec<Patching<'i>> {
     let read = |(i, patch): (usize, &'i Patch)| {
-        let inline =
-            || Some(nth(node.document?.root(), key, i)?.get("patch")?.embedded().documents);
+        let inline = || Some(nth(node.root, key, i)?.get("patch")?.embedded().documents);
         let documents = match &patch.path {
             Some(path) => from_file(tree, node, path),
             None => inline(),
@@ -143,22 +141,29 @@ fn change(tree: &Tree<'_>, patch: &Document, made: &mut Made<'_>) -> bool {
     if after.root().is_null() {
         return false;
     }
-    made.rewrite(tree, &before, after, patch.root().span());
+    made.rewrite(tree, &before, Arc::new(after), patch.root().span());
     true
 }
 
 impl Made<'_> {
     /// Its text, as patched so far.
     pub fn text(&self, tree: &Tree<'_>) -> Option<Arc<Document>> {
-        let written = || Some(Arc::new(tree.document(self.file, self.origin)?.clone()));
+        let written = || tree.document(self.file, self.origin);
         self.document.clone().or_else(written)
     }
 
     /// Gives it another text, which something at `layer` made of the one before.
-    pub fn rewrite(&mut self, tree: &Tree<'_>, before: &Document, after: Document, layer: Span) {
+    pub fn rewrite(
+        &mut self,
+        tree: &Tree<'_>,
+        before: &Arc<Document>,
+        after: Arc<Document>,
+        layer: Span,
+    ) {
         let file = Some(tree.files[self.file].file);
-        let read =
-            |document: &Document| crate::kinds::objects(document, file).ok()?.into_iter().next();
+        let read = |document: &Arc<Document>| {
+            crate::kinds::objects(document, file).ok()?.into_iter().next()
+        };
         let (Some(was), Some(mut object)) = (read(before), read(&after)) else { return };
         // What the kustomizations within have renamed stays renamed, unless the patch itself renames.
         let (written, now) = (was.meta, Arc::clone(&self.object.meta));
@@ -184,6 +189,6 @@ impl Made<'_> {
             labels.put_on(&mut object);
         }
         self.object = Arc::new(object);
-        self.document = Some(Arc::new(after));
+        self.document = Some(after);
     }
 }

@@ -1,7 +1,7 @@
 //! What keeps the failure of one cluster from spreading, and lets somebody notice it.
 
 use crate::access::{Access, OF_CLUSTERS};
-use crate::clusters::{Cluster, Origin, Role};
+use crate::clusters::{Cluster, Origin, Role, Telling};
 use crate::finding::Findings;
 use crate::kinds::monitoring::AlertRules;
 use crate::mesh::{In, Mesh, list};
@@ -12,6 +12,7 @@ pub(in crate::rules) const RULES: &[Rule] = &[
         "clusters/all-primaries-watch-all-blast-radius",
         access: all_primaries_watch_all_blast_radius
     ),
+    rule!("clusters/folder-of-another-cluster", folder_of_another_cluster),
     rule!("clusters/gitops-generator-same-destination", gitops_generator_same_destination),
     rule!("clusters/no-remote-sync-alert", access: no_remote_sync_alert),
     rule!(
@@ -41,6 +42,34 @@ fn gitops_generator_same_destination(mesh: &Mesh, found: &mut Findings) {
             )
             .also(*at, format!("`{first}` has the same address"))
             .help("give each element the address of its own cluster, as `argocd cluster list` shows it");
+    }
+}
+
+fn folder_of_another_cluster(mesh: &Mesh, found: &mut Findings) {
+    for astray in mesh.astray() {
+        let (of, to) = (mesh.cluster_name(astray.of.0), mesh.cluster_name(astray.to.0));
+        let (is_named, shown, what) = match &astray.tells {
+            Telling::Name(name) => (true, name, format!("the name of `{of}`")),
+            Telling::Network(network) => (false, network, format!("the network of `{of}`")),
+            Telling::Remote(key) => (false, key, format!("leads to `{to}`")),
+        };
+        let why = match &astray.idle {
+            Some(idle) if !is_named => format!(", while `{idle}` is brought to none"),
+            _ => format!(", which then passes for `{of}`"),
+        };
+        let finding = found.say(
+            format!("`{to}` is brought `{}`, which was made for `{of}`", astray.folder),
+            astray.to.1,
+            format!("brings it to `{to}`{why}"),
+        );
+        if astray.of.1 != astray.to.1 {
+            finding.also(astray.of.1, format!("brings it to `{of}`"));
+        }
+        finding.also(shown.span, what);
+        finding.help(match &astray.idle {
+            Some(idle) => format!("point `path` at `{idle}`"),
+            None => format!("give `{to}` a folder of its own, or let patches or `postBuild.substitute` fill in what differs"),
+        });
     }
 }
 

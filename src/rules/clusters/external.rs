@@ -46,8 +46,10 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
         let mut planes = config.facts.installs.iter().filter(|install| install.is_hosted);
         let Some(name) = planes.find_map(Installed::cluster_name).or(written) else { continue };
         let mut own = facts.iter().map(|fact| &fact.value).filter(|own| *own != name);
-        let known = facts.iter().filter(|f| f.value == *name && f.value.span != name.span);
-        let Some(own) = own.next().filter(|_| !is_placeholder(name) && known.count() == 0) else {
+        let told: Vec<Span> = names_of_hosted(config).collect();
+        let mut known = facts.iter().filter(|f| f.value == *name && f.value.span != name.span);
+        let is_known = known.any(|fact| !told.contains(&fact.value.span));
+        let Some(own) = own.next().filter(|_| !is_placeholder(name) && !is_known) else {
             continue;
         };
         found
@@ -62,6 +64,16 @@ pub(super) fn external_cp_cluster_id(mesh: &Mesh, found: &mut Findings) {
             .also(own.span, format!("the name that pods of `{}` carry", config.name))
             .help(format!("set `CLUSTER_ID` of the external istiod to `{own}`"));
     }
+}
+
+/// Where the texts that install a cluster's external control plane name the cluster, as values and as
+/// `CLUSTER_ID`.
+fn names_of_hosted(config: &Cluster) -> impl Iterator<Item = Span> {
+    let planes = config.facts.installs.iter().filter(|install| install.is_hosted);
+    let names = planes.flat_map(|plane| {
+        [plane.cluster_name(), plane.values().global.multi_cluster.cluster_name.as_ref()]
+    });
+    names.flatten().map(|name| name.span)
 }
 
 impl Hosted<'_> {

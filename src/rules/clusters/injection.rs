@@ -6,6 +6,7 @@ use super::installs::{
 };
 use crate::clusters::Cluster;
 use crate::finding::{Findings, Severity};
+use crate::kinds::control_plane::Webhook;
 use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::Mesh;
 use crate::source::{Span, Text};
@@ -22,7 +23,7 @@ pub(super) fn injection_path_wrong(mesh: &Mesh, found: &mut Findings) {
         let net = remote.network().map_or("NETWORK", |n| n.as_str());
         let finding = found.say(
             format!(
-                "pods of `{}` are injected as if they were of another cluster than `{name}`",
+                "pods of `{}` are injected as if they were of another cluster or network",
                 remote.name
             ),
             at,
@@ -45,6 +46,7 @@ fn wrong_injection(mesh: &Mesh, remote: &Cluster) -> Option<(Span, String)> {
     let path = told(remote, |v| {
         v.istiod_remote.injection_url.as_ref().or(v.istiod_remote.injection_path.as_ref())
     });
+    let path = path.or_else(|| by_webhook(mesh, remote));
     match path {
         Some(path) if is_placeholder(path) => None,
         Some(path) => Some((path.span, wrong_path(mesh, remote, path)?)),
@@ -55,6 +57,22 @@ fn wrong_injection(mesh: &Mesh, remote: &Cluster) -> Option<(Span, String)> {
             Some((plane.at(), "no `istiodRemote.injectionPath`: it is `/inject`".to_owned()))
         }
     }
+}
+
+/// The path or URL in a webhook of Istio's injector, where a remote cluster has the webhook as it is applied.
+fn by_webhook<'m>(mesh: &'m Mesh, remote: &Cluster) -> Option<&'m Text> {
+    let is_of_istio = |hook: &&Webhook| {
+        hook.name.as_ref().is_some_and(|name| name.ends_with("sidecar-injector.istio.io"))
+    };
+    let mut workloads = mesh.workloads.iter().filter(|w| w.cluster == remote.id);
+    if workloads.any(|w| w.template.spec.containers.iter().any(|c| c.name == "discovery")) {
+        return None;
+    }
+    let own = mesh.webhooks.iter().filter(|w| w.cluster == remote.id && !mesh.is_assumed(&w.meta));
+    own.flat_map(|w| w.webhooks.iter().filter(is_of_istio)).find_map(|hook| {
+        let service = hook.client_config.service.as_ref();
+        hook.client_config.url.as_ref().or(service.and_then(|s| s.path.as_ref()))
+    })
 }
 
 /// What is wrong with the path to the injector.

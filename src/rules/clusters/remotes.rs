@@ -113,6 +113,14 @@ fn why_unknown(
         let name = istio_name(folder)?;
         return Some(format!("istiod of `{}` calls its cluster `{name}`", folder.name));
     }
+    let meant = |e: &str| mesh.cluster_called(e.trim(), remote.id).found();
+    let served = |c: &&Cluster| c.role() == Some(Role::Remote);
+    if let Some(other) = value.split(',').filter_map(meant).find(served) {
+        let name = &other.name;
+        return Some(format!(
+            "`{name}` is served from elsewhere itself, and runs no control plane"
+        ));
+    }
     let is_absent = value.split(',').all(|e| mesh.cluster_called(e.trim(), remote.id).is_absent());
     let known = list(names.iter().copied());
     is_absent.then(|| format!("the control planes of the mesh are those of {known}"))

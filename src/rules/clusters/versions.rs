@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::installs::{control_plane, is_open, served, whole};
 use crate::clusters::{Cluster, Role};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::kinds::is_placeholder;
-use crate::mesh::{Mesh, list};
+use crate::kinds::workloads::Workload;
+use crate::mesh::{In, Mesh, Scaler, list};
 use crate::source::Span;
 
 pub(super) fn control_plane_version_skew(mesh: &Mesh, found: &mut Findings) {
@@ -59,12 +60,12 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
         if regions.len() < 2 {
             continue;
         }
-        let names = list(remotes.iter().map(|c| c.name.as_str()));
         let name = &only.name;
+        let names = list(std::iter::once(only).chain(&remotes).map(|c| c.name.as_str()));
         let finding = found.say(
             format!("the control plane of `{name}` is the only one for {} regions", regions.len()),
             plane.at(),
-            format!("without it, {names} and `{name}` get no new configuration, sidecars or certificates"),
+            format!("without it, {names} get no new configuration, sidecars or certificates"),
         );
         for remote in &remotes {
             if let Some((_, at)) = remote.facts.role.first() {
@@ -75,20 +76,47 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
     }
 }
 
+/// The Deployment of a cluster's only istiod, where it asks for one replica and nothing scales it. What was
+/// read from a cluster has the number of the moment, so autoscalers have to be in the input too.
+fn single_istiod<'m>(mesh: &'m Mesh, cluster: &Cluster) -> Option<&'m In<Workload>> {
+    let is_istiod = |w: &&In<Workload>| {
+        w.cluster == cluster.id && w.template.spec.containers.iter().any(|c| c.name == "discovery")
+    };
+    let mut all = mesh.workloads.iter().filter(is_istiod);
+    let (Some(istiod), None) = (all.next(), all.next()) else { return None };
+    let is_one = istiod.replicas.as_ref().is_some_and(|replicas| replicas.value == 1);
+    let mut scalers = mesh.scalers().filter(|s| s.cluster == cluster.id).peekable();
+    let is_read = mesh.raw(istiod.meta.span).contains("resourceVersion");
+    let is_told = !is_read || scalers.peek().is_some();
+    (is_one && is_told && !mesh.is_assumed(&istiod.meta) && !scalers.any(targets_istiod))
+        .then_some(istiod)
+}
+
+/// Whether an autoscaler is for istiod, by the name that it scales.
+fn targets_istiod(scaler: &Scaler) -> bool {
+    scaler.target().is_some_and(|(_, name)| name.starts_with("istiod"))
+}
+
 pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Findings) {
     let mut said: Vec<Span> = Vec::new();
     for clusters in mesh.meshes_of_several() {
         for cluster in clusters.iter().filter(|c| c.role() == Some(Role::Primary)) {
+            if let Some(istiod) = single_istiod(mesh, cluster) {
+                let at = istiod.replicas.as_ref().map_or_else(|| istiod.named_at(), |r| r.span);
+                let is_told = said.contains(&at);
+                said.push(at);
+                if !is_told {
+                    say_single(found, &cluster.name, at);
+                }
+                continue;
+            }
             let Some(installs) = whole(mesh, cluster) else { continue };
             let fixed = installs
                 .iter()
                 .find_map(|i| i.values().pilot.autoscale_enabled.as_ref().filter(|on| !on.value));
             let Some(fixed) = fixed.filter(|fixed| !said.contains(&fixed.span)) else { continue };
             let count = installs.iter().find_map(|i| i.values().pilot.replica_count.as_ref());
-            let scaled = mesh.scalers().any(|scaler| {
-                scaler.cluster == cluster.id
-                    && scaler.target().is_some_and(|(_, name)| name.starts_with("istiod"))
-            });
+            let scaled = mesh.scalers().any(|s| s.cluster == cluster.id && targets_istiod(s));
             if scaled
                 || count.is_some_and(|count| count.value > 1)
                 || is_open(cluster, "replicaCount")
@@ -96,18 +124,20 @@ pub(super) fn istiod_single_replica_in_multicluster(mesh: &Mesh, found: &mut Fin
                 continue;
             }
             said.push(fixed.span);
-            let name = &cluster.name;
-            let finding = found.say(
-                format!("`{name}` has a single istiod for a mesh of several clusters"),
-                fixed.span,
-                "one replica and no autoscaler: while its node is down, no new pod gets a sidecar",
-            );
+            let finding = say_single(found, &cluster.name, fixed.span);
             if let Some(count) = count {
                 finding.also(count.span, "one replica");
             }
-            finding.help(
-                "set `pilot.autoscaleMin: 2` and leave `autoscaleEnabled` on, or `pilot.replicaCount: 2`",
-            );
         }
     }
+}
+
+fn say_single<'f>(found: &'f mut Findings, cluster: &str, at: Span) -> &'f mut Finding {
+    found
+        .say(
+            format!("`{cluster}` has a single istiod for a mesh of several clusters"),
+            at,
+            "one replica and no autoscaler: while its node is down, no new pod gets a sidecar",
+        )
+        .help("set `pilot.autoscaleMin: 2` and leave `autoscaleEnabled` on, or `pilot.replicaCount: 2`")
 }

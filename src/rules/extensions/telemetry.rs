@@ -6,6 +6,7 @@ use crate::finding::Findings;
 use crate::kinds::extensions::{Observed, Telemetry};
 use crate::mesh::{In, Lookup, Mesh, list};
 use crate::rules::selected::{Selecting, chosen_twice, of_whole_namespaces};
+use crate::source::Span;
 
 /// Telemetries that choose workloads, by label or by namespace, and are attached to nothing.
 fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
@@ -21,10 +22,8 @@ pub(super) fn telemetry_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
         if telemetry.namespace == mesh.root_namespace(telemetry.cluster) {
             continue;
         }
-        let says = [
-            "the Telemetry has no effect",
-            "correct the labels; a Telemetry is for workloads of its own namespace",
-        ];
+        let says =
+            ["the Telemetry has no effect", "; a Telemetry is for workloads of its own namespace"];
         telemetry.tell_of_nobody(mesh, found, &mut told, says);
     }
 }
@@ -104,14 +103,44 @@ fn inherits_logger(mesh: &Mesh, telemetry: &In<Telemetry>) -> bool {
     })
 }
 
+fn is_on(entry: &Observed) -> bool {
+    entry.disabled.as_ref().is_none_or(|off| !off.value)
+}
+
 pub(super) fn access_log_without_provider(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
+    logs_of_nobody(mesh, &mut told, found);
+    filters_of_nobody(mesh, &mut told, found);
+}
+
+/// A filter counts for the providers beside it, and not for those that the entry inherits.
+/// Source: `pilot/pkg/model/telemetry.go`, `mergeLogs`.
+fn filters_of_nobody(mesh: &Mesh, told: &mut BTreeSet<Span>, found: &mut Findings) {
+    for telemetry in mesh.telemetries.iter().filter(|it| !mesh.is_assumed(&it.meta)) {
+        let is_read = !telemetry.meta.unread.iter().any(|path| path.contains("accessLogging"));
+        let alone = telemetry
+            .access_logging
+            .iter()
+            .filter(|entry| is_read && is_on(entry) && entry.providers.is_empty())
+            .find_map(|entry| entry.filter.as_ref());
+        let Some(filter) = alone.filter(|_| told.insert(telemetry.named_at())) else { continue };
+        found
+            .say(
+                format!("a filter of Telemetry `{}` is for no provider", telemetry.name()),
+                filter.span,
+                "has no effect: a filter counts for the providers named beside it",
+            )
+            .help("add `providers`, such as `[{name: envoy}]`, to this entry of `accessLogging`");
+    }
+}
+
+/// Neither a Telemetry, nor what it inherits from, nor MeshConfig says who takes its access logs.
+fn logs_of_nobody(mesh: &Mesh, told: &mut BTreeSet<Span>, found: &mut Findings) {
     for telemetry in &mesh.telemetries {
         let Lookup::Found(plane) = mesh.config_cluster(telemetry.cluster) else { continue };
         let configs = &mesh.cluster(plane).facts.mesh_config;
         let has_default = configs.iter().any(|c| !c.default_providers.access_logging.is_empty());
         let is_known = !configs.is_empty() || mesh.cluster(plane).is_complete();
-        let is_on = |entry: &Observed| entry.disabled.as_ref().is_none_or(|off| !off.value);
         if !telemetry.access_logging.iter().any(is_on)
             || !is_known
             || has_default

@@ -19,6 +19,7 @@ pub(in crate::rules) const RULES: &[Rule] = &[
     rule!("locality/mesh-distribute-too-wide", policies: mesh_distribute_too_wide),
     rule!("locality/port-hash-without-port", policies: port_hash_without_port),
     rule!("locality/retries-stay-in-zone", policies: retries_stay_in_zone),
+    rule!("locality/too-few-retries-to-leave", too_few_retries_to_leave),
 ];
 
 /// A host that no locality of an entry has an endpoint for, and what tells so.
@@ -275,5 +276,34 @@ fn retries_stay_in_zone(traffic: &Traffic<'_>, found: &mut Findings) {
         finding.help(
             "add `retryRemoteLocalities: true` to `retries`, and at least two `attempts`: the second retry leaves the zone",
         );
+    }
+}
+
+/// The retry from which on priorities that were tried are passed over: Envoy does so after every second
+/// attempt. Source: Istio, `pilot/pkg/networking/core/route/retry/retry.go`, `buildPreviousPrioritiesConfig`;
+/// Envoy, `previous_priorities.cc`, `determinePriorityLoad`.
+const LEAVES: u32 = 2;
+
+fn too_few_retries_to_leave(mesh: &Mesh, found: &mut Findings) {
+    let rules = mesh.virtual_services.iter().filter(|service| !mesh.is_assumed(&service.meta));
+    let of_rules = rules.flat_map(|s| s.http.iter().filter_map(|rule| rule.retries.as_deref()));
+    let configs = mesh.clusters().iter().flat_map(|cluster| &cluster.facts.mesh_config);
+    let of_mesh = configs.filter_map(|config| config.default_http_retry_policy.as_ref());
+    let mut told = BTreeSet::new();
+    for retries in of_rules.chain(of_mesh) {
+        let (Some(attempts), Some(leaves)) = (retries.attempts, retries.retry_remote_localities)
+        else {
+            continue;
+        };
+        // That none at all are refused is another rule's.
+        let never = leaves.value && attempts.value > 0 && attempts.value < LEAVES;
+        if never && told.insert(leaves.span) {
+            let message =
+                "the only retry never leaves its zone, whatever `retryRemoteLocalities` says";
+            found
+                .say(message, leaves.span, "holds from the second retry on")
+                .also(attempts.span, "the only retry")
+                .help(format!("write `attempts: {LEAVES}` or more"));
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Findings, Severity};
-use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, list};
+use crate::mesh::{CLUSTER_LABEL, Locality, LocalityPattern, Mesh, list};
 use crate::rules::{Rule, rule};
 use crate::source::Span;
 use crate::traffic::Traffic;
@@ -88,8 +88,9 @@ pub(super) fn leaks<'m>(traffic: &Traffic<'m>, visit: &Visit<'m>) -> bool {
     borders.into_iter().any(|border| leak(traffic, visit, border, 0.0).is_some())
 }
 
-/// The worst leak of a visit over this border, and over none further out. Gateways are called from
-/// outside, so they do not count; nor does what is no part of a mesh.
+/// The worst leak of a visit over this border, and over none further out. Gateways are called from outside,
+/// and istiod by connections that no DestinationRule is for, so they do not count; nor does what is no part
+/// of a mesh.
 fn leak<'t, 'm>(
     traffic: &Traffic<'m>,
     visit: &'t Visit<'m>,
@@ -100,9 +101,11 @@ fn leak<'t, 'm>(
     let unranked = visit.way.destinations().all(|(d, _)| is_unranked(d));
     let wanted = if border == Border::Cluster { ranked } else { unranked };
     let mesh = traffic.mesh();
-    let apart = visit
-        .service()
-        .is_some_and(|s| mesh.is_gateway(s) || mesh.stays_outside(s.cluster, &s.namespace));
+    let apart = visit.service().is_some_and(|s| {
+        mesh.is_gateway(s)
+            || Mesh::leads_to_istiod(s)
+            || mesh.stays_outside(s.cluster, &s.namespace)
+    });
     let is_meshed = mesh.tells_of_istio(visit.client.cluster);
     if !wanted || apart || !is_meshed || visit.way.destinations().next().is_none() {
         return None;

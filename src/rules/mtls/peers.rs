@@ -14,10 +14,8 @@ fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
 pub(in crate::rules) fn selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for policy in all(mesh) {
-        let says = [
-            "the policy has no effect",
-            "correct the labels; one with a `selector` is for its own namespace alone",
-        ];
+        let says =
+            ["the policy has no effect", "; one with a `selector` is for its own namespace alone"];
         policy.tell_of_nobody(mesh, found, &mut told, says);
     }
 }

@@ -43,8 +43,13 @@ pub(super) fn multi_network_without_gateway(mesh: &Mesh, found: &mut Findings) {
                 inside.iter().any(|c| c.id == s.cluster) && mesh.may_be_called_from_afar(s)
             });
             let service = called.min_by_key(|s| (s.name(), s.cluster));
+            // One that is there and says another network is told of as such.
+            let misnamed = mesh.gateway_services().any(|s| {
+                let is_other = s.network().is_some_and(|told| told.as_str() != network);
+                is_other && inside.iter().any(|c| c.id == s.cluster)
+            });
             // Gateways are often made by hand; who shows one of them means to show all.
-            if elsewhere || may_come || with.is_empty() && !whole {
+            if elsewhere || may_come || misnamed || with.is_empty() && !whole {
                 continue;
             }
             let (Some(service), Some(told)) = (service, inside[0].network()) else { continue };

@@ -26,7 +26,13 @@ fn claims<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Claim<'m>> {
     let mut found: Vec<Claim<'m>> = Vec::new();
     let configured = cluster.config.as_ref().and_then(|config| config.network.as_ref());
     found.extend(configured.map(|network| Claim::new(network, "configuration")));
+    let told = |origin| cluster.facts.network.iter().any(|fact| fact.origin == origin);
+    let by_values = [Origin::IstioOperator, Origin::Sail, Origin::HelmValues].into_iter().any(told);
     for fact in &cluster.facts.network {
+        // That a path fits the values beside it is a question of its own.
+        if by_values && fact.origin == Origin::InjectionPath {
+            continue;
+        }
         found.push(Claim::new(&fact.value, fact.origin.to_string()));
     }
     let installed = cluster.facts.network_gateways.iter();
@@ -87,26 +93,12 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
     let mut told = BTreeSet::new();
     for cluster in mesh.clusters() {
         let facts = &cluster.facts;
-        let by_mesh = |origin| matches!(origin, Origin::Namespace | Origin::MeshNetworks);
-        if !mesh.has_several_networks(cluster.id) || facts.network.iter().any(|f| by_mesh(f.origin))
-        {
+        let Some((namespace, network)) = mesh.unlabelled_for_network(cluster) else { continue };
+        if !told.insert(namespace.named_at()) {
             continue;
         }
-        let Some(network) = cluster.network().filter(|network| !is_placeholder(network)) else {
-            continue;
-        };
-        let system = facts.system_namespace();
-        let here = || mesh.namespaces.iter().filter(|ns| ns.cluster == cluster.id);
-        let labelled = here().filter(|ns| ns.meta.label(NETWORK_LABEL).is_some());
-        if labelled.clone().any(|ns| ns.name() == system) {
-            continue;
-        }
-        let Some(namespace) = mesh.namespace(cluster.id, system).found() else { continue };
-        let unsure =
-            mesh.is_assumed(&namespace.meta) || namespace.meta.is_unread("metadata.labels");
-        if unsure || !told.insert(namespace.named_at()) {
-            continue;
-        }
+        let system = namespace.name();
+        let here = mesh.namespaces.iter().filter(|ns| ns.cluster == cluster.id);
         let tail = if facts.ambient { "" } else { ", so only pods with a sidecar are in it" };
         let finding = found.say(
             format!(
@@ -122,7 +114,7 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
         if let Some(annotation) = namespace.meta.annotation(NETWORK_LABEL) {
             finding.also(annotation.span, "an annotation: istiod reads the label alone");
         }
-        for other in labelled {
+        for other in here {
             if let Some(label) = other.meta.label(NETWORK_LABEL) {
                 finding.also(
                     label.span,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::texts::holders;
 use crate::access::{Access, Entry, Label, Remote, Target, server_name, shown, unreachable, used};
-use crate::clusters::ClusterId;
+use crate::clusters::{ClusterId, letters};
 use crate::finding::{Findings, Severity};
 use crate::kinds::is_placeholder;
 use crate::kinds::kubeconfig::{CONFIG_SECRET, Content, REMOTE_PREFIX, Server};
-use crate::mesh::{Mesh, letters, list};
+use crate::mesh::{Mesh, list};
 use crate::rules::SHOWN;
 use crate::source::{Span, Text};
 

@@ -20,7 +20,9 @@ pub(super) fn headless_cross_network(mesh: &Mesh, found: &mut Findings) {
                     && !mesh.backends(s).is_empty()
             });
             let is_called = mesh.may_be_called_from_afar(service) && !has_virtual_ip(mesh, service);
-            let Some(far) = far.filter(|_| is_called) else { continue };
+            // Of one that is headless in some clusters alone, another rule speaks.
+            let far = far.filter(|far| is_called && far.type_name() == "headless");
+            let Some(far) = far else { continue };
             let at = service.cluster_ip.as_ref().map_or(service.named_at(), |ip| ip.span);
             if mesh.is_assumed(&service.meta) || told.contains(&at) {
                 continue;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pairs::pairs;
+use super::selectors;
 use crate::finding::Findings;
 use crate::kinds::core::{Service, ServicePort};
 use crate::kinds::is_placeholder;
@@ -126,6 +127,10 @@ fn accounts<'m>(mesh: &'m Mesh, service: &'m In<Service>) -> BTreeSet<&'m str> {
 pub(super) fn service_account_mismatch(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for (host, one, other) in pairs(mesh) {
+        // Where other pods are selected, that they run as somebody else follows from it.
+        if selectors::differ(mesh, one, other) {
+            continue;
+        }
         let (left, right) = (accounts(mesh, one), accounts(mesh, other));
         if left.is_empty() || right.is_empty() || left == right {
             continue;

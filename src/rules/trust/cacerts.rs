@@ -2,8 +2,9 @@
 
 use super::super::{Rule, rule};
 use crate::clusters::{Cluster, Role, is_on};
-use crate::finding::{Findings, Severity};
-use crate::kinds::core::Secret;
+use crate::finding::{Finding, Findings, Severity};
+use crate::kinds::core::{OpaqueSecret, Secret};
+use crate::kinds::is_placeholder;
 use crate::mesh::{In, list};
 use crate::source::Span;
 use crate::trust::{
@@ -27,6 +28,7 @@ fn is_plugged(trust: &Trust<'_>, found: &Found) -> bool {
 }
 
 fn cacerts_incomplete(trust: &Trust<'_>, found: &mut Findings) {
+    made_incomplete(trust, found);
     for Found { cluster, ca, .. } in trust.unique().into_iter().filter(|f| is_plugged(trust, f)) {
         let without_key = ca.clone().with_key_elsewhere();
         let Some(Err(Refusal::Incomplete { missing })) = istiod_accepts(&without_key, trust.now())
@@ -34,11 +36,7 @@ fn cacerts_incomplete(trust: &Trust<'_>, found: &mut Findings) {
             continue;
         };
         let name = trust.mesh.cluster_name(*cluster);
-        let finding = found.say(
-            format!("`cacerts` of `{name}` has no {}", list(missing)),
-            ca.span,
-            "istiod does not start with a part of a CA",
-        );
+        let finding = say_incomplete(found, name, &missing, ca.span);
         finding.help(format!(
             "put {} into it, all of one CA",
             list(ca.layout.names().iter().copied())
@@ -47,6 +45,56 @@ fn cacerts_incomplete(trust: &Trust<'_>, found: &mut Findings) {
             finding.milder(Severity::Warning, ", unless that comes from where its key is kept");
         }
     }
+}
+
+/// Which parts of a CA a Secret lacks that something makes in the cluster, as far as its keys are told.
+fn lacking(trust: &Trust<'_>, made: &In<OpaqueSecret>) -> Vec<&'static str> {
+    let text = trust.mesh.raw(made.meta.span);
+    // More may be fetched, or be there already.
+    let is_open = ["dataFrom", "templateFrom", "Merge"].iter().any(|word| text.contains(word));
+    let keys: Vec<&str> = made
+        .keys()
+        .chain(made.template.data.iter().map(|(key, _)| key))
+        .map(|key| key.as_str())
+        .collect();
+    let layouts = [Layout::Tls, Layout::Classic];
+    let layout = layouts.into_iter().find(|l| l.names().iter().any(|n| keys.contains(n)));
+    let names = layout.filter(|_| !is_open).map_or(&[][..], Layout::names);
+    names.iter().copied().filter(|name| !keys.contains(name)).collect()
+}
+
+/// The same of Secrets `cacerts` that something makes, and nothing else adds to.
+fn made_incomplete(trust: &Trust<'_>, found: &mut Findings) {
+    let mesh = trust.mesh;
+    let mut told: Vec<Span> = Vec::new();
+    for cluster in mesh.clusters() {
+        let mut all =
+            mesh.makers_of_secret(cluster.id, cluster.facts.system_namespace(), "cacerts");
+        let (Some(made), None) = (all.next(), all.next()) else { continue };
+        let is_used = trust.signer(cluster.id) == Signer::MadeElsewhere;
+        if !is_used || mesh.is_assumed(&made.meta) || told.contains(&made.meta.span) {
+            continue;
+        }
+        let missing = lacking(trust, made);
+        if !missing.is_empty() {
+            told.push(made.meta.span);
+            say_incomplete(found, &cluster.name, &missing, made.named_at())
+                .help("give it all parts of one CA");
+        }
+    }
+}
+
+fn say_incomplete<'f>(
+    found: &'f mut Findings,
+    cluster: &str,
+    missing: &[&'static str],
+    at: Span,
+) -> &'f mut Finding {
+    found.say(
+        format!("`cacerts` of `{cluster}` has no {}", list(missing.iter().copied())),
+        at,
+        "istiod does not start with a part of a CA",
+    )
 }
 
 fn cacerts_refused(trust: &Trust<'_>, found: &mut Findings) {
@@ -114,6 +162,25 @@ fn cacerts_not_picked_up(trust: &Trust<'_>, found: &mut Findings) {
         told.push(secret.meta.span);
         found.say(message, at, label).help(help);
     }
+    for made in &trust.mesh.opaque_secrets {
+        let cluster = trust.mesh.cluster(made.cluster);
+        if told.contains(&made.meta.span) || trust.mesh.is_assumed(&made.meta) {
+            continue;
+        }
+        if let Some((at, message, label, help)) = made_out_of_place(trust, cluster, made) {
+            told.push(made.meta.span);
+            found.say(message, at, label).help(help);
+        }
+    }
+}
+
+/// Whether a cluster has a CA in a Secret that its istiod does not take.
+pub(super) fn passes_over_a_ca(trust: &Trust<'_>, cluster: &Cluster) -> bool {
+    let mesh = trust.mesh;
+    let mut own = mesh.secrets.iter().filter(|s| s.cluster == cluster.id);
+    let mut made = mesh.opaque_secrets.iter().filter(|s| s.cluster == cluster.id);
+    own.any(|s| !mesh.is_assumed(&s.meta) && passed_over(trust, cluster, s).is_some())
+        || made.any(|s| !mesh.is_assumed(&s.meta) && made_out_of_place(trust, cluster, s).is_some())
 }
 
 type Said = (Span, String, String, String);
@@ -153,27 +220,51 @@ fn misread(trust: &Trust<'_>, cluster: &Cluster, secret: &In<Secret>) -> Option<
 
 /// A Secret with the keys that istiod reads, at a place that it does not look at.
 fn misplaced(trust: &Trust<'_>, cluster: &Cluster, secret: &In<Secret>) -> Option<Said> {
-    let (facts, name) = (&cluster.facts, &cluster.name);
-    let namespace = facts.system_namespace();
     let ca = from_secret(trust.mesh, secret, Origin::Cacerts);
     let has = |value: &str| !ca.missing.contains(&value);
     let whole = ca.layout == Layout::Classic && has("ca-cert.pem") && has("ca-key.pem");
+    let place = (secret.namespace.as_str(), secret.name());
+    (whole && secret.has_namespace())
+        .then(|| out_of_place(trust, cluster, place, secret.named_at()))?
+}
+
+/// The same of a Secret that something makes in the cluster, by the keys that it is to have.
+fn made_out_of_place(
+    trust: &Trust<'_>,
+    cluster: &Cluster,
+    made: &In<OpaqueSecret>,
+) -> Option<Said> {
+    let told = made.secret_name.as_ref().or(made.target.name.as_ref()).unwrap_or(&made.meta.name);
+    let has = |name: &str| made.keys().any(|key| key.as_str() == name);
+    let whole = has("ca-cert.pem") && has("ca-key.pem") && !is_placeholder(told);
+    let place = (made.namespace.as_str(), told.as_str());
+    (whole && made.has_namespace()).then(|| out_of_place(trust, cluster, place, told.span))?
+}
+
+/// What to say of a CA in a Secret of that namespace and name, if it was meant for istiod and istiod has no
+/// other.
+fn out_of_place(
+    trust: &Trust<'_>,
+    cluster: &Cluster,
+    (within, called): (&str, &str),
+    at: Span,
+) -> Option<Said> {
+    let (facts, name) = (&cluster.facts, &cluster.name);
+    let namespace = facts.system_namespace();
     // Another istiod may run there.
-    let elsewhere = || facts.system_namespace.iter().any(|f| f.value.as_str() == secret.namespace);
-    let meant =
-        secret.name() != "istio-ca-secret" && (secret.namespace == namespace || !elsewhere());
-    let told = secret.has_namespace() && cluster.role() == Some(Role::Primary);
+    let elsewhere = || facts.system_namespace.iter().any(|f| f.value.as_str() == within);
+    let is_there = (within, called) == (namespace, "cacerts");
+    let meant = !is_there && called != "istio-ca-secret" && (within == namespace || !elsewhere());
     let plugged = |f: &Found| f.cluster == cluster.id && f.ca.origin == Origin::Cacerts;
     let has_one = || {
         trust.cas().iter().any(plugged)
             || trust.mesh.has_opaque_secret(cluster.id, namespace, "cacerts")
             || trust.signer(cluster.id).is_foreign()
     };
-    (whole && meant && told && !has_one()).then(|| {
-        let what = format!("{}/{}", secret.namespace, secret.name());
+    (meant && cluster.role() == Some(Role::Primary) && !has_one()).then(|| {
         (
-            secret.named_at(),
-            format!("istiod in `{name}` does not look at the CA in `{what}`"),
+            at,
+            format!("istiod in `{name}` does not look at the CA in `{within}/{called}`"),
             format!("it reads `{namespace}/cacerts` and nothing else: {ALONE}"),
             format!("call it `cacerts` and put it into the namespace `{namespace}`"),
         )

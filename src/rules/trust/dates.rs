@@ -105,33 +105,54 @@ fn say_dates<'f>(
     for (cluster, span) in &places[1..] {
         finding.also(*span, format!("the same in `{}`", mesh.cluster_name(*cluster)));
     }
-    finding.help(
-        "renew it with the same key, or rotate: both roots everywhere, then the new signer, then the old root out",
-    );
+    finding.help(if certificate.is_self_signed() {
+        "renew it with the same key, or rotate: both roots everywhere, then the new signer, then the old root out"
+    } else {
+        "let what signed it sign another, and put that into ca-cert.pem and in the place of the old one in \
+         cert-chain.pem: roots stay as they are"
+    });
     Some(finding)
 }
 
-fn ca_outlives_root(trust: &Trust<'_>, found: &mut Findings) {
-    let mut told: Vec<Certificate> = Vec::new();
+/// Certificates that end before others that they signed, with these and the clusters that use them.
+fn outlived(trust: &Trust<'_>) -> Vec<(Certificate, Vec<(ClusterId, Certificate)>)> {
+    let mut found: Vec<(Certificate, Vec<(ClusterId, Certificate)>)> = Vec::new();
     for ca in trust.unique() {
         let path = in_use(&ca.ca, trust.now());
         for pair in path.windows(2) {
             let [below, above] = pair else { continue };
-            let signed = below.issuer == above.subject;
-            if !signed || below.not_after <= above.not_after || told.contains(below) {
+            if below.issuer != above.subject || below.not_after <= above.not_after {
                 continue;
             }
-            told.push(below.clone());
-            let name = trust.mesh.cluster_name(ca.cluster);
-            found
-                .say(
-                    format!("the CA of `{name}` outlives the {} that signed it", what(above)),
-                    below.span,
-                    format!("valid until {}", below.not_after),
-                )
-                .also(above.span, format!("ends on {}, and all below it with it", above.not_after))
-                .help(format!("renew the {} first, or plan with its end", what(above)));
+            let at = found.iter().position(|(known, _)| known == above).unwrap_or_else(|| {
+                found.push((above.clone(), Vec::new()));
+                found.len() - 1
+            });
+            if found[at].1.iter().all(|(_, known)| known != below) {
+                found[at].1.push((ca.cluster, below.clone()));
+            }
         }
+    }
+    found
+}
+
+fn ca_outlives_root(trust: &Trust<'_>, found: &mut Findings) {
+    for (above, signed) in outlived(trust) {
+        let places: Places = signed.iter().map(|(cluster, c)| (*cluster, c.span)).collect();
+        let of = clusters(trust.mesh, &places);
+        let what = what(&above);
+        let (first, others) = (&signed[0].1, &signed[1..]);
+        let message = match others {
+            [] => format!("the CA of {of} outlives the {what} that signed it"),
+            _ => format!("the CAs of {of} outlive the {what} that signed them"),
+        };
+        let valid = |c: &Certificate| format!("valid until {}", c.not_after);
+        let finding = found.say(message, first.span, valid(first));
+        finding.also(above.span, format!("ends on {}, and all below it with it", above.not_after));
+        for (_, other) in others {
+            finding.also(other.span, valid(other));
+        }
+        finding.help(format!("renew the {what} first, or plan with its end"));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{Rule, rule};
+use super::texts::OR_TOLD_ELSEWHERE;
 use crate::clusters::{ClusterId, Role};
 use crate::finding::{Findings, Severity};
 use crate::mesh::{IstioObject, list};
@@ -100,13 +101,14 @@ fn trust_domain_leftover_remote_mesh_config(trust: &Trust<'_>, found: &mut Findi
         let named = map.name() == "istio" || map.name().starts_with("istio-");
         let of_control_plane = named && map.namespace == cluster.facts.system_namespace();
         let told = map.mesh.as_ref().and_then(|config| config.trust_domain.as_ref());
-        let (Some(told), Domain::Told(right)) = (told, trust.domain(primary)) else { continue };
+        let domain = trust.domain(primary);
+        let (Some(told), Some(right)) = (told, domain.name()) else { continue };
         let assumed = trust.mesh.is_assumed(&map.meta) || crate::kinds::is_placeholder(told);
-        if !of_control_plane || told.value == right.value || assumed {
+        if !of_control_plane || told.as_str() == right || assumed {
             continue;
         }
         let by = trust.mesh.cluster_name(primary);
-        found
+        let finding = found
             .say(
                 format!("the remote cluster `{}` has a MeshConfig with another trust domain", cluster.name),
                 told.span,
@@ -114,8 +116,12 @@ fn trust_domain_leftover_remote_mesh_config(trust: &Trust<'_>, found: &mut Findi
                     "istiod of `{by}` expects identities of `{told}` of this cluster's workloads, and signs those of `{right}`"
                 ),
             )
-            .also(right.span, format!("the trust domain of `{by}`"))
             .help(format!("remove the ConfigMap `{}` from `{}`, or its `trustDomain`", map.name(), cluster.name));
+        if let Domain::Told(right) = domain {
+            finding.also(right.span, format!("the trust domain of `{by}`"));
+        } else {
+            finding.milder(Severity::Warning, OR_TOLD_ELSEWHERE);
+        }
     }
 }
 
@@ -185,17 +191,10 @@ fn trust_domain_alias_too_broad(trust: &Trust<'_>, found: &mut Findings) {
     let mut seen: Vec<Span> = Vec::new();
     for cluster in trust.mesh.clusters().iter().filter(|c| c.role() != Some(Role::Remote)) {
         let aliases = trust.aliases(cluster.id);
-        let wild = aliases.iter().find(|alias| alias.contains('*'));
-        let many = aliases.get(most);
-        let Some(at) = wild.or(many).filter(|at| !seen.contains(&at.span)) else { continue };
+        let Some(at) = aliases.get(most).filter(|at| !seen.contains(&at.span)) else { continue };
         seen.push(at.span);
         let why = "whoever has an identity of an alias counts as the same identity of this mesh in every policy";
-        let message = match wild {
-            Some(wild) => {
-                format!("the trust domain alias `{wild}` of `{}` is a pattern", cluster.name)
-            }
-            None => format!("`{}` has {} trust domain aliases", cluster.name, aliases.len()),
-        };
+        let message = format!("`{}` has {} trust domain aliases", cluster.name, aliases.len());
         found.say(message, at.span, why).help(
             "list only trust domains whose namespaces and service accounts are the same as yours",
         );

@@ -1,6 +1,7 @@
 //! CAs that are made in the cluster: cert-manager, istio-csr, signers of Kubernetes.
 
 use super::super::{Rule, rule};
+use super::texts::OR_TOLD_ELSEWHERE;
 use crate::api::seconds;
 use crate::clusters::{Cluster, ClusterId};
 use crate::finding::{Findings, Severity};
@@ -254,18 +255,23 @@ fn facts_disagree(cluster: &Cluster) -> bool {
 }
 
 fn domain(trust: &Trust<'_>, cluster: &Cluster, told: Option<&Text>, found: &mut Findings) {
-    let (Domain::Told(right), Some(told)) = (trust.domain(cluster.id), told) else { return };
-    if told.value == right.value || is_placeholder(told) {
+    let domain = trust.domain(cluster.id);
+    let (Some(right), Some(told)) = (domain.name(), told) else { return };
+    if told.as_str() == right || is_placeholder(told) {
         return;
     }
-    found
+    let finding = found
         .say(
             format!("istio-csr signs other identities than `{}` expects", cluster.name),
             told.span,
             format!("identities of `{told}`, while MeshConfig says `{right}`"),
         )
-        .also(right.span, "the trust domain of the mesh")
         .help(format!("set `app.tls.trustDomain: {right}` (`{DEFAULT_DOMAIN}` where not set)"));
+    if let Domain::Told(right) = domain {
+        finding.also(right.span, "the trust domain of the mesh");
+    } else {
+        finding.milder(Severity::Warning, OR_TOLD_ELSEWHERE);
+    }
 }
 
 fn ra_signer_config(trust: &Trust<'_>, found: &mut Findings) {

@@ -1,14 +1,15 @@
 //! Do the clusters of a mesh accept each other's certificates?
 
 use super::super::{Rule, rule};
+use super::cacerts::passes_over_a_ca;
 use super::texts::short;
 use crate::access::Access;
 use crate::clusters::{Cluster, ClusterId, Role};
 use crate::finding::{Findings, Severity};
 use crate::mesh::{Mesh, list};
 use crate::trust::{
-    Certificate, Found, Groups, Matrix, Origin, Refused, Signer, Standing, Trust, from_config_map,
-    further_roots, is_root_map,
+    Certificate, Flaw, Found, Groups, Matrix, Origin, Refused, Signer, Standing, Trust, Why, flaws,
+    from_config_map, further_roots, is_root_map,
 };
 
 pub(in crate::rules) const RULES: &[Rule] = &[
@@ -81,7 +82,8 @@ fn parted(trust: &Trust<'_>, groups: &Groups<ClusterId>) -> String {
 }
 
 /// Whether another rule tells why: the one made its own root while the other has a CA plugged in, both made
-/// one and a remote secret joins them, or the verifier's root is no root.
+/// one and a remote secret joins them, the verifier's root is no root, or the CA of one of them does not lead
+/// to its own.
 fn has_a_rule_of_its_own(
     access: &Access<'_>,
     trust: &Trust<'_>,
@@ -94,7 +96,15 @@ fn has_a_rule_of_its_own(
     let no_root = trust.ca_of(refused.verifier).is_some_and(is_without_root);
     no_root
         || join_early
+        || [one, other].iter().any(|id| trust.ca_of(*id).is_some_and(is_broken))
         || (signers.contains(&Signer::SelfSigned) && signers.contains(&Signer::Plugged))
+}
+
+/// Whether a CA leads to no root of its own, so that its roots are not those it was made for.
+fn is_broken(found: &Found) -> bool {
+    let leads_nowhere =
+        |flaw: &Flaw| matches!(flaw.why, Why::NoPathToRoot { .. } | Why::BadSignature { .. });
+    flaws(&found.ca.clone().with_rest_elsewhere(), None).iter().any(leads_nowhere)
 }
 
 /// Whether all clusters would accept each other if each one's `caCertificates` counted.
@@ -276,6 +286,7 @@ fn self_signed_ca_in_mesh(trust: &Trust<'_>, found: &mut Findings) {
                 && !mesh.has_opaque_secret(cluster.id, namespace, "cacerts")
                 && trust.signer(cluster.id) == Signer::Unknown
                 && cluster.role() == Some(Role::Primary)
+                && !passes_over_a_ca(trust, cluster)
             {
                 found
                     .say(

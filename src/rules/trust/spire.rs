@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::{Rule, rule};
+use super::texts::OR_TOLD_ELSEWHERE;
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::{Meta, is_placeholder};
@@ -54,7 +55,7 @@ fn spire_trust_domain(trust: &Trust<'_>, found: &mut Findings) {
         if let Some(at) = at {
             finding.also(at, "the mesh's trust domain");
         } else {
-            finding.milder(Severity::Warning, ", unless another text sets `trustDomain`");
+            finding.milder(Severity::Warning, OR_TOLD_ELSEWHERE);
         }
         finding.help(format!(
             "set `meshConfig.trustDomain: {}`, or SPIRE's to `{expected}`; to move, list the old one \

@@ -8,6 +8,9 @@ use crate::trust::Certificate;
 /// Places of one thing, with the cluster that has it there.
 pub(super) type Places = Vec<(ClusterId, Span)>;
 
+/// What makes a finding milder that goes by the default trust domain.
+pub(super) const OR_TOLD_ELSEWHERE: &str = ", unless another text sets `trustDomain`";
+
 /// Name and the first digits of the fingerprint: enough to tell two certificates of one name apart.
 pub(super) fn short(certificate: &Certificate) -> String {
     format!("{}, SHA-256 {}…", certificate.subject, certificate.fingerprint.short())

@@ -4,7 +4,7 @@ use crate::api::fault_of_annotation;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::annotations::{self, Annotation, is_of_istio, is_written_by_istio};
 use crate::kinds::{Meta, is_placeholder};
-use crate::mesh::{INJECT, Lookup, Mesh, PodShape, list};
+use crate::mesh::{INJECT, Lookup, Mesh, NETWORK_LABEL, PodShape, list};
 use crate::source::Text;
 use crate::yaml::Entries;
 
@@ -90,8 +90,14 @@ fn known(mesh: &Mesh) -> impl Iterator<Item = (Holder<'_>, &Text, &Text, &'stati
 }
 
 pub(super) fn unknown_annotation(mesh: &Mesh, found: &mut Findings) {
+    // Of a network that is told nowhere else, the rule on networks speaks.
+    let unlabelled = mesh.clusters().iter().filter_map(|c| mesh.unlabelled_for_network(c));
+    let told: Vec<_> = unlabelled.map(|(namespace, _)| namespace.meta.span).collect();
     for holder in holders(mesh) {
         for (name, _) in holder.of_istio().filter(|(name, _)| annotations::called(name).is_none()) {
+            if name.as_str() == NETWORK_LABEL && told.iter().any(|span| span.contains(name.span)) {
+                continue;
+            }
             if LABELS.contains(&name.as_str()) {
                 found
                     .say(

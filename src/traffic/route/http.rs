@@ -271,7 +271,7 @@ impl<'m> Call<'_, '_, 'm> {
             }
         };
         if alternative.is_unread {
-            let text = "what a pipeline fills in here fits";
+            let text = "the part of this match that cannot be read holds";
             client.push(Condition::new(Subject::Client, text, alternative.span));
         }
         let request = match self.takes_request(&alternative.asks) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod identity;
 mod principals;
 
-use super::selected::{Selecting, advise, is_placed, may_be_added};
+use super::selected::{Selecting, is_placed, may_be_added};
 use super::{Rule, rule};
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::is_placeholder;
@@ -96,6 +96,9 @@ fn policy_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
             finding.also(pods.named_at(), "no sidecar, and not in ambient mode");
         }
         finding.help(help);
+        if chosen.is_empty() && !is_root {
+            Selecting::new(policy, labels(policy)).weigh(mesh, finding);
+        }
     }
 }
 
@@ -108,16 +111,8 @@ fn authentication_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
             continue;
         }
         let selecting = Selecting::new(policy, policy.selector.as_ref().map(|s| &s.match_labels));
-        let Some((at, labels)) = selecting.selects_nothing(mesh) else { continue };
-        if told.insert(at) {
-            let (name, namespace) = (policy.name(), &policy.namespace);
-            let message = format!(
-                "RequestAuthentication `{name}` selects no workload of namespace `{namespace}`"
-            );
-            let label = format!("no pod has `{labels}`: tokens are not verified");
-            let finding = found.say(message, at, label);
-            advise(mesh, &selecting, finding, "correct the labels, or remove the policy");
-        }
+        let says = ["tokens are not verified", ", or remove the policy"];
+        selecting.tell_of_nobody(mesh, found, &mut told, says);
     }
 }
 

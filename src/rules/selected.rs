@@ -1,9 +1,9 @@
 //! Objects that choose workloads by labels: whom they choose, and whether another chooses the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clusters::ClusterId;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::{Meta, is_placeholder};
 use crate::mesh::{In, Lookup, Mesh, PodShape, Told};
 use crate::source::{Span, Text};
@@ -73,9 +73,58 @@ impl<'m> Selecting<'m> {
         pods.filter(|p| p.is_selected_by(labels)).collect()
     }
 
+    /// Says once for each place that no workload of its namespace has its labels, where that is known.
+    pub fn tell_of_nobody(
+        &self,
+        mesh: &Mesh,
+        found: &mut Findings,
+        told: &mut BTreeSet<Span>,
+        [effect, help]: [&str; 2],
+    ) {
+        let Some((at, labels)) = self.selects_nothing(mesh).filter(|(at, _)| told.insert(*at))
+        else {
+            return;
+        };
+        let Meta { kind, name, .. } = self.meta;
+        let message =
+            format!("{kind} `{name}` selects no workload of namespace `{}`", self.namespace);
+        let finding = found.say(message, at, format!("no pod has `{labels}`: {effect}"));
+        let correct = self
+            .nearest(mesh)
+            .map_or_else(|| "correct the labels".to_owned(), |nearest| format!("use `{nearest}`"));
+        self.weigh(mesh, finding.help(correct + help));
+    }
+
+    /// The value that pods of its namespace have for the first label it asks for and that is nearest.
+    fn nearest(&self, mesh: &Mesh) -> Option<String> {
+        let (key, want) = self.labels?.iter().next()?;
+        let pods = mesh.pods_under_in(self.cluster, self.namespace);
+        let values: Vec<&str> = pods.filter_map(|p| Some(p.labels.get(key)?.as_str())).collect();
+        match Lookup::<()>::absent(want, values) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        }
+    }
+
+    /// Makes it milder that no pod has its labels where nothing tells that pods of the input are meant:
+    /// neither a label that resembles theirs nor their name. They may be made elsewhere.
+    pub fn weigh(&self, mesh: &Mesh, finding: &mut Finding) {
+        let is_meant = |pods: PodShape<'_>| {
+            let mut asked = self.labels.into_iter().flat_map(Entries::iter);
+            pods.meta.name == self.meta.name
+                || asked.any(|(_, want)| pods.labels.iter().any(|(_, has)| has == want))
+        };
+        if self.nearest(mesh).is_none()
+            && !mesh.is_complete_under(self.cluster)
+            && !mesh.pods_under_in(self.cluster, self.namespace).any(is_meant)
+        {
+            finding.milder(Severity::Note, ", unless its pods are made elsewhere");
+        }
+    }
+
     /// The first value it asks for, and all labels as `key=value`, where no workload of its namespace has
     /// them and all that may is in the input.
-    pub fn selects_nothing(&self, mesh: &'m Mesh) -> Option<(Span, String)> {
+    fn selects_nothing(&self, mesh: &'m Mesh) -> Option<(Span, String)> {
         let labels = self.labels?;
         let (_, first) = labels.iter().next()?;
         let told = labels.iter().all(|(key, want)| !is_placeholder(key) && !is_placeholder(want));
@@ -107,25 +156,6 @@ impl<'m> Selecting<'m> {
         let shown: Vec<String> = labels.iter().map(|(key, want)| format!("{key}={want}")).collect();
         (!is_entry).then(|| (first.span, shown.join(",")))
     }
-}
-
-/// Says of a finding on a selector what may be meant: the value that pods of the namespace have and that is
-/// nearest. Without one, and where the cluster is not complete, the pods may be made elsewhere.
-pub(super) fn advise(mesh: &Mesh, one: &Selecting<'_>, finding: &mut Finding, help: &str) {
-    let first = one.labels.and_then(|labels| labels.iter().next());
-    let nearest = first.and_then(|(key, want)| {
-        let pods = mesh.pods_under_in(one.cluster, one.namespace);
-        let values: Vec<&str> = pods.filter_map(|p| Some(p.labels.get(key)?.as_str())).collect();
-        match Lookup::<()>::absent(want, values) {
-            Lookup::Absent { nearest } => nearest,
-            _ => None,
-        }
-    });
-    match nearest {
-        Some(nearest) => finding.help(format!("use `{nearest}`; {help}")),
-        None if mesh.is_complete_under(one.cluster) => finding.help(help),
-        None => finding.milder(Severity::Note, ", unless its pods are made elsewhere").help(help),
-    };
 }
 
 /// Groups of objects that can stand side by side in their cluster: of one name, one text counts.

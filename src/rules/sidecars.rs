@@ -26,19 +26,11 @@ fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
 fn selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for sidecar in all(mesh) {
-        let Some((at, labels)) = sidecar.selects_nothing(mesh) else { continue };
-        if told.insert(at) {
-            found
-                .say(
-                    format!(
-                        "Sidecar `{}` selects no workload of namespace `{}`",
-                        sidecar.meta.name, sidecar.namespace
-                    ),
-                    at,
-                    format!("no pod has `{labels}`: the Sidecar has no effect"),
-                )
-                .help("correct the labels; a Sidecar is for workloads of its own namespace alone");
-        }
+        let says = [
+            "the Sidecar has no effect",
+            "; a Sidecar is for workloads of its own namespace alone",
+        ];
+        sidecar.tell_of_nobody(mesh, found, &mut told, says);
     }
 }
 

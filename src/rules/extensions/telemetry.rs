@@ -22,19 +22,9 @@ pub(super) fn telemetry_selects_no_workload(mesh: &Mesh, found: &mut Findings) {
         if telemetry.namespace == mesh.root_namespace(telemetry.cluster) {
             continue;
         }
-        let Some((at, labels)) = telemetry.selects_nothing(mesh) else { continue };
-        if told.insert(at) {
-            found
-                .say(
-                    format!(
-                        "Telemetry `{}` selects no workload of namespace `{}`",
-                        telemetry.meta.name, telemetry.namespace
-                    ),
-                    at,
-                    format!("no pod has `{labels}`: the Telemetry has no effect"),
-                )
-                .help("correct the labels; a Telemetry is for workloads of its own namespace");
-        }
+        let says =
+            ["the Telemetry has no effect", "; a Telemetry is for workloads of its own namespace"];
+        telemetry.tell_of_nobody(mesh, found, &mut told, says);
     }
 }
 

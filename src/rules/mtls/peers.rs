@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::finding::Findings;
 use crate::mesh::{Mesh, list};
-use crate::rules::selected::{Selecting, advise, chosen_twice, of_whole_namespaces};
+use crate::rules::selected::{Selecting, chosen_twice, of_whole_namespaces};
 
 fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
     let policies = mesh.peer_authentications.iter();
@@ -14,19 +14,9 @@ fn all(mesh: &Mesh) -> Vec<Selecting<'_>> {
 pub(in crate::rules) fn selects_no_workload(mesh: &Mesh, found: &mut Findings) {
     let mut told = BTreeSet::new();
     for policy in all(mesh) {
-        let Some((at, labels)) = policy.selects_nothing(mesh) else { continue };
-        if told.insert(at) {
-            let (name, namespace) = (&policy.meta.name, policy.namespace);
-            let finding = found.say(
-                format!(
-                    "PeerAuthentication `{name}` selects no workload of namespace `{namespace}`"
-                ),
-                at,
-                format!("no pod has `{labels}`: the policy has no effect"),
-            );
-            let help = "one with a `selector` is for its own namespace alone";
-            advise(mesh, &policy, finding, help);
-        }
+        let says =
+            ["the policy has no effect", "; one with a `selector` is for its own namespace alone"];
+        policy.tell_of_nobody(mesh, found, &mut told, says);
     }
 }
 

@@ -11,11 +11,12 @@ pub fn is_placeholder(value: &str) -> bool {
     let value = value.trim();
     let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    // A `%` inside is Envoy's: `%%` is one percent sign, and `%REQ(a)% %REQ(b)%` two commands.
     let within = |(open, close): &(&str, &str)| {
         value
             .strip_prefix(open)
             .and_then(|rest| rest.strip_suffix(close))
-            .is_some_and(|name| !name.is_empty())
+            .is_some_and(|name| !name.is_empty() && !name.contains('%'))
     };
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -80,6 +81,7 @@ mod tests {
             "todo",
             "\"\"",
             "5%",
+            "%START_TIME%%",
             "a{2,3}",
             "/api/{id}",
         ];

@@ -819,7 +819,7 @@ fn a_patched_copy_is_another_text() {
             ("clusters/east/kustomization.yaml", &plain),
             ("clusters/west/kustomization.yaml", west),
         ]);
-        let [east, west] = model.mesh.services.as_slice() else { panic!("one for each cluster") };
+        let [east, west] = &model.mesh.services[..] else { panic!("one for each cluster") };
         east.is_same_text(west)
     };
     assert!(files(&plain) && !files(&patched));

@@ -134,14 +134,18 @@ impl<'m> Asked<'_, 'm> {
             return Err(Failed(format!("no workload of namespace `{namespace}` is in `{name}`")));
         };
         let Some(workload) = workload else { return Ok(client) };
-        let found = mesh.workloads_in(cluster, client.namespace).find(|w| w.name() == workload);
+        let found =
+            mesh.workloads.of_namespace(cluster, client.namespace).find(|w| w.name() == workload);
         match found {
             Some(found) => {
                 let labels = Some(&self.traffic.placements().template(found).metadata.labels);
                 Ok(Client { labels, ..client })
             }
             None => {
-                let all = mesh.workloads_in(cluster, client.namespace).map(crate::mesh::In::name);
+                let all = mesh
+                    .workloads
+                    .of_namespace(cluster, client.namespace)
+                    .map(crate::mesh::In::name);
                 let all = list(all);
                 Err(Failed(format!(
                     "`{name}` has no workload `{told}`: in `{namespace}` are {all}"

@@ -98,9 +98,9 @@ impl Mesh {
     }
 
     fn pool_ranges(&self, cluster: ClusterId) -> Vec<PodRange> {
-        let own = self.ip_pools.iter().filter(|p| p.cluster == cluster);
+        let own = self.ip_pools.of_cluster(cluster).iter();
         let own = own.filter(|p| !self.is_assumed(&p.meta)).map(|p| &p.resource.spec);
-        let made = self.calico_installations.iter().filter(|i| i.cluster == cluster);
+        let made = self.calico_installations.of_cluster(cluster).iter();
         let made =
             made.filter(|i| !self.is_assumed(&i.meta)).flat_map(|i| &i.calico_network.ip_pools);
         let used = |pool: &&IpPool| {
@@ -112,13 +112,13 @@ impl Mesh {
     }
 
     fn node_ranges(&self, cluster: ClusterId) -> Vec<PodRange> {
-        let here = self.nodes.iter().filter(|n| n.cluster == cluster);
+        let here = self.nodes.of_cluster(cluster).iter();
         let told = here.filter_map(|n| n.resource.spec.spec.pod_cidr.as_ref());
         told.flat_map(|cidr| PodRange::all(cidr, "a node", true)).collect()
     }
 
     fn kubeadm_ranges(&self, cluster: ClusterId) -> Vec<PodRange> {
-        let kubeadm = only(self.kubeadm.iter().filter(|k| k.cluster == cluster));
+        let kubeadm = only(self.kubeadm.of_cluster(cluster).iter());
         let kubeadm = kubeadm.and_then(|k| k.networking.pod_subnet.as_ref());
         let kubeadm = kubeadm.into_iter().flat_map(|told| PodRange::all(told, "kubeadm", false));
         // One that makes clusters is in a cluster itself.
@@ -130,7 +130,7 @@ impl Mesh {
     }
 
     fn kind_ranges(&self, cluster: ClusterId) -> Vec<PodRange> {
-        let here = || self.kind_clusters.iter().filter(|k| k.cluster == cluster);
+        let here = || self.kind_clusters.of_cluster(cluster).iter();
         let called = |k: &&In<_>| self.cluster(cluster).is_called(kind_name(k));
         let Some(kind) = only(here()).or_else(|| only(here().filter(called))) else {
             return Vec::new();
@@ -148,7 +148,7 @@ impl Mesh {
     }
 
     fn eksctl_ranges(&self, cluster: ClusterId) -> Vec<PodRange> {
-        let here = || self.eksctl_clusters.iter().filter(|c| c.cluster == cluster);
+        let here = || self.eksctl_clusters.of_cluster(cluster).iter();
         let Some(config) = only(here()).filter(|c| c.vpc.id.is_none()) else { return Vec::new() };
         if let Some(told) = &config.vpc.cidr {
             return PodRange::all(told, "eksctl", false).collect();

@@ -112,7 +112,7 @@ impl Mesh {
         if parent.is_service {
             return vec![fqdn(&parent.name, &parent.namespace)];
         }
-        let mut entries = self.service_entries.iter().filter(|e| e.cluster == plane);
+        let mut entries = self.service_entries.of_cluster(plane).iter();
         let entry = entries.find(|e| e.namespace == parent.namespace && e.name() == parent.name);
         let hosts = entry.into_iter().flat_map(|entry| &entry.hosts);
         hosts.map(|host| host.to_ascii_lowercase()).collect()

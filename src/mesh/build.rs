@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Duplicate, Faulty, Mesh, Order, PemFile, by_namespace, service};
+use super::{Duplicate, Faulty, Mesh, Order, PemFile, service};
 use crate::clusters::{Fleet, Member, Origin};
 use crate::config::{Config, Options};
 use crate::kinds::file::{Manifests, is_pem};
@@ -66,6 +66,8 @@ impl Mesh {
             mesh.scalers.entry(key).or_default().push(scaler);
         }
         mesh.backends = mesh.objects.services.iter().map(|s| mesh.find_backends(s)).collect();
+        mesh.injector_maps = mesh.find_injector_maps();
+        mesh.gateway_services = mesh.find_gateway_services();
         mesh.readers = mesh.find_readers();
         mesh.places = mesh.clusters.iter().map(|c| mesh.find_places(c.id)).collect();
         mesh.claimed = mesh.find_claimed();
@@ -130,13 +132,10 @@ impl Mesh {
     }
 
     fn index_hosts(&mut self) {
-        self.workloads_in = by_namespace(&self.objects.workloads);
-        self.pods_in = by_namespace(&self.objects.pods);
-        self.services_in = by_namespace(&self.objects.services);
-        self.budgets_in = by_namespace(&self.objects.disruption_budgets);
+        self.objects.index();
         for (i, namespace) in self.objects.namespaces.iter().enumerate() {
             let key = (namespace.cluster, namespace.name().to_owned());
-            self.namespaces_called.entry(key).or_default().push(i);
+            self.namespaces_called.entry(key).or_insert(i);
         }
         for (i, s) in self.objects.services.iter().enumerate() {
             let key = (s.cluster, s.namespace.clone(), s.name().to_owned());

@@ -72,7 +72,7 @@ impl Mesh {
         by_mesh
             || facts.ambient
             || by_namespace
-            || self.workloads_in(client.cluster, client.namespace).any(|w| {
+            || self.workloads.of_namespace(client.cluster, client.namespace).any(|w| {
                 let template = &w.template.metadata;
                 let config = value(template.annotations.get("proxy.istio.io/config"));
                 let env = w.template.spec.containers.iter().flat_map(|c| &c.env);
@@ -86,10 +86,9 @@ impl Mesh {
 
     /// Whether something of the input is applied to a namespace of a cluster, so that it exists there.
     pub fn lives_in(&self, cluster: ClusterId, namespace: &str) -> bool {
-        let istio = |o: &super::IstioObject| o.cluster == cluster && o.namespace == namespace;
         self.has_seen(cluster, "Service", namespace)
-            || self.workloads_in(cluster, namespace).next().is_some()
-            || self.istio_objects.iter().any(istio)
+            || self.workloads.of_namespace(cluster, namespace).next().is_some()
+            || self.istio_objects.of_namespace(cluster, namespace).next().is_some()
     }
 
     /// A label of a client's pods, with those that Istio adds by the place they run in.

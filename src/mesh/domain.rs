@@ -30,8 +30,7 @@ impl Mesh {
     /// The domain by which a cluster's istiod names Services of all clusters; `None` where nobody tells, or
     /// a pipeline is to. Source: istiod's flag `--domain`, `global.proxy.clusterDomain` of its chart.
     pub fn istiod_domain(&self, cluster: ClusterId) -> Option<Domain<'_>> {
-        let here =
-            self.workloads.iter().filter(|w| w.cluster == cluster && !self.is_assumed(&w.meta));
+        let here = self.workloads.of_cluster(cluster).iter().filter(|w| !self.is_assumed(&w.meta));
         let istiod = here.flat_map(|w| &w.template.spec.containers).find(|c| c.name == "discovery");
         let args = istiod.map_or(&[][..], |c| c.args.as_slice());
         let mut pairs = args.windows(2).filter(|two| two[0].as_str() == "--domain");
@@ -49,7 +48,7 @@ impl Mesh {
 
     /// The domain of a cluster's DNS, where what made the cluster tells it.
     pub fn dns_domain(&self, cluster: ClusterId) -> Option<Domain<'_>> {
-        let mut kubeadm = self.kubeadm.iter().filter(|k| k.cluster == cluster);
+        let mut kubeadm = self.kubeadm.of_cluster(cluster).iter();
         let by_kubeadm = kubeadm.find_map(|k| k.networking.dns_domain.as_ref());
         if let Some(told) = by_kubeadm {
             return Domain::told(told, "kubeadm");

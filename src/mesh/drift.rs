@@ -156,7 +156,7 @@ impl Mesh {
     fn primaries(&self) -> Vec<Vec<&Cluster>> {
         let meshes = self.meshes().into_iter().map(|clusters| {
             let primary = |c: &&Cluster| self.is_read_in(c.id);
-            let seen = |c: &&Cluster| self.istio_objects.iter().any(|o| o.cluster == c.id);
+            let seen = |c: &&Cluster| !self.istio_objects.of_cluster(c.id).is_empty();
             clusters.into_iter().filter(primary).filter(seen).collect::<Vec<_>>()
         });
         meshes.filter(|primaries| primaries.len() > 1).collect()
@@ -287,7 +287,8 @@ impl Mesh {
         };
         let runs = || {
             let clusters = self.client_clusters(primary.id).into_iter();
-            let mut workloads = clusters.flat_map(|c| self.workloads_in(c.id, &object.namespace));
+            let mut workloads =
+                clusters.flat_map(|c| self.workloads.of_namespace(c.id, &object.namespace));
             workloads.any(|w| fits(&w.template.metadata.labels))
         };
         let serves = |host: &String| match self.host(host) {

@@ -24,8 +24,14 @@ pub struct Injector<'m> {
 impl Mesh {
     /// The injectors of a cluster, in the order of the input.
     pub fn injectors(&self, cluster: ClusterId) -> impl Iterator<Item = Injector<'_>> {
-        let maps = self.config_maps.iter().filter(move |map| map.cluster == cluster);
-        maps.filter_map(Injector::of)
+        let maps = self.injector_maps.iter().map(|&i| &self.config_maps[i]);
+        maps.filter(move |map| map.cluster == cluster).filter_map(Injector::of)
+    }
+
+    /// Where their ConfigMaps stand among all.
+    pub(super) fn find_injector_maps(&self) -> Vec<usize> {
+        let is = |i: &usize| Injector::of(&self.config_maps[*i]).is_some();
+        (0..self.config_maps.len()).filter(is).collect()
     }
 }
 

@@ -189,14 +189,14 @@ impl Mesh {
 
     fn node_places(&self, cluster: ClusterId) -> Vec<Place> {
         let mut places: Vec<Place> = Vec::new();
-        for node in self.nodes.iter().filter(|n| n.cluster == cluster) {
+        for node in self.nodes.of_cluster(cluster) {
             let locality = locality_of_node(&node.meta);
             match places.iter_mut().find(|p| p.locality == locality) {
                 Some(place) => place.nodes = place.nodes.map(|n| n + 1),
                 None => places.push(Place { locality, span: node.named_at(), nodes: Some(1) }),
             }
         }
-        for kind in self.kind_clusters.iter().filter(|k| k.cluster == cluster) {
+        for kind in self.kind_clusters.of_cluster(cluster) {
             for node in &kind.nodes {
                 let label =
                     |name| node.labels.get(name).map(|v| v.value.clone()).unwrap_or_default();
@@ -222,7 +222,7 @@ impl Mesh {
 
     fn pool_places(&self, cluster: ClusterId) -> Vec<(Locality, Span)> {
         let mut found = Vec::new();
-        for pool in self.node_pools.iter().filter(|p| p.cluster == cluster) {
+        for pool in self.node_pools.of_cluster(cluster) {
             let expressions: Vec<&Expression> =
                 pool.requirements.iter().chain(&pool.template.spec.requirements).collect();
             let labels = [&pool.labels, &pool.template.metadata.labels];
@@ -242,7 +242,7 @@ impl Mesh {
 
     fn eksctl_places(&self, cluster: ClusterId) -> Vec<(Locality, Span)> {
         let mut found = Vec::new();
-        for config in self.eksctl_clusters.iter().filter(|c| c.cluster == cluster) {
+        for config in self.eksctl_clusters.of_cluster(cluster) {
             let region = super::value(config.metadata.region.as_ref()).unwrap_or_default();
             let groups = config.managed_node_groups.iter().chain(&config.node_groups);
             let of_groups = groups.flat_map(|g| &g.availability_zones);
@@ -254,7 +254,7 @@ impl Mesh {
     }
 
     fn machine_places(&self, cluster: ClusterId) -> Vec<(Locality, Span)> {
-        let machines = self.machines.iter().filter(|m| m.cluster == cluster);
+        let machines = self.machines.of_cluster(cluster).iter();
         machines
             .flat_map(|m| m.failure_domains.iter().chain(&m.template.spec.failure_domain))
             .map(|zone| (locality("", zone), zone.span))

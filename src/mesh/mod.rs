@@ -13,6 +13,7 @@ mod host;
 mod injector;
 mod locality;
 mod lookup;
+mod members;
 mod names;
 mod network;
 mod objects;
@@ -50,6 +51,7 @@ pub use host::{HostPattern, fqdn, short, without_namespace};
 pub use injector::Injector;
 pub use locality::{Locality, LocalityPattern, Place, locality_of_node};
 pub use lookup::Lookup;
+pub use members::Members;
 pub use network::{Exposure, GATEWAY_NAME_LABEL, GATEWAY_PORT_LABEL, NETWORK_VIEW};
 pub use objects::{In, Objects};
 pub use pods::{
@@ -120,8 +122,6 @@ pub struct Duplicate {
 }
 
 type Key = (ClusterId, String, String);
-/// Positions of objects by cluster and namespace.
-type ByNamespace = BTreeMap<(ClusterId, String), Vec<usize>>;
 
 /// All clusters that were given, and everything in them.
 #[derive(Debug, Default)]
@@ -129,12 +129,8 @@ pub struct Mesh {
     clusters: Vec<Cluster>,
     objects: Objects,
     hosts: BTreeMap<String, service::HostIndex>,
-    workloads_in: ByNamespace,
-    pods_in: ByNamespace,
-    services_in: ByNamespace,
-    budgets_in: ByNamespace,
     /// Positions of the namespace objects by cluster and name.
-    namespaces_called: ByNamespace,
+    namespaces_called: BTreeMap<(ClusterId, String), usize>,
     service_index: BTreeMap<Key, Vec<usize>>,
     scalers: BTreeMap<Key, Vec<Scaler>>,
     policies: policy::Policies,
@@ -150,6 +146,10 @@ pub struct Mesh {
     whereabouts: BTreeMap<usize, Whereabouts>,
     /// Positions of the workloads behind each Service.
     backends: Vec<Vec<usize>>,
+    /// Positions of the ConfigMaps that injectors read.
+    injector_maps: Vec<usize>,
+    /// Positions of the Services that lead to gateways between networks.
+    gateway_services: Vec<usize>,
     /// Clusters with workloads, by the cluster whose Istio objects their proxies get.
     readers: BTreeMap<ClusterId, Vec<ClusterId>>,
     seen: BTreeSet<(ClusterId, &'static str, String)>,
@@ -367,15 +367,6 @@ impl Mesh {
         self.options.get(rule)?.get(name).map(String::as_str)
     }
 
-    /// The Secrets of a namespace in a cluster, as far as they are written out.
-    pub fn secrets_in(
-        &self,
-        cluster: ClusterId,
-        namespace: &str,
-    ) -> impl Iterator<Item = &In<core::Secret>> {
-        self.secrets.iter().filter(move |s| s.cluster == cluster && s.namespace == namespace)
-    }
-
     /// Whether something in the input makes, or may make, a Secret of that name in the cluster.
     pub fn has_opaque_secret(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
         self.makes_secret(cluster, namespace, name)
@@ -415,9 +406,7 @@ impl Mesh {
         cluster: ClusterId,
         namespace: &str,
     ) -> impl Iterator<Item = (&'m str, &'m In<core::OpaqueSecret>)> {
-        let near =
-            move |s: &&In<core::OpaqueSecret>| s.cluster == cluster && s.namespace == namespace;
-        self.opaque_secrets.iter().filter(near).map(|s| {
+        self.opaque_secrets.of_namespace(cluster, namespace).map(|s| {
             let told = s.secret_name.as_ref().or(s.target.name.as_ref());
             (told.unwrap_or(&s.meta.name).as_str(), s)
         })
@@ -425,11 +414,9 @@ impl Mesh {
 
     /// The namespace object of that name in a cluster.
     pub fn namespace(&self, cluster: ClusterId, name: &str) -> Lookup<&In<core::Namespace>> {
-        let called = of_namespace(&self.namespaces, &self.namespaces_called, cluster, name);
-        if let Some(found) = called.into_iter().next() {
-            return Lookup::Found(found);
+        if let Some(&first) = self.namespaces_called.get(&(cluster, name.to_owned())) {
+            return Lookup::Found(&self.namespaces[first]);
         }
-        let of = |ns: &&In<core::Namespace>| ns.cluster == cluster;
         // A Service in it, or what is brought to it, shows that it is there.
         if self.seen.contains(&(cluster, "Service", name.to_owned()))
             || !self.has_seen(cluster, "Namespace", "")
@@ -437,28 +424,8 @@ impl Mesh {
         {
             return Lookup::Unseen;
         }
-        Lookup::absent(name, self.namespaces.iter().filter(of).map(In::name))
+        Lookup::absent(name, self.namespaces.of_cluster(cluster).iter().map(In::name))
     }
-}
-
-/// Objects by cluster and namespace.
-fn by_namespace<S>(objects: &[In<S>]) -> ByNamespace {
-    let mut found = ByNamespace::new();
-    for (i, object) in objects.iter().enumerate() {
-        found.entry((object.cluster, object.namespace.clone())).or_default().push(i);
-    }
-    found
-}
-
-/// The objects of one cluster and namespace.
-fn of_namespace<'m, S>(
-    objects: &'m [In<S>],
-    index: &'m ByNamespace,
-    cluster: ClusterId,
-    namespace: &str,
-) -> impl Iterator<Item = &'m In<S>> + use<'m, S> {
-    let found = index.get(&(cluster, namespace.to_owned()));
-    found.into_iter().flatten().map(|&i| &objects[i])
 }
 
 /// Whether labels have all that a selector asks for; an empty one asks for nothing.

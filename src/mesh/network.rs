@@ -51,7 +51,7 @@ const BETWEEN_CLUSTERS: [u16; 4] = [15012, 15017, 15443, 15008];
 impl Mesh {
     /// Gateways of a cluster that are not just for other clusters.
     pub fn entrances(&self, of: ClusterId) -> impl Iterator<Item = &In<Service>> {
-        let here = self.services.iter().filter(move |s| s.cluster == of && self.is_gateway(s));
+        let here = self.services.of_cluster(of).iter().filter(move |s| self.is_gateway(s));
         here.filter(|s| {
             let mut ports = s.ports.iter().filter_map(|p| p.port.as_ref());
             s.meta.label(NETWORK_LABEL).is_none()
@@ -81,8 +81,7 @@ impl In<gateway_api::Gateway> {
 impl Mesh {
     /// Whether a Deployment and a Service of that name are made for a Gateway of the Gateway API.
     pub fn is_made_for_gateway(&self, cluster: ClusterId, namespace: &str, name: &str) -> bool {
-        let mut here =
-            self.api_gateways.iter().filter(|g| g.cluster == cluster && g.namespace == namespace);
+        let mut here = self.api_gateways.of_namespace(cluster, namespace);
         here.any(|gateway| gateway.is_made_as(name))
     }
 }
@@ -158,7 +157,7 @@ impl Mesh {
         let services = self.services.iter().filter(|s| peer(s.cluster));
         let mut services = services.filter_map(|s| s.meta.label(NETWORK_LABEL));
         let service = services.find(|told| told.as_str() == network.as_str()).map(|told| told.span);
-        let mut gateways = self.gateways.iter().filter(|g| g.cluster == cluster.id);
+        let mut gateways = self.gateways.of_cluster(cluster.id).iter();
         let gateway = gateways.find(|g| g.servers.iter().any(Server::is_for_other_networks));
         service.or(gateway.map(In::named_at))
     }
@@ -187,8 +186,14 @@ impl Mesh {
 
     /// The Services that labels make gateways between networks and that have a port for it.
     pub fn gateway_services(&self) -> impl Iterator<Item = &In<Service>> {
-        let open = |s: &&In<Service>| s.takes_other_networks() || s.takes_hbone();
-        self.services.iter().filter(|s| s.network().is_some()).filter(open)
+        self.gateway_services.iter().map(|&i| &self.services[i])
+    }
+
+    /// Where these stand among the Services.
+    pub(super) fn find_gateway_services(&self) -> Vec<usize> {
+        let open = |s: &In<Service>| s.takes_other_networks() || s.takes_hbone();
+        let is = |i: &usize| self.services[*i].network().is_some() && open(&self.services[*i]);
+        (0..self.services.len()).filter(is).collect()
     }
 
     /// Whether clients in other clusters may call a Service: it has pods, is no gateway and no part of the
@@ -286,7 +291,7 @@ impl Mesh {
         let Some(plane) = plane.filter(|_| !by_istiod && !self.is_assumed(&service.meta)) else {
             return Exposure::Unknown;
         };
-        let here = || self.gateways.iter().filter(|g| g.cluster == plane);
+        let here = || self.gateways.of_cluster(plane).iter();
         let (mut otherwise, mut others, mut sure) = (None, Vec::new(), true);
         for gateway in here() {
             let is_for_it = self.is_gateway_for(gateway, service);

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::IstioObject;
+use super::{IstioObject, Members};
 use crate::clusters::{ClusterId, Member};
 use crate::kinds::{
     Meta, Resource, cidrs, control_plane, core, extensions, gateway_api, machines, monitoring,
@@ -60,8 +60,8 @@ macro_rules! collections {
         #[derive(Debug, Default)]
         pub struct Objects {
             /// Everything that a control plane reads from its own cluster only, whatever kind it is of.
-            pub istio_objects: Vec<IstioObject>,
-            $($(#[$doc])* pub $field: Vec<In<$spec>>,)*
+            pub istio_objects: Members<IstioObject>,
+            $($(#[$doc])* pub $field: Members<In<$spec>>,)*
         }
 
         impl Objects {
@@ -78,6 +78,12 @@ macro_rules! collections {
                     })*
                     _ => {}
                 }
+            }
+
+            /// Makes those of a namespace be found.
+            pub(super) fn index(&mut self) {
+                self.istio_objects.index();
+                $(self.$field.index();)*
             }
         }
     };

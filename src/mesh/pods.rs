@@ -1,6 +1,6 @@
 //! Pods as one sees them in a repository: written out, or as the template of what makes them.
 
-use super::{Client, In, Lookup, Mesh, of_namespace, selects, value};
+use super::{Client, In, Lookup, Mesh, selects, value};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
@@ -77,14 +77,12 @@ impl Mesh {
         cluster: ClusterId,
         namespace: &str,
     ) -> impl Iterator<Item = PodShape<'m>> + use<'m> {
-        let pods = of_namespace(&self.pods, &self.pods_in, cluster, namespace).map(of_pod);
-        let workloads = of_namespace(&self.workloads, &self.workloads_in, cluster, namespace);
+        let pods = self.pods.of_namespace(cluster, namespace).map(of_pod);
+        let workloads = self.workloads.of_namespace(cluster, namespace);
         let workloads = workloads.filter(|w| !w.is_owned());
         let workloads = workloads.map(|w| of_template(w, &w.template));
-        let namespace = namespace.to_owned();
-        let jobs = self.jobs.iter().filter(move |job| {
-            job.cluster == cluster && job.namespace == namespace && job.meta.owners.is_empty()
-        });
+        let jobs = self.jobs.of_namespace(cluster, namespace);
+        let jobs = jobs.filter(|job| job.meta.owners.is_empty());
         pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
     }
 
@@ -129,7 +127,7 @@ impl Mesh {
     /// said of them.
     pub fn has_maker(&self, pods: &PodShape<'_>) -> bool {
         let made_by = |name: &str, kind: &str| {
-            let mut near = self.workloads_in(pods.cluster, pods.namespace);
+            let mut near = self.workloads.of_namespace(pods.cluster, pods.namespace);
             near.any(|workload| {
                 let own = workload.name();
                 let by_deployment = kind == "ReplicaSet"
@@ -143,7 +141,7 @@ impl Mesh {
     /// Whether the namespaces of a cluster tell how their pods get into the mesh: one of them has a label
     /// that takes them in, or nothing lives outside the input. Else people may set these labels by hand.
     pub fn tells_injection(&self, cluster: ClusterId) -> bool {
-        let mut here = self.namespaces.iter().filter(|ns| ns.cluster == cluster);
+        let mut here = self.namespaces.of_cluster(cluster).iter();
         self.cluster(cluster).is_complete() || here.any(takes_in)
     }
 
@@ -233,9 +231,8 @@ impl Mesh {
                 && takes_all(&hook.namespace_selector)
                 && takes_all(&hook.object_selector)
         };
-        let mut mutating = self.webhooks.iter().filter(|of| {
-            of.cluster == cluster && of.meta.kind.as_str() == "MutatingWebhookConfiguration"
-        });
+        let all = self.webhooks.of_cluster(cluster).iter();
+        let mut mutating = all.filter(|of| of.meta.kind.as_str() == "MutatingWebhookConfiguration");
         self.injectors(cluster).any(|injector| injector.by_default.is_some())
             || mutating.any(|of| of.webhooks.iter().any(by_default))
     }

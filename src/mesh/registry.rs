@@ -209,7 +209,7 @@ impl Mesh {
             self.has_seen(c.id, "Service", namespace)
                 || !self.lives_in(c.id, namespace)
                     && !self.may_have_more(c.id, "Service", namespace)
-                    && self.services.iter().any(|s| s.cluster == c.id)
+                    && !self.services.of_cluster(c.id).is_empty()
         };
         told && !OF_THE_CLUSTER.contains(&namespace)
             && self.peers(plane).any(|c| self.has_seen(c.id, "Service", namespace))
@@ -229,7 +229,7 @@ impl Mesh {
         if of_kubernetes || !self.cluster(plane).is_complete() {
             return Named::Unseen;
         }
-        let known = self.service_entries.iter().filter(|e| e.cluster == plane);
+        let known = self.service_entries.of_cluster(plane).iter();
         let known = known.flat_map(|e| &e.hosts).map(|host| host.as_str());
         match Lookup::<()>::absent(name, known) {
             Lookup::Absent { nearest } => Named::Absent { nearest },
@@ -275,7 +275,7 @@ impl Mesh {
         {
             return Lookup::Unseen;
         }
-        let near = self.gateways.iter().filter(|g| g.cluster == service.cluster);
+        let near = self.gateways.of_cluster(service.cluster).iter();
         Lookup::absent(bare, near.filter(|g| g.namespace == namespace).map(In::name))
     }
 

@@ -91,12 +91,7 @@ impl Mesh {
     /// The disruption budgets that guard a workload's pods.
     pub fn budgets_of(&self, workload: &In<Workload>) -> Vec<&In<DisruptionBudget>> {
         let labels = &workload.template.metadata.labels;
-        let near = super::of_namespace(
-            &self.disruption_budgets,
-            &self.budgets_in,
-            workload.cluster,
-            &workload.namespace,
-        );
+        let near = self.disruption_budgets.of_namespace(workload.cluster, &workload.namespace);
         near.filter(|b| b.selector.as_ref().is_some_and(|s| s.matches(labels))).collect()
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Client, GATEWAY_NAME_LABEL, HostPattern, In, LocalityPattern, Lookup, Mesh, of_namespace,
-    selects, value,
+    Client, GATEWAY_NAME_LABEL, HostPattern, In, LocalityPattern, Lookup, Mesh, selects, value,
 };
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
@@ -134,8 +133,7 @@ impl Mesh {
         {
             return Lookup::Unseen;
         }
-        let same =
-            self.services.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
+        let same = self.services.of_namespace(cluster, namespace);
         Lookup::absent(name, same.map(In::name))
     }
 
@@ -169,12 +167,12 @@ impl Mesh {
         let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
             return Vec::new();
         };
-        let near = self.workloads_in.get(&(service.cluster, service.namespace.clone()));
+        let near = self.workloads.positions(service.cluster, &service.namespace);
         let selected = |i: &usize| {
             let workload = &self.workloads[*i];
             selects(selector, &workload.template.metadata.labels) && !workload.is_owned()
         };
-        near.into_iter().flatten().copied().filter(selected).collect()
+        near.iter().copied().filter(selected).collect()
     }
 
     /// The pods a Service selects that stand in the input themselves.
@@ -182,26 +180,8 @@ impl Mesh {
         let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) else {
             return Vec::new();
         };
-        let pods = of_namespace(&self.pods, &self.pods_in, service.cluster, &service.namespace);
+        let pods = self.pods.of_namespace(service.cluster, &service.namespace);
         pods.filter(|p| selects(selector, &p.meta.labels)).collect()
-    }
-
-    /// The workloads of a namespace.
-    pub fn workloads_in(
-        &self,
-        cluster: ClusterId,
-        namespace: &str,
-    ) -> impl Iterator<Item = &In<Workload>> {
-        of_namespace(&self.workloads, &self.workloads_in, cluster, namespace)
-    }
-
-    /// The Services of a namespace.
-    pub fn services_in(
-        &self,
-        cluster: ClusterId,
-        namespace: &str,
-    ) -> impl Iterator<Item = &In<Service>> {
-        of_namespace(&self.services, &self.services_in, cluster, namespace)
     }
 
     /// Clusters of a mesh in which a host has workloads behind it, as far as the input shows.
@@ -224,15 +204,13 @@ impl Mesh {
 
     /// The client groups of a cluster, ordered by namespace.
     pub fn clients_in(&self, cluster: ClusterId) -> impl Iterator<Item = Client<'_>> {
-        let all = self.workloads_in.range((cluster, String::new())..);
-        let here = all.take_while(move |((c, _), _)| *c == cluster);
-        here.map(move |((_, namespace), _)| Client::of(cluster, namespace))
+        self.workloads.namespaces(cluster).map(move |namespace| Client::of(cluster, namespace))
     }
 
     /// The client group of a namespace, if it has workloads.
     pub fn client_in(&self, cluster: ClusterId, namespace: &str) -> Option<Client<'_>> {
-        let known = self.workloads_in.get_key_value(&(cluster, namespace.to_owned()));
-        known.map(|((_, namespace), _)| Client::of(cluster, namespace))
+        let first = self.workloads.of_namespace(cluster, namespace).next();
+        first.map(|workload| Client::of(cluster, &workload.namespace))
     }
 
     pub(super) fn find_readers(&self) -> BTreeMap<ClusterId, Vec<ClusterId>> {
@@ -291,14 +269,12 @@ impl Mesh {
         };
         let names = |key| value(selector.get(key)).is_some_and(|v| v.contains("gateway"));
         let chosen = |gateway: &&In<Gateway>| {
-            gateway.cluster == service.cluster
-                && !gateway.selector.is_empty()
-                && selects(&gateway.selector, selector)
+            !gateway.selector.is_empty() && selects(&gateway.selector, selector)
         };
         names("istio")
             || selector.get(GATEWAY_NAME_LABEL).is_some()
             || service.meta.label("topology.istio.io/network").is_some()
-            || self.gateways.iter().find(chosen).is_some()
+            || self.gateways.of_cluster(service.cluster).iter().find(chosen).is_some()
     }
 }
 

@@ -116,7 +116,7 @@ impl Mesh {
     /// The Gateway of a waypoint that is asked for in a cluster. `Absent` where other waypoints of the
     /// cluster are in the input.
     pub fn waypoint(&self, cluster: ClusterId, asked: Asked<'_>) -> Lookup<&In<Gateway>> {
-        let mut here = self.api_gateways.iter().filter(|g| g.cluster == cluster);
+        let mut here = self.api_gateways.of_cluster(cluster).iter();
         let near = |g: &&In<Gateway>| g.namespace == asked.namespace;
         if let Some(found) = here.clone().filter(near).find(|g| g.name() == asked.name.as_str()) {
             return Lookup::Found(found);
@@ -125,7 +125,7 @@ impl Mesh {
         if !knows || self.may_have_more(cluster, "Gateway", asked.namespace) {
             return Lookup::Unseen;
         }
-        let others = self.api_gateways.iter().filter(|g| g.cluster == cluster).filter(near);
+        let others = self.api_gateways.of_cluster(cluster).iter().filter(near);
         Lookup::absent(asked.name, others.map(In::name))
     }
 

@@ -142,9 +142,9 @@ impl Mesh {
     fn speaks_of_others(&self, id: ClusterId) -> bool {
         let facts = &self.cluster(id).facts;
         let told = [&facts.name, &facts.network, &facts.mesh_id, &facts.served_by];
-        let mut secrets = self.secrets.iter().filter(|s| s.cluster == id);
-        let mut made = self.opaque_secrets.iter().filter(|s| s.cluster == id);
-        let mut gateways = self.gateways.iter().filter(|g| g.cluster == id);
+        let mut secrets = self.secrets.of_cluster(id).iter();
+        let mut made = self.opaque_secrets.of_cluster(id).iter();
+        let mut gateways = self.gateways.of_cluster(id).iter();
         told.iter().any(|facts| !facts.is_empty())
             || self.cluster(id).role() == Some(Role::Remote)
             || secrets.any(|s| s.meta.label(REMOTE_LABEL).is_some())
@@ -158,13 +158,14 @@ impl Mesh {
         let places = self.places(cluster);
         let told = self.cluster(cluster);
         let by_nodes = places.iter().any(|p| p.nodes.is_some());
-        let mut nodes = self.nodes.iter().filter(|n| n.cluster == cluster);
-        let by_kind = self.kind_clusters.iter().any(|k| k.cluster == cluster);
+        let mut nodes = self.nodes.of_cluster(cluster).iter();
+        let by_kind = !self.kind_clusters.of_cluster(cluster).is_empty();
         let configured = told.config.as_ref().is_some_and(|c| !c.localities.is_empty());
         let virtual_machines = self
             .istio_objects
+            .of_cluster(cluster)
             .iter()
-            .any(|o| o.cluster == cluster && o.meta.kind.as_str() == "WorkloadGroup");
+            .any(|o| o.meta.kind.as_str() == "WorkloadGroup");
         !places.is_empty()
             && !virtual_machines
             && if by_nodes {

@@ -149,7 +149,7 @@ fn exposed(moved: &Move<'_, '_>) -> Step {
     };
     let mut states = Vec::new();
     for cluster in wanted {
-        let all = || moved.mesh.gateways.iter().filter(|g| g.cluster == cluster.id);
+        let all = || moved.mesh.gateways.of_cluster(cluster.id).iter();
         let server = all().find(|g| {
             g.servers.iter().any(crate::kinds::networking::Server::is_for_other_networks)
         });

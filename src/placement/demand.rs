@@ -51,7 +51,7 @@ pub fn template<'m>(mesh: &'m Mesh, workload: &'m In<Workload>) -> &'m Template 
     let named = workload.workload_ref.as_ref().and_then(|r| r.name.as_ref());
     let referred = named.and_then(|name| {
         let kind = workload.workload_ref.as_ref()?.kind.as_ref()?;
-        let mut near = mesh.workloads_in(workload.cluster, &workload.namespace);
+        let mut near = mesh.workloads.of_namespace(workload.cluster, &workload.namespace);
         near.find(|w| w.name() == name.as_str() && w.meta.kind == *kind)
     });
     referred.map_or(&workload.template, |w| &w.template)

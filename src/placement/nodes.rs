@@ -181,7 +181,7 @@ fn tolerates(toleration: &Toleration, (key, taint, effect): (&str, &str, &str)) 
 /// The sites of a cluster: its nodes; where none is known, the zones that nodes can stand in.
 pub(super) fn sites(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
     let mut sites: Vec<Site<'_>> = Vec::new();
-    for node in mesh.nodes.iter().filter(|n| n.cluster == cluster) {
+    for node in mesh.nodes.of_cluster(cluster) {
         let taints = node.spec.spec.taints.iter().map(|t| {
             let (content, effect) = (t.value.as_deref(), value(t.effect.as_ref()));
             let key = value(t.key.as_ref());
@@ -223,7 +223,7 @@ fn zone<'m>(locality: Locality, stands: Stands) -> Site<'m> {
 /// kind's nodes, where they are labelled with zones. A control plane is tainted unless it is alone.
 fn kind_nodes(mesh: &Mesh, cluster: ClusterId) -> Vec<Site<'_>> {
     let mut sites = Vec::new();
-    for kind in mesh.kind_clusters.iter().filter(|k| k.cluster == cluster) {
+    for kind in mesh.kind_clusters.of_cluster(cluster) {
         let works = |node: &KindNode| value(node.role.as_ref()) == Some("worker");
         let workers = kind.nodes.iter().any(works);
         if kind.nodes.iter().all(|n| n.labels.get(ZONE_LABEL).is_none()) {

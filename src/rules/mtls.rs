@@ -59,21 +59,21 @@ fn by_secret(tls: &ClientTls) -> Option<Span> {
 
 /// Without a `workloadSelector` a rule is for all sidecars too, which get no TLS from it.
 fn for_gateways_only(mesh: &Mesh, found: &mut Findings) {
-    let routes = mesh.routes();
+    let routes: Vec<_> =
+        mesh.routes().into_iter().filter(|r| r.service.is_for_gateways()).collect();
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for rule in mesh.destination_rules.iter().filter(|r| !r.meta.is_filled_in) {
         let Some(host) = value(rule.host.as_ref()).filter(|_| rule.workload_selector.is_none())
         else {
             continue;
         };
-        let full = fqdn(host, &rule.namespace);
-        let is_of_gateways = routes
-            .iter()
-            .any(|r| r.service.is_for_gateways() && HostPattern(&full).matches(&r.host));
         let mut places = all_settings(rule).filter_map(|tls| by_secret(&tls.value));
-        let Some(first) = places.next().filter(|at| !is_of_gateways && told.insert(*at)) else {
+        let Some(first) = places.next() else { continue };
+        let full = fqdn(host, &rule.namespace);
+        let is_of_gateways = routes.iter().any(|r| HostPattern(&full).matches(&r.host));
+        if is_of_gateways || !told.insert(first) {
             continue;
-        };
+        }
         let finding = found.say(
             format!(
                 "sidecars send plaintext to `{host}`: only gateways read the Secret of its TLS"

@@ -199,7 +199,8 @@ fn looked_up_in<'m>(
     };
     clusters.retain(|c| {
         let calls = |client: &Client<'_>| {
-            client.cluster == c.id && mesh.workloads_in(c.id, client.namespace).next().is_some()
+            client.cluster == c.id
+                && mesh.workloads.of_namespace(c.id, client.namespace).next().is_some()
         };
         clients.iter().any(calls) && !answered(c)
     });

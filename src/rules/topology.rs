@@ -252,14 +252,13 @@ fn manual_endpoints_without_locality(mesh: &Mesh, found: &mut Findings) {
         let host = value(entry.hosts.first()).unwrap_or_default();
         let inline: Vec<(&WorkloadEntry, _)> =
             entry.endpoints.iter().map(|e: &Spanned<WorkloadEntry>| (&e.value, e.span)).collect();
-        let selected = mesh.workload_entries.iter().filter(|w| {
+        let selected = mesh.workload_entries.of_namespace(entry.cluster, &entry.namespace);
+        let selected = selected.filter(|w| {
             let labels = |s: &crate::kinds::networking::WorkloadSelector| {
                 !s.labels.is_empty()
                     && s.labels.iter().all(|(k, v)| w.labels.get(k.as_str()) == Some(v))
             };
-            w.cluster == entry.cluster
-                && w.namespace == entry.namespace
-                && entry.workload_selector.as_ref().is_some_and(labels)
+            entry.workload_selector.as_ref().is_some_and(labels)
         });
         let selected: Vec<(&WorkloadEntry, _)> =
             selected.map(|w| (&w.resource.spec, w.named_at())).collect();

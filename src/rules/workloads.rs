@@ -45,7 +45,7 @@ const LABELS: [&str; 3] = [INJECTION, REVISION, DATAPLANE_MODE];
 fn namespaces(mesh: &Mesh, cluster: ClusterId) -> impl Iterator<Item = &In<Namespace>> {
     let system = mesh.cluster(cluster).facts.system_namespace();
     let root = mesh.root_namespace(cluster);
-    let here = mesh.namespaces.iter().filter(move |ns| ns.cluster == cluster);
+    let here = mesh.namespaces.of_cluster(cluster).iter();
     here.filter(move |ns| {
         let is_system = [system, root, "istio-system", "local-path-storage"].contains(&ns.name());
         !is_system && !ns.name().starts_with("kube-") && !mesh.is_assumed(&ns.meta)

@@ -61,7 +61,7 @@ impl<'m> Traffic<'m> {
 
     fn find_localities(&self, cluster: ClusterId) -> Vec<Locality> {
         let mesh = self.mesh();
-        let here = mesh.workloads.iter().filter(|w| w.cluster == cluster);
+        let here = mesh.workloads.of_cluster(cluster).iter();
         let mut zones: BTreeSet<Locality> = mesh.zones(cluster).into_iter().collect();
         let mut found = BTreeSet::new();
         // Without workloads in the input anything may run anywhere.
@@ -92,7 +92,7 @@ impl<'m> Traffic<'m> {
         apart.extend(mesh.namespaces_with_other_rules(host.name, plane));
         apart.extend(host.namespace());
         // Ambient has ways of its own.
-        let of_ambient = mesh.namespaces.iter().filter(|ns| ns.cluster == cluster);
+        let of_ambient = mesh.namespaces.of_cluster(cluster).iter();
         apart.extend(of_ambient.filter(|ns| is_ambient_namespace(ns)).map(In::name));
         let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
         let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));

@@ -95,7 +95,7 @@ impl<'m> PeerPolicies<'m> {
         label: impl Fn(&str) -> Option<&'l str>,
     ) -> Self {
         let root = mesh.root_namespace(control_plane);
-        let all = || mesh.peer_authentications.iter().filter(|p| p.cluster == control_plane);
+        let all = || mesh.peer_authentications.of_cluster(control_plane).iter();
         let selects = |policy: &PeerAuthentication| {
             let selector = policy.selector.as_ref().filter(|s| !s.is_empty())?;
             let same = |(key, want): &(Text, Text)| label(key.as_str()) == Some(want.as_str());

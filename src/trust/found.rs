@@ -32,8 +32,7 @@ pub(super) fn cas(mesh: &Mesh) -> Vec<Found> {
 fn of(mesh: &Mesh, cluster: ClusterId, files: &[Folder]) -> Option<Found> {
     let namespace = mesh.cluster(cluster).facts.system_namespace();
     let secret = |name: &str, origin| {
-        let secrets =
-            mesh.secrets.iter().filter(|s| s.cluster == cluster && s.namespace == namespace);
+        let secrets = mesh.secrets.of_namespace(cluster, namespace);
         let mut secrets = secrets.filter(|s| s.name() == name);
         secrets.next().map(|s| (from_secret(mesh, s, origin), mesh.is_assumed(&s.meta)))
     };
@@ -51,7 +50,7 @@ fn of(mesh: &Mesh, cluster: ClusterId, files: &[Folder]) -> Option<Found> {
 
 /// The root that the proxies of a cluster get, and whether it is only assumed to be so.
 pub(super) fn root_map(mesh: &Mesh, cluster: ClusterId) -> Option<(CaMaterial, bool)> {
-    let mut maps = mesh.config_maps.iter().filter(|m| m.cluster == cluster && is_root_map(m));
+    let mut maps = mesh.config_maps.of_cluster(cluster).iter().filter(|m| is_root_map(m));
     maps.next().map(|m| (from_config_map(mesh, m), mesh.is_assumed(&m.meta)))
 }
 

@@ -259,7 +259,7 @@ fn signer(mesh: &Mesh, cluster: &Cluster, found: Option<&Found>) -> Signer {
         told.filter(|told| facts.discovery_addresses().all(|istiod| istiod.value != told.value));
     let elsewhere = told.filter_map(|told| foreign(told)).min();
     let csr = || {
-        let mut own = mesh.workloads.iter().filter(|w| w.cluster == cluster.id);
+        let mut own = mesh.workloads.of_cluster(cluster.id).iter();
         !facts.istio_csr.is_empty() || own.any(|w| w.name().contains("istio-csr"))
     };
     let namespace = facts.system_namespace();

@@ -81,14 +81,17 @@ pub(super) fn autoscaler_target_missing(mesh: &Mesh, found: &mut Findings) {
         let known = ["Deployment", "StatefulSet", "ReplicaSet", "Rollout"];
         let Some(kind) = known.into_iter().find(|k| *k == kind) else { continue };
         let near = || {
-            mesh.workloads_in(scaler.cluster, &scaler.namespace)
+            mesh.workloads
+                .of_namespace(scaler.cluster, &scaler.namespace)
                 .filter(|w| w.meta.kind.as_str() == kind)
         };
         let target = scaler.target.as_ref().and_then(|t| t.name.as_ref());
         let Some(at) = target.filter(|_| near().all(|w| w.name() != name)) else { continue };
         // Without a namespace of its own it goes wherever it is applied.
-        let anywhere = |w: &&In<Workload>| w.cluster == scaler.cluster && w.name() == name;
-        if !scaler.has_namespace && mesh.workloads.iter().find(anywhere).is_some() {
+        let anywhere = |w: &&In<Workload>| w.name() == name;
+        if !scaler.has_namespace
+            && mesh.workloads.of_cluster(scaler.cluster).iter().find(anywhere).is_some()
+        {
             continue;
         }
         if !mesh.has_seen(scaler.cluster, kind, &scaler.namespace)
@@ -177,7 +180,8 @@ pub(super) fn disruption_budget_blocks_zone(traffic: &Traffic<'_>, found: &mut F
     let (mesh, placements) = (traffic.mesh(), traffic.placements());
     for budget in &mesh.disruption_budgets {
         let guarded: Vec<&In<Workload>> = mesh
-            .workloads_in(budget.cluster, &budget.namespace)
+            .workloads
+            .of_namespace(budget.cluster, &budget.namespace)
             .filter(|w| !w.is_owned() && w.meta.kind.as_str() != "DaemonSet")
             .filter(|w| {
                 let labels = &template(mesh, w).metadata.labels;

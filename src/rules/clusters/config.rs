@@ -68,7 +68,7 @@ fn short_hosts<'m>(
 /// Whether a namespace has, or may get, services and pods in any cluster of a mesh.
 fn may_hold_services(mesh: &Mesh, of: ClusterId, namespace: &str) -> bool {
     mesh.peers(of).any(|c| {
-        mesh.services_in(c.id, namespace).next().is_some()
+        mesh.services.of_namespace(c.id, namespace).next().is_some()
             || mesh.pod_shapes_in(c.id, namespace).next().is_some()
             || mesh.may_have_more(c.id, "Service", namespace)
     })
@@ -157,7 +157,7 @@ fn say_short(mesh: &Mesh, places: &[(ShortHost<'_>, &In<Service>)], found: &mut 
 fn lacking<'m>(mesh: &'m Mesh, remote: &Cluster, plane: &Cluster) -> Vec<&'m In<Namespace>> {
     let system = [remote, plane].map(|c| c.facts.system_namespace());
     let of_apps = |ns: &In<Namespace>| !system.contains(&ns.name()) && !mesh.is_assumed(&ns.meta);
-    let mut theirs = mesh.namespaces.iter().filter(|ns| ns.cluster == plane.id && of_apps(ns));
+    let mut theirs = mesh.namespaces.of_cluster(plane.id).iter().filter(|ns| of_apps(ns));
     if !plane.is_complete() && theirs.next().is_none() {
         return Vec::new();
     }
@@ -168,10 +168,10 @@ fn lacking<'m>(mesh: &'m Mesh, remote: &Cluster, plane: &Cluster) -> Vec<&'m In<
     // Of one that a rule there names a service of, another rule speaks.
     let is_named = |ns: &In<Namespace>| {
         let end = format!(".{}.svc.cluster.local", ns.name());
-        let mut rules = mesh.virtual_services.iter().filter(|s| s.cluster == plane.id);
+        let mut rules = mesh.virtual_services.of_cluster(plane.id).iter();
         rules.any(|s| s.hosts.iter().any(|host| host.ends_with(&end)))
     };
-    let here = mesh.namespaces.iter().filter(|ns| ns.cluster == remote.id && of_apps(ns));
+    let here = mesh.namespaces.of_cluster(remote.id).iter().filter(|ns| of_apps(ns));
     here.filter(|ns| {
         mesh.namespace(plane.id, ns.name()).is_absent()
             && !mesh.lives_in(plane.id, ns.name())
@@ -237,7 +237,7 @@ fn use_of(mesh: &Mesh, namespace: &In<Namespace>) -> Option<&'static str> {
     }
     let lives = || {
         let mut pods = mesh.pod_shapes_in(cluster, name);
-        pods.next().is_some() || mesh.services_in(cluster, name).next().is_some()
+        pods.next().is_some() || mesh.services.of_namespace(cluster, name).next().is_some()
     };
     let takes_part = takes_in(namespace) || is_ambient_namespace(namespace);
     (takes_part && lives()).then_some("its services and pods are not seen")

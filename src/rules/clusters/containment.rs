@@ -194,7 +194,7 @@ fn has_no_ingress(mesh: &Mesh, cluster: &Cluster, namespace: &str) -> bool {
         let is_bare = install.profile().is_some_and(|profile| bare.contains(&profile.as_str()));
         !is_bare || !install.install.components.ingress_gateways.is_empty()
     });
-    let of_api = mesh.api_gateways.iter().any(|g| g.cluster == cluster.id && !g.takes_hbone());
+    let of_api = mesh.api_gateways.of_cluster(cluster.id).iter().any(|g| !g.takes_hbone());
     // A chart may be one even where nothing else lives outside the input.
     let mut all = mesh.supplies(cluster.id).iter();
     let supplied = all.any(|supply| !supply.is_machinery() && supply.brings("Service"));

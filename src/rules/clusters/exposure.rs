@@ -76,12 +76,12 @@ struct Opened<'m> {
 
 impl<'m> Opened<'m> {
     fn gateways(&self) -> impl Iterator<Item = &'m In<Gateway>> {
-        self.mesh.gateways.iter().filter(|g| g.cluster == self.plane.id)
+        self.mesh.gateways.of_cluster(self.plane.id).iter()
     }
 
     /// Whether a Gateway takes requests at a port.
     fn at(&self, port: u32) -> bool {
-        let here = self.mesh.api_gateways.iter().filter(|g| g.cluster == self.plane.id);
+        let here = self.mesh.api_gateways.of_cluster(self.plane.id).iter();
         let mut of_api = here.flat_map(|g| &g.listeners).filter_map(|l| l.port.as_ref());
         self.gateways().any(|g| g.servers.iter().any(|s| s.port_number() == port))
             || of_api.any(|number| number.value == port)
@@ -89,7 +89,7 @@ impl<'m> Opened<'m> {
 
     /// Services that lead from outside to istiod itself.
     fn services(&self) -> impl Iterator<Item = &'m In<Service>> {
-        let here = self.mesh.services.iter().filter(|s| s.cluster == self.plane.id);
+        let here = self.mesh.services.of_cluster(self.plane.id).iter();
         here.filter(|s| leads_to_istiod(s))
     }
 
@@ -339,7 +339,7 @@ pub(super) fn remote_runs_own_istiod(mesh: &Mesh, found: &mut Findings) {
         let Some(plane) = control_plane(cluster) else { continue };
         let revision = plane.revision().map_or("default", |told| told.as_str());
         let system = cluster.facts.system_namespace();
-        let runs = mesh.workloads_in(cluster.id, system).find(|workload| {
+        let runs = mesh.workloads.of_namespace(cluster.id, system).find(|workload| {
             let containers = &workload.template.spec.containers;
             let istiod = containers.iter().find(|c| c.name == "discovery");
             let env = istiod.and_then(|c| c.env.iter().rev().find(|e| e.name == "REVISION"));

@@ -264,10 +264,10 @@ fn addresses(cluster: &Cluster) -> Vec<Address<'_>> {
 
 /// Hosts that Gateways of a cluster take at a port; none where nothing takes it, or all hosts are taken.
 fn taken<'m>(mesh: &'m Mesh, cluster: &Cluster, port: u32) -> Option<Vec<&'m Text>> {
-    let mut of_api = mesh.api_gateways.iter().filter(|g| g.cluster == cluster.id);
+    let mut of_api = mesh.api_gateways.of_cluster(cluster.id).iter();
     let takes =
         |number: Option<&crate::source::Spanned<u32>>| number.is_some_and(|n| n.value == port);
-    let gateways = mesh.gateways.iter().filter(|g| g.cluster == cluster.id);
+    let gateways = mesh.gateways.of_cluster(cluster.id).iter();
     let servers = gateways.flat_map(|g| g.servers.iter().map(move |s| (g, s)));
     let servers: Vec<_> = servers.filter(|(_, s)| s.port_number() == port).collect();
     let unsure = of_api.any(|g| g.listeners.iter().any(|l| takes(l.port.as_ref())))

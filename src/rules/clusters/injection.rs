@@ -64,11 +64,11 @@ fn by_webhook<'m>(mesh: &'m Mesh, remote: &Cluster) -> Option<&'m Text> {
     let is_of_istio = |hook: &&Webhook| {
         hook.name.as_ref().is_some_and(|name| name.ends_with("sidecar-injector.istio.io"))
     };
-    let mut workloads = mesh.workloads.iter().filter(|w| w.cluster == remote.id);
+    let mut workloads = mesh.workloads.of_cluster(remote.id).iter();
     if workloads.any(|w| w.template.spec.containers.iter().any(|c| c.name == "discovery")) {
         return None;
     }
-    let own = mesh.webhooks.iter().filter(|w| w.cluster == remote.id && !mesh.is_assumed(&w.meta));
+    let own = mesh.webhooks.of_cluster(remote.id).iter().filter(|w| !mesh.is_assumed(&w.meta));
     own.flat_map(|w| w.webhooks.iter().filter(is_of_istio)).find_map(|hook| {
         let service = hook.client_config.service.as_ref();
         hook.client_config.url.as_ref().or(service.and_then(|s| s.path.as_ref()))

@@ -93,7 +93,7 @@ impl Found<'_> {
         if self.is_for_proxies_alone() || away || is_open(self.cluster, "injectionURL") {
             return Vec::new();
         }
-        let here = mesh.webhooks.iter().filter(|w| w.cluster == self.cluster.id);
+        let here = mesh.webhooks.of_cluster(self.cluster.id).iter();
         let hooks = here.flat_map(|w| w.webhooks.iter());
         let of_istio = hooks.filter(|hook| {
             value(hook.name.as_ref()).is_some_and(|name| name.ends_with("istio.io"))

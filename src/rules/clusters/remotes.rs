@@ -221,10 +221,7 @@ pub(super) fn remote_without_primary(mesh: &Mesh, found: &mut Findings) {
 
 pub(super) fn istio_cr_in_remote(mesh: &Mesh, found: &mut Findings) {
     for (remote, primary) in served(mesh) {
-        let of = |cluster: &Cluster| {
-            let id = cluster.id;
-            mesh.istio_objects.iter().filter(move |o| o.cluster == id)
-        };
+        let of = |cluster: &Cluster| mesh.istio_objects.of_cluster(cluster.id).iter();
         let there: BTreeMap<_, _> = of(primary).rev().map(|o| (identity(o), o)).collect();
         let mut only_here: Vec<&IstioObject> = Vec::new();
         let mut in_both: Vec<&IstioObject> = Vec::new();

@@ -94,7 +94,7 @@ fn tags<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<(&'m Text, Tag<'m>)> {
         let named = install.values().revision_tags.iter().filter(is_known);
         found.extend(named.map(|name| (name, tag(revision, name.span))));
     }
-    for hook in mesh.webhooks.iter().filter(|w| w.cluster == cluster.id) {
+    for hook in mesh.webhooks.of_cluster(cluster.id) {
         let labels = (hook.meta.label("istio.io/tag"), hook.meta.label(REVISION));
         let (Some(name), Some(revision)) = labels else { continue };
         if is_known(&name) && is_known(&revision) && !mesh.is_assumed(&hook.meta) {

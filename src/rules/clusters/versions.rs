@@ -79,10 +79,9 @@ pub(super) fn single_control_plane(mesh: &Mesh, found: &mut Findings) {
 /// The Deployment of a cluster's only istiod, where it asks for one replica and nothing scales it. What was
 /// read from a cluster has the number of the moment, so autoscalers have to be in the input too.
 fn single_istiod<'m>(mesh: &'m Mesh, cluster: &Cluster) -> Option<&'m In<Workload>> {
-    let is_istiod = |w: &&In<Workload>| {
-        w.cluster == cluster.id && w.template.spec.containers.iter().any(|c| c.name == "discovery")
-    };
-    let mut all = mesh.workloads.iter().filter(is_istiod);
+    let is_istiod =
+        |w: &&In<Workload>| w.template.spec.containers.iter().any(|c| c.name == "discovery");
+    let mut all = mesh.workloads.of_cluster(cluster.id).iter().filter(is_istiod);
     let (Some(istiod), None) = (all.next(), all.next()) else { return None };
     let is_one = istiod.replicas.as_ref().is_some_and(|replicas| replicas.value == 1);
     let mut scalers = mesh.scalers().filter(|s| s.cluster == cluster.id).peekable();

@@ -91,15 +91,11 @@ fn may_name_logger(telemetry: &In<Telemetry>) -> bool {
 /// workloads that of their namespace.
 fn inherits_logger(mesh: &Mesh, telemetry: &In<Telemetry>) -> bool {
     let root = mesh.root_namespace(telemetry.cluster);
-    mesh.telemetries.iter().any(|other| {
+    mesh.telemetries.of_cluster(telemetry.cluster).iter().any(|other| {
         let is_wide = other.selector.is_none() && other.target_refs.is_empty();
         let is_above = other.namespace == root || other.namespace == telemetry.namespace;
         let is_other = other.meta.span != telemetry.meta.span;
-        other.cluster == telemetry.cluster
-            && is_wide
-            && is_above
-            && is_other
-            && may_name_logger(other)
+        is_wide && is_above && is_other && may_name_logger(other)
     })
 }
 

@@ -64,7 +64,7 @@ fn secret<'m>(
     (cluster, namespace): (ClusterId, &str),
     name: &str,
 ) -> Lookup<&'m In<Secret>> {
-    let near = || mesh.secrets_in(cluster, namespace);
+    let near = || mesh.secrets.of_namespace(cluster, namespace);
     if let Some(found) = near().find(|s| s.name() == name) {
         return Lookup::Found(found);
     }
@@ -112,7 +112,7 @@ fn only_elsewhere<'m>(
 ) -> Option<(ClusterId, Span)> {
     let (namespace, name) = (place.1, wanted.name.as_str());
     let in_cluster = |cluster: ClusterId| {
-        let plain = mesh.secrets_in(cluster, namespace).find(|s| s.name() == name);
+        let plain = mesh.secrets.of_namespace(cluster, namespace).find(|s| s.name() == name);
         let made = || mesh.maker_of_secret(cluster, namespace, name).map(In::named_at);
         plain.map(In::named_at).or_else(made)
     };
@@ -125,11 +125,10 @@ fn only_elsewhere<'m>(
     // Of a gateway of that name elsewhere, or of pods of this one there.
     let has_gateway = |cluster: ClusterId| {
         wanted.places.iter().any(|other| *other == (cluster, namespace))
-            || mesh.gateways.iter().any(|g| {
-                g.cluster == cluster
-                    && g.name() == wanted.gateway.name()
-                    && g.namespace == wanted.gateway.namespace
-            })
+            || mesh
+                .gateways
+                .of_namespace(cluster, &wanted.gateway.namespace)
+                .any(|g| g.name() == wanted.gateway.name())
     };
     let mut others = mesh.peers(place.0).map(|c| c.id).filter(|id| has_gateway(*id));
     others.find_map(|id| Some((id, in_cluster(id)?)))

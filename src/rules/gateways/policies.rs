@@ -16,7 +16,7 @@ fn gateway<'m>(
     labels: &'m Entries<Text>,
 ) -> Option<(&'m Text, Span, bool)> {
     let waypoint = |name: &str| {
-        let gateways = mesh.api_gateways.iter().filter(|g| g.cluster == policy.cluster);
+        let gateways = mesh.api_gateways.of_cluster(policy.cluster).iter();
         let mut named = gateways.filter(|g| g.namespace == policy.namespace && g.name() == name);
         named.find(|g| g.is_waypoint())
     };

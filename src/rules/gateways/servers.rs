@@ -116,7 +116,7 @@ pub(super) fn port_not_on_service(mesh: &Mesh, found: &mut Findings) {
 
 /// The Services that lead to pods.
 fn services_of<'m>(mesh: &'m Mesh, pods: &PodShape<'m>) -> Vec<&'m In<Service>> {
-    let near = mesh.services_in(pods.cluster, pods.namespace);
+    let near = mesh.services.of_namespace(pods.cluster, pods.namespace);
     near.filter(|s| s.selector.as_ref().is_some_and(|it| !it.is_empty() && pods.is_selected_by(it)))
         .collect()
 }

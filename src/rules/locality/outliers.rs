@@ -137,7 +137,7 @@ fn mesh_failover_without_any(mesh: &Mesh, policies: &[EffectivePolicy<'_>], foun
 /// The Services of a control plane's cluster, without those of the control plane itself.
 fn services_beside(mesh: &Mesh, control_plane: ClusterId) -> impl Iterator<Item = &In<Service>> {
     let system = mesh.cluster(control_plane).facts.system_namespace();
-    mesh.services.iter().filter(move |s| s.cluster == control_plane && s.namespace != system)
+    mesh.services.of_cluster(control_plane).iter().filter(move |s| s.namespace != system)
 }
 
 /// Whether a DestinationRule of a control plane would be in the input.
@@ -145,7 +145,7 @@ fn sees_all_rules(mesh: &Mesh, control_plane: ClusterId) -> bool {
     if mesh.cluster(control_plane).is_complete() {
         return true;
     }
-    let rules = mesh.destination_rules.iter().filter(|r| r.cluster == control_plane);
+    let rules = mesh.destination_rules.of_cluster(control_plane).iter();
     let seen: BTreeSet<&str> = rules.map(|r| r.namespace.as_str()).collect();
     let mut others = services_beside(mesh, control_plane);
     !seen.is_empty() && others.all(|s| seen.contains(s.namespace.as_str()))

@@ -138,9 +138,8 @@ fn overrides_proxies(mesh: &Mesh, control_plane: ClusterId) -> bool {
                 && (text.contains(DISCOVERY) || is_placeholder(text))
         })
     };
-    let objects = mesh.istio_objects.iter();
-    objects.filter(|o| o.cluster == control_plane).any(|o| o.meta.kind.as_str() == "ProxyConfig")
-        || mesh.workloads.iter().any(by_pod)
+    let mut objects = mesh.istio_objects.of_cluster(control_plane).iter();
+    objects.any(|o| o.meta.kind.as_str() == "ProxyConfig") || mesh.workloads.iter().any(by_pod)
 }
 
 /// Zone-aware routing of hosts that never have enough endpoints for it.

@@ -203,7 +203,7 @@ struct Said<'m> {
 
 /// The cluster's name that ztunnel has: in its environment, or in the values of its chart.
 fn names_of_ztunnel<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Said<'m>> {
-    let here = mesh.workloads.iter().filter(|w| w.cluster == cluster.id);
+    let here = mesh.workloads.of_cluster(cluster.id).iter();
     let rendered =
         here.filter(|w| w.meta.kind.as_str() == "DaemonSet" && !mesh.is_assumed(&w.meta));
     let env =

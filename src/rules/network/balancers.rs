@@ -88,8 +88,9 @@ fn spares_gateway_port(service: &In<Service>) -> bool {
 fn takes_header_off(mesh: &Mesh, service: &In<Service>) -> bool {
     let by_filter = mesh
         .envoy_filters
+        .of_cluster(service.cluster)
         .iter()
-        .any(|f| f.cluster == service.cluster && mesh.raw(f.meta.span).contains("proxy_protocol"));
+        .any(|f| mesh.raw(f.meta.span).contains("proxy_protocol"));
     let by_pods = mesh.shapes_behind(service).any(|pods| {
         let config = pods.annotations.get("proxy.istio.io/config");
         config.is_some_and(|config| config.contains("proxyProtocol"))

@@ -184,10 +184,13 @@ pub(super) fn eastwest_auto_passthrough_missing(mesh: &Mesh, found: &mut Finding
                 service.gateway_port()
             ),
         );
-        let hands_on = |g: &&In<Gateway>| {
-            g.cluster == service.cluster && g.servers.iter().any(Server::is_for_other_networks)
-        };
-        if let Some(dead) = mesh.gateways.iter().find(hands_on).filter(|_| plane != service.cluster)
+        let hands_on = |g: &&In<Gateway>| g.servers.iter().any(Server::is_for_other_networks);
+        if let Some(dead) = mesh
+            .gateways
+            .of_cluster(service.cluster)
+            .iter()
+            .find(hands_on)
+            .filter(|_| plane != service.cluster)
         {
             let text = format!(
                 "this one is in `{}`, whose proxies get what is in `{name}`",
@@ -291,9 +294,11 @@ fn on_public_gateways(mesh: &Mesh, told: &mut BTreeSet<Span>, found: &mut Findin
                 matches!(value(protocol), Some("HTTP" | "HTTPS" | "HTTP2" | "GRPC"))
             };
             let same = !other.selector.is_empty() && other.selector == gateway.selector;
-            other.cluster == gateway.cluster && same && other.servers.iter().any(speaks_http)
+            same && other.servers.iter().any(speaks_http)
         };
-        let Some(other) = mesh.gateways.iter().find(public) else { continue };
+        let Some(other) = mesh.gateways.of_cluster(gateway.cluster).iter().find(public) else {
+            continue;
+        };
         let mode = server.tls.as_ref().and_then(|tls| tls.mode.as_ref());
         let at = mode.map_or(gateway.named_at(), |mode| mode.span);
         if !told.insert(at) {
@@ -379,7 +384,7 @@ pub(super) fn requested_network_view_on_ingress(mesh: &Mesh, found: &mut Finding
         };
         let between =
             |s: &In<Service>| s.network().is_some() || s.meta.label(NETWORK_LABEL).is_some();
-        let mut services = mesh.services_in(pods.cluster, pods.namespace);
+        let mut services = mesh.services.of_namespace(pods.cluster, pods.namespace);
         let is_between = services
             .any(|s| between(s) && s.selector.as_ref().is_some_and(|s| pods.is_selected_by(s)));
         let here = || {

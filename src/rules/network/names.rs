@@ -98,7 +98,7 @@ pub(super) fn network_namespace_label_missing(mesh: &Mesh, found: &mut Findings)
             continue;
         }
         let system = namespace.name();
-        let here = mesh.namespaces.iter().filter(|ns| ns.cluster == cluster.id);
+        let here = mesh.namespaces.of_cluster(cluster.id).iter();
         let tail = if facts.ambient { "" } else { ", so only pods with a sidecar are in it" };
         let finding = found.say(
             format!(

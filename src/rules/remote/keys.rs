@@ -165,7 +165,7 @@ fn is_called(suffix: &str, key: &str) -> bool {
 fn stands_for_kubeconfig(mesh: &Mesh, remote: &Remote<'_>) -> bool {
     let (cluster, namespace) = (remote.holder, remote.namespace);
     mesh.cluster(cluster).hosted_namespace() == Some(namespace)
-        && !mesh.secrets_in(cluster, namespace).any(|s| s.name() == CONFIG_SECRET)
+        && !mesh.secrets.of_namespace(cluster, namespace).any(|s| s.name() == CONFIG_SECRET)
         && !mesh.makes_secret(cluster, namespace, CONFIG_SECRET)
 }
 

@@ -146,7 +146,7 @@ pub(super) fn backend_not_granted(mesh: &Mesh, found: &mut Findings) {
         }
         let plane = route.cluster;
         let sure = mesh.has_seen(plane, "ReferenceGrant", namespace);
-        let kept_here = mesh.api_grants.iter().any(|grant| grant.cluster == plane)
+        let kept_here = !mesh.api_grants.of_cluster(plane).is_empty()
             && mesh.has_seen(plane, "Service", namespace)
             && !mesh.may_have_more(plane, "ReferenceGrant", namespace);
         let at = backend.to.namespace.as_ref().map_or(backend.to.span, |ns| ns.span);
@@ -174,10 +174,7 @@ pub(super) fn backend_not_granted(mesh: &Mesh, found: &mut Findings) {
 fn is_granted(mesh: &Mesh, backend: &Backend<'_>) -> bool {
     let route = backend.route;
     let is = |text: Option<&Text>, wanted: &str| text.is_some_and(|text| may_be(text, wanted));
-    let mut grants = mesh
-        .api_grants
-        .iter()
-        .filter(|grant| grant.cluster == route.cluster && grant.namespace == backend.namespace);
+    let mut grants = mesh.api_grants.of_namespace(route.cluster, backend.namespace);
     grants.any(|grant| {
         let from = grant.from.iter().any(|from| {
             is(from.group.as_ref(), GROUP)

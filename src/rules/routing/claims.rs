@@ -60,7 +60,7 @@ fn lacks_authentication(mesh: &Mesh, service: &In<VirtualService>, pods: &PodSha
     let plane = service.cluster;
     let root = mesh.root_namespace(plane);
     let mut any = false;
-    for policy in mesh.request_authentications.iter().filter(|p| p.cluster == plane) {
+    for policy in mesh.request_authentications.of_cluster(plane) {
         let near = policy.namespace == root || policy.namespace == pods.namespace;
         let for_all = policy.target_ref.is_none() && policy.target_refs.is_empty();
         let selected =

@@ -15,10 +15,7 @@ fn delegate<'m>(
     namespace: &str,
     root: &In<VirtualService>,
 ) -> Lookup<&'m In<VirtualService>> {
-    let near = || {
-        let all = mesh.virtual_services.iter();
-        all.filter(|s| s.cluster == root.cluster && s.namespace == namespace)
-    };
+    let near = || mesh.virtual_services.of_namespace(root.cluster, namespace);
     if let Some(found) = near().find(|s| s.name() == name) {
         return Lookup::Found(found);
     }

@@ -307,7 +307,7 @@ fn clients_without<'m>(mesh: &'m Mesh, route: &Route<'m>, name: &Text) -> Option
                 continue;
             }
             // Labels decide: each workload is a client of its own.
-            for workload in mesh.workloads_in(client.cluster, client.namespace) {
+            for workload in mesh.workloads.of_namespace(client.cluster, client.namespace) {
                 let labels = Some(&workload.template.metadata.labels);
                 let choice = choose(&Client { labels, ..client });
                 if choice.by_labels.is_empty() && !has_or_may(&choice) {

@@ -87,7 +87,7 @@ fn what_lacks(
 
 /// Whether it stands in the ConfigMap of a cluster, of whose istiod it tells nothing.
 fn is_rendered(mesh: &Mesh, cluster: &Cluster, at: Span) -> bool {
-    let mut maps = mesh.config_maps.iter().filter(|m| m.cluster == cluster.id);
+    let mut maps = mesh.config_maps.of_cluster(cluster.id).iter();
     maps.any(|map| map.meta.span.contains(at))
 }
 

@@ -177,8 +177,8 @@ fn cacerts_not_picked_up(trust: &Trust<'_>, found: &mut Findings) {
 /// Whether a cluster has a CA in a Secret that its istiod does not take.
 pub(super) fn passes_over_a_ca(trust: &Trust<'_>, cluster: &Cluster) -> bool {
     let mesh = trust.mesh;
-    let mut own = mesh.secrets.iter().filter(|s| s.cluster == cluster.id);
-    let mut made = mesh.opaque_secrets.iter().filter(|s| s.cluster == cluster.id);
+    let mut own = mesh.secrets.of_cluster(cluster.id).iter();
+    let mut made = mesh.opaque_secrets.of_cluster(cluster.id).iter();
     own.any(|s| !mesh.is_assumed(&s.meta) && passed_over(trust, cluster, s).is_some())
         || made.any(|s| !mesh.is_assumed(&s.meta) && made_out_of_place(trust, cluster, s).is_some())
 }

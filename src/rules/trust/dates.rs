@@ -81,12 +81,9 @@ fn ca_expiring(trust: &Trust<'_>, found: &mut Findings) {
 fn renews(mesh: &Mesh, cluster: ClusterId) -> bool {
     let namespace = mesh.cluster(cluster).facts.system_namespace();
     let kept = |s: &&In<Secret>| {
-        s.cluster == cluster
-            && s.namespace == namespace
-            && s.name() == "cacerts"
-            && s.meta.annotation("cert-manager.io/certificate-name").is_some()
+        s.name() == "cacerts" && s.meta.annotation("cert-manager.io/certificate-name").is_some()
     };
-    mesh.secrets.iter().find(kept).is_some()
+    mesh.secrets.of_namespace(cluster, namespace).find(kept).is_some()
 }
 
 fn say_dates<'f>(

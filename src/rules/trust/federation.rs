@@ -28,7 +28,7 @@ fn configurations(
     mesh: &Mesh,
     cluster: ClusterId,
 ) -> impl Iterator<Item = (&In<ConfigMap>, &Text)> {
-    let maps = mesh.config_maps.iter().filter(move |map| map.cluster == cluster);
+    let maps = mesh.config_maps.of_cluster(cluster).iter();
     maps.filter_map(|map| Some((map, map.data.get("server.conf")?)))
 }
 
@@ -38,7 +38,7 @@ fn registrations<'m>(
     cluster: ClusterId,
     kind: &'static str,
 ) -> impl Iterator<Item = &'m In<Spire>> {
-    let here = mesh.spire.iter().filter(move |it| it.cluster == cluster);
+    let here = mesh.spire.of_cluster(cluster).iter();
     here.filter(move |it| it.meta.kind.as_str() == kind)
 }
 

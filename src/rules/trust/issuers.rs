@@ -102,24 +102,27 @@ fn self_signed<'m>(
     let kind = reference.kind.as_ref().map_or("Issuer", |kind| kind.as_str());
     let name = reference.name.as_ref()?;
     let is = |issuer: &&In<Issuer>| {
-        issuer.cluster == cluster
-            && issuer.meta.kind.as_str() == kind
+        issuer.meta.kind.as_str() == kind
             && issuer.name() == name.as_str()
             && (kind == "ClusterIssuer" || issuer.namespace == namespace)
     };
-    let issuer = mesh.issuers.iter().find(is).filter(|issuer| !mesh.is_assumed(&issuer.meta))?;
+    let issuer = mesh
+        .issuers
+        .of_cluster(cluster)
+        .iter()
+        .find(is)
+        .filter(|issuer| !mesh.is_assumed(&issuer.meta))?;
     if issuer.self_signed.is_some() {
         return Some(issuer);
     }
     let secret = issuer.ca.as_ref()?.secret_name.as_ref()?;
     // The Secret of a ClusterIssuer lies where cert-manager runs, which is seldom told.
     let makes = |made: &&In<OpaqueSecret>| {
-        made.cluster == cluster
-            && is_certificate(made)
+        is_certificate(made)
             && made.secret_name.as_ref().is_some_and(|name| name == secret)
             && (kind == "ClusterIssuer" || made.namespace == issuer.namespace)
     };
-    let made = mesh.opaque_secrets.iter().find(makes)?;
+    let made = mesh.opaque_secrets.of_cluster(cluster).iter().find(makes)?;
     self_signed(mesh, cluster, &made.namespace, &made.issuer_ref, depth + 1)
 }
 

@@ -187,8 +187,7 @@ fn root_bundle_rotation_state(trust: &Trust<'_>, found: &mut Findings) {
 fn committed_root_configmap_stale(trust: &Trust<'_>, found: &mut Findings) {
     for ca in trust.cas().iter().filter(|f| f.ca.origin == Origin::Cacerts && !f.assumed) {
         let own = &ca.ca.roots;
-        let maps =
-            trust.mesh.config_maps.iter().filter(|m| m.cluster == ca.cluster && is_root_map(m));
+        let maps = trust.mesh.config_maps.of_cluster(ca.cluster).iter().filter(|m| is_root_map(m));
         let stale: Vec<Certificate> = maps
             .filter_map(|map| {
                 let roots = from_config_map(trust.mesh, map).roots;

@@ -112,7 +112,7 @@ fn variant(mesh: &Mesh, pods: &PodShape<'_>) -> Option<String> {
     let mut variant = configs.iter().find_map(|c| told(&c.default_config.image));
     let root = mesh.root_namespace(pods.cluster);
     for level in 0..3 {
-        let here = mesh.proxy_configs.iter().filter(|c| c.cluster == pods.cluster);
+        let here = mesh.proxy_configs.of_cluster(pods.cluster).iter();
         let mut fits = here.filter(|config| match (level, &config.selector) {
             (0, _) => config.namespace == root,
             (1, None) => config.namespace == pods.namespace,

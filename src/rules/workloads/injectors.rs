@@ -56,7 +56,7 @@ impl<'m> Hook<'m> {
 
 /// The injecting webhooks of istiods in a cluster: others may have selectors of Istio's labels too.
 fn hooks(mesh: &Mesh, cluster: ClusterId) -> Vec<Hook<'_>> {
-    let here = mesh.webhooks.iter().filter(|of| of.cluster == cluster);
+    let here = mesh.webhooks.of_cluster(cluster).iter();
     let mutating = here.filter(|of| of.meta.kind.as_str() == "MutatingWebhookConfiguration");
     mutating
         .filter(|of| !mesh.is_assumed(&of.meta))

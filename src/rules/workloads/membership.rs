@@ -23,9 +23,8 @@ pub(super) fn sign_of_membership(
 /// Objects for proxies of the namespace itself.
 fn of_policies(mesh: &Mesh, plane: ClusterId, name: &str) -> Option<(Span, &'static str)> {
     let kinds = ["Sidecar", "PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy"];
-    let here = |o: &&IstioObject| o.cluster == plane && o.namespace == name;
     let for_proxies = |o: &&IstioObject| kinds.contains(&o.meta.kind.as_str());
-    let found = mesh.istio_objects.iter().filter(here).find(for_proxies)?;
+    let found = mesh.istio_objects.of_namespace(plane, name).find(for_proxies)?;
     Some((found.named_at(), "this is for proxies in the namespace"))
 }
 
@@ -45,14 +44,14 @@ fn of_pods(mesh: &Mesh, cluster: ClusterId, name: &str) -> Option<(Span, &'stati
 /// TLS of its own or none, may well be outside.
 fn of_routes(mesh: &Mesh, plane: ClusterId, name: &str) -> Option<(Span, &'static str)> {
     let why = "this is for requests within the mesh";
-    let mut services = mesh.virtual_services.iter().filter(|s| s.cluster == plane);
+    let mut services = mesh.virtual_services.of_cluster(plane).iter();
     if let Some(service) = services.find(|s| s.namespace == name && s.is_for_mesh()) {
         return Some((service.named_at(), why));
     }
     let other_tls = |policy: &TrafficPolicy| {
         policy.tls.as_ref().is_some_and(|tls| value(tls.mode.as_ref()) != Some("ISTIO_MUTUAL"))
     };
-    let mut rules = mesh.destination_rules.iter().filter(|r| r.cluster == plane);
+    let mut rules = mesh.destination_rules.of_cluster(plane).iter();
     let rule = rules.find(|rule| {
         rule.namespace == name && !rule.traffic_policy.as_ref().is_some_and(|p| other_tls(p))
     })?;
@@ -62,7 +61,7 @@ fn of_routes(mesh: &Mesh, plane: ClusterId, name: &str) -> Option<(Span, &'stati
 /// Policies that let its workloads in by what only a certificate of the mesh tells.
 fn of_identities(mesh: &Mesh, plane: ClusterId, name: &str) -> Option<(Span, &'static str)> {
     let part = format!("/ns/{name}/");
-    let policies = mesh.authorization_policies.iter().filter(|p| p.cluster == plane);
+    let policies = mesh.authorization_policies.of_cluster(plane).iter();
     let rules = policies.flat_map(|policy| policy.rules.iter().flatten());
     let mut sources = rules.flat_map(|rule| &rule.from).map(|from| &from.source);
     let named = sources.find_map(|source| {

@@ -47,7 +47,7 @@ fn ports<'m>(
     mesh: &'m Mesh,
     pods: &PodShape<'_>,
 ) -> BTreeMap<String, Vec<(&'m In<Service>, &'m ServicePort, &'static str)>> {
-    let near = mesh.services_in(pods.cluster, pods.namespace);
+    let near = mesh.services.of_namespace(pods.cluster, pods.namespace);
     let near = near.filter(|s| !mesh.is_assumed(&s.meta));
     let selecting = near.filter(|s| {
         s.selector.as_ref().is_some_and(|it| !it.is_empty() && pods.is_selected_by(it))

@@ -36,10 +36,9 @@ pub(super) fn entries<'m>(
     selector: Option<&Entries<Text>>,
 ) -> Vec<Entry<'m>> {
     let Some(selector) = selector.filter(|s| !s.is_empty()) else { return Vec::new() };
-    let near = |e: &&&In<WorkloadEntry>| e.cluster == cluster && e.namespace == namespace;
-    let all: Vec<&In<WorkloadEntry>> = mesh.workload_entries.iter().collect();
-    let found = all.iter().filter(near).filter(|e| selects(selector, &e.labels));
-    let entry = |e: &&'m In<WorkloadEntry>| Entry {
+    let near = mesh.workload_entries.of_namespace(cluster, namespace);
+    let found = near.filter(|e| selects(selector, &e.labels));
+    let entry = |e: &'m In<WorkloadEntry>| Entry {
         cluster,
         namespace: &e.namespace,
         spec: &e.resource.spec,
@@ -83,7 +82,7 @@ impl<'m> Supply<'m> {
             self.take_entry(mesh, entry, None);
         }
         for cluster in mesh.peers(of.cluster) {
-            let all = mesh.workloads_in(cluster.id, namespace).filter(|w| !w.is_owned());
+            let all = mesh.workloads.of_namespace(cluster.id, namespace).filter(|w| !w.is_owned());
             let labels = |w| &placements.template(w).metadata.labels;
             for workload in all.filter(|w| selects(selector, labels(w))) {
                 let pods = Pods::of_workload(placements, workload, None);

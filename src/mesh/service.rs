@@ -111,7 +111,7 @@ impl Mesh {
     }
 
     /// Those with a `*` in front.
-    pub(super) fn wildcard_hosts(&self) -> impl Iterator<Item = Host<'_>> {
+    pub fn wildcard_hosts(&self) -> impl Iterator<Item = Host<'_>> {
         let all = self.hosts.range("*".to_owned()..);
         let wide = all.take_while(|(name, _)| name.starts_with('*'));
         wide.map(|(name, index)| Host { name, mesh: self, index })

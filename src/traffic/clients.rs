@@ -1,6 +1,6 @@
 //! Who sends requests: the zones that clients can be in, and the namespaces that see a host alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use super::route::Request;
 use super::supply::Pool;
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::mesh::{Client, Host, In, Locality, is_ambient_namespace};
+use crate::mesh::{Client, Host, In, Locality};
 use crate::source::Span;
 
 /// How clients that cannot differ call a host, and where their requests arrive.
@@ -84,19 +84,37 @@ impl<'m> Traffic<'m> {
     }
 
     /// Clients of a cluster that can differ in what they get for a host: one for each namespace that
-    /// has rules of its own for it, and one for all others.
+    /// has rules of its own for it, and of all others one for each of the ways in which they differ for
+    /// every host: whether ztunnel calls for them, and whether a Sidecar hides what it does not import.
     pub fn clients_of(&self, host: Host<'m>, cluster: ClusterId) -> Vec<Client<'m>> {
         let mesh = self.mesh();
         let Some(plane) = mesh.config_cluster(cluster).found() else { return Vec::new() };
         let mut apart = self.router().index().namespaces_with_other_routes(plane, host.name);
         apart.extend(mesh.namespaces_with_other_rules(host.name, plane));
         apart.extend(host.namespace());
-        // Ambient has ways of its own.
-        let of_ambient = mesh.namespaces.of_cluster(cluster).iter();
-        apart.extend(of_ambient.filter(|ns| is_ambient_namespace(ns)).map(In::name));
         let own = apart.iter().filter_map(|namespace| mesh.client_in(cluster, namespace));
-        let other = mesh.clients_in(cluster).find(|client| !apart.contains(client.namespace));
-        own.chain(other).collect()
+        let others = self.kinds_of_clients(cluster).iter().filter_map(|kind| {
+            kind.iter().find(|client| !apart.contains(client.namespace)).copied()
+        });
+        own.chain(others).collect()
+    }
+
+    /// The clients of a cluster, grouped by what makes them differ for every host.
+    fn kinds_of_clients(&self, cluster: ClusterId) -> &[Vec<Client<'m>>] {
+        let known = self.kinds_of_clients.get(cluster.index());
+        known.map_or(&[], |known| known.get_or_init(|| self.find_kinds_of_clients(cluster)))
+    }
+
+    fn find_kinds_of_clients(&self, cluster: ClusterId) -> Vec<Vec<Client<'m>>> {
+        let mesh = self.mesh();
+        let Some(plane) = mesh.config_cluster(cluster).found() else { return Vec::new() };
+        let mut kinds: BTreeMap<(bool, bool), Vec<Client<'m>>> = BTreeMap::new();
+        for client in mesh.clients_in(cluster) {
+            let has_sidecars = self.router().index().has_sidecars(plane, client.namespace);
+            let kind = (mesh.ambient_client(&client).is_some(), has_sidecars);
+            kinds.entry(kind).or_default().push(client);
+        }
+        kinds.into_values().collect()
     }
 
     /// Every way on which clients of the mesh call a host, computed once. Hosts whose endpoints are not

@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::clusters::ClusterId;
-use crate::mesh::{Host, Locality, Mesh, Order};
+use crate::mesh::{Client, Host, Locality, Mesh, Order};
 use crate::placement::Placements;
 use crate::source::Span;
 use clients::Visit;
@@ -60,6 +60,8 @@ pub struct Traffic<'m> {
     behind: Mutex<HashMap<Behind<'m>, Arc<Destination<'m>>>>,
     /// By cluster.
     localities: Vec<OnceLock<Vec<Locality>>>,
+    /// By cluster.
+    kinds_of_clients: Vec<OnceLock<Vec<Vec<Client<'m>>>>>,
     visits: OnceLock<Vec<Visit<'m>>>,
     policies: OnceLock<Vec<EffectivePolicy<'m>>>,
 }
@@ -83,6 +85,7 @@ impl<'m> Traffic<'m> {
             supplies: Mutex::default(),
             behind: Mutex::default(),
             localities: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
+            kinds_of_clients: mesh.clusters().iter().map(|_| OnceLock::new()).collect(),
             visits: OnceLock::new(),
             policies: OnceLock::new(),
         }

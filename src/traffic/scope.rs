@@ -3,6 +3,7 @@
 //!
 //! Source: `pilot/pkg/model/sidecar.go`, `push_context.go`.
 
+mod importers;
 mod index;
 
 use std::cmp::Ordering;
@@ -138,6 +139,14 @@ pub fn reach(to: &[&str], default: &[Text], own: &str, client: &str) -> Option<R
     }
 }
 
+/// What may define a host: itself, then the patterns that cover it, the longest first.
+fn defining<'m>(mesh: &'m Mesh, host: &str) -> impl Iterator<Item = Host<'m>> + use<'m> {
+    let covers = |h: &Host<'_>| HostPattern(h.name).matches(host);
+    let mut covering: Vec<Host<'m>> = mesh.wildcard_hosts().filter(covers).collect();
+    covering.sort_by_key(|h| std::cmp::Reverse(h.name.len()));
+    mesh.host(host).into_iter().chain(covering)
+}
+
 /// Whether two hosts, each perhaps with a `*` in front, have a host in common.
 fn overlap(a: &str, b: &str) -> bool {
     HostPattern(a).matches(b) || HostPattern(b).matches(a)
@@ -263,14 +272,8 @@ impl<'m> Scope<'_, 'm> {
         if is_placeholder(host) {
             return Sight::Unseen;
         }
-        let exact = self.mesh().host(host);
-        let patterns = self.mesh().hosts().skip_while(|h| h.name < "*");
-        let patterns = patterns.take_while(|h| h.name.starts_with('*'));
-        let mut covering: Vec<Host<'m>> =
-            patterns.filter(|h| HostPattern(h.name).matches(host)).collect();
-        covering.sort_by_key(|h| std::cmp::Reverse(h.name.len()));
         let mut hidden = None;
-        for found in exact.into_iter().chain(covering) {
+        for found in defining(self.mesh(), host) {
             match self.best(found, &imported) {
                 Ok(Some(definition)) => return Sight::Seen(definition, found.name.to_owned()),
                 Ok(None) => {}

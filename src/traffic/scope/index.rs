@@ -5,7 +5,8 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Scope;
+use super::importers::Importers;
+use super::{Definition, Scope, defining};
 use crate::clusters::ClusterId;
 use crate::kinds::networking::{Sidecar, VirtualService};
 use crate::mesh::{Client, HostPattern, In, Mesh, Order, fqdn, value};
@@ -25,6 +26,7 @@ pub struct Index<'m> {
     wildcard: BTreeMap<ClusterId, Vec<(String, &'m In<VirtualService>)>>,
     by_name: BTreeMap<(ClusterId, &'m str, &'m str), &'m In<VirtualService>>,
     sidecars: BTreeMap<Key<'m>, Vec<&'m In<Sidecar>>>,
+    importers: Importers<'m>,
 }
 
 impl<'m> Index<'m> {
@@ -37,6 +39,7 @@ impl<'m> Index<'m> {
             wildcard: BTreeMap::new(),
             by_name: BTreeMap::new(),
             sidecars: BTreeMap::new(),
+            importers: Importers::default(),
         };
         let written = mesh.virtual_services.iter().filter(|s| s.is_for_mesh());
         let mut services: Vec<_> = written.chain(mesh.attached(order)).collect();
@@ -59,7 +62,8 @@ impl<'m> Index<'m> {
             let place = (sidecar.cluster, sidecar.namespace.as_str());
             index.sidecars.entry(place).or_default().push(sidecar);
         }
-        for sidecars in index.sidecars.values_mut() {
+        for ((plane, namespace), sidecars) in &mut index.sidecars {
+            index.importers.take(*plane, namespace, sidecars);
             sidecars.sort_by(|a, b| {
                 let general = |s: &In<Sidecar>| s.workload_selector.is_none();
                 general(a).cmp(&general(b)).then_with(|| order.of(age(a).cmp(&age(b))))
@@ -78,24 +82,44 @@ impl<'m> Index<'m> {
         self.order.of(made(a).cmp(&made(b)))
     }
 
-    /// The namespaces whose clients may get other routes to a host than all others: those that have
-    /// VirtualServices for it or are named by them, and those with Sidecars.
+    /// The namespaces whose clients may get other routes to a host than all others: that of the host, those
+    /// that have VirtualServices for it or are named by them, and those with Sidecars that import it.
     pub fn namespaces_with_other_routes(&self, plane: ClusterId, host: &str) -> BTreeSet<&'m str> {
-        let exact = self.exact(plane, host).copied();
-        let wildcards = self.wildcards(plane).filter(|(h, _)| HostPattern(h).matches(host));
-        let mut found = BTreeSet::new();
-        for service in exact.chain(wildcards.map(|(_, service)| *service)) {
+        let services = || {
+            let wide = self.wildcards(plane).filter(|(h, _)| HostPattern(h).matches(host));
+            self.exact(plane, host).copied().chain(wide.map(|(_, service)| *service))
+        };
+        let mut found = self.namespaces_of(plane, host);
+        for service in services() {
             found.insert(service.namespace.as_str());
             found.extend(service.attachment.iter().map(|made| made.parent.namespace.as_str()));
+        }
+        let importers: Vec<&str> = self.importers.of(plane, host, &found).collect();
+        found.extend(importers);
+        for service in services() {
             found.extend(service.export_to.iter().map(|to| to.as_str()));
             let http = service.http.iter().flat_map(|rule| &rule.matches);
             let l4 = service.tls.iter().chain(&service.tcp).flat_map(|rule| &rule.matches);
             found.extend(http.filter_map(|m| value(m.source_namespace.as_ref())));
             found.extend(l4.filter_map(|m| value(m.source_namespace.as_ref())));
         }
-        let sidecars = self.sidecars.keys().filter(|(of, _)| *of == plane);
-        found.extend(sidecars.map(|(_, namespace)| *namespace));
         found
+    }
+
+    /// Whether a namespace has Sidecars of its own.
+    pub fn has_sidecars(&self, plane: ClusterId, namespace: &str) -> bool {
+        let sidecars: &BTreeMap<(ClusterId, &str), _> = &self.sidecars;
+        sidecars.contains_key(&(plane, namespace))
+    }
+
+    /// The namespaces in which something defines a host.
+    fn namespaces_of(&self, plane: ClusterId, host: &str) -> BTreeSet<&'m str> {
+        let definitions = defining(self.mesh, host).flat_map(|host| {
+            let services = host.services_of_mesh(plane).map(Definition::Service);
+            let entries = host.entries().filter(|e| e.cluster == plane);
+            services.chain(entries.map(Definition::Entry))
+        });
+        definitions.map(Definition::namespace).collect()
     }
 
     pub(super) fn exact(

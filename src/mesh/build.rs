@@ -66,6 +66,9 @@ impl Mesh {
             mesh.scalers.entry(key).or_default().push(scaler);
         }
         mesh.backends = mesh.objects.services.iter().map(|s| mesh.find_backends(s)).collect();
+        mesh.remote_names = mesh.find_remote_names();
+        mesh.tells_waypoints = mesh.clusters.iter().map(|c| mesh.says_waypoints(c)).collect();
+        mesh.gateway_selectors = mesh.find_gateway_selectors();
         mesh.injector_maps = mesh.find_injector_maps();
         mesh.gateway_services = mesh.find_gateway_services();
         mesh.readers = mesh.find_readers();

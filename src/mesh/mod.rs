@@ -146,6 +146,12 @@ pub struct Mesh {
     whereabouts: BTreeMap<usize, Whereabouts>,
     /// Positions of the workloads behind each Service.
     backends: Vec<Vec<usize>>,
+    /// Clusters to which remote secrets lead, each with the cluster that has the secret.
+    remote_names: Vec<(ClusterId, String)>,
+    /// By cluster: whether labels in it tell who has a waypoint.
+    tells_waypoints: Vec<bool>,
+    /// Positions of Gateways that have all selectors of Gateways, each once for a cluster.
+    gateway_selectors: Vec<usize>,
     /// Positions of the ConfigMaps that injectors read.
     injector_maps: Vec<usize>,
     /// Positions of the Services that lead to gateways between networks.

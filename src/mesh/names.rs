@@ -74,10 +74,18 @@ impl Mesh {
 
     /// The names of clusters to which remote secrets of a mesh lead.
     fn remote_names(&self, of: ClusterId) -> impl Iterator<Item = &str> {
-        let plain = self.secrets.iter().filter(move |s| self.same_mesh(s.cluster, of));
-        let made = self.opaque_secrets.iter().filter(move |s| self.same_mesh(s.cluster, of));
-        let names = plain.flat_map(|s| s.clusters()).chain(made.flat_map(|s| s.clusters()));
-        names.map(|name| name.as_str())
+        let near =
+            self.remote_names.iter().filter(move |(cluster, _)| self.same_mesh(*cluster, of));
+        near.map(|(_, name)| name.as_str())
+    }
+
+    /// The same of all meshes, with the cluster whose control plane reads the secret.
+    pub(super) fn find_remote_names(&self) -> Vec<(ClusterId, String)> {
+        let plain = self.secrets.iter().map(|s| (s.cluster, s.clusters()));
+        let made = self.opaque_secrets.iter().map(|s| (s.cluster, s.clusters()));
+        let all = plain.chain(made);
+        all.flat_map(|(at, names)| names.into_iter().map(move |name| (at, name.value.clone())))
+            .collect()
     }
 
     /// The network that a label value names, seen from a cluster of the same mesh: its clusters.

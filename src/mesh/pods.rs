@@ -4,7 +4,7 @@ use super::{Client, In, Lookup, Mesh, selects, value};
 use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::control_plane::Webhook;
 use crate::kinds::core::Namespace;
-use crate::kinds::workloads::{Pod, PodSpec, Selector, Template};
+use crate::kinds::workloads::{Job, Pod, PodSpec, Selector, Template, Workload};
 use crate::kinds::{Meta, is_placeholder};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
@@ -64,11 +64,14 @@ impl PodShape<'_> {
 impl Mesh {
     /// All pods of the input and all templates of pods, but no ReplicaSet that a workload of the input made.
     pub fn pod_shapes(&self) -> impl Iterator<Item = PodShape<'_>> {
-        let pods = self.pods.iter().map(of_pod);
-        let workloads = self.workloads.iter().filter(|w| !w.is_owned());
-        let workloads = workloads.map(|w| of_template(w, &w.template));
-        let jobs = self.jobs.iter().filter(|job| job.meta.owners.is_empty());
-        pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
+        shapes(self.pods.iter(), self.workloads.iter(), self.jobs.iter())
+    }
+
+    /// Those of one cluster.
+    pub fn pod_shapes_of(&self, cluster: ClusterId) -> impl Iterator<Item = PodShape<'_>> {
+        let pods = self.pods.of_cluster(cluster).iter();
+        let workloads = self.workloads.of_cluster(cluster).iter();
+        shapes(pods, workloads, self.jobs.of_cluster(cluster).iter())
     }
 
     /// Those of one namespace.
@@ -77,13 +80,9 @@ impl Mesh {
         cluster: ClusterId,
         namespace: &str,
     ) -> impl Iterator<Item = PodShape<'m>> + use<'m> {
-        let pods = self.pods.of_namespace(cluster, namespace).map(of_pod);
+        let pods = self.pods.of_namespace(cluster, namespace);
         let workloads = self.workloads.of_namespace(cluster, namespace);
-        let workloads = workloads.filter(|w| !w.is_owned());
-        let workloads = workloads.map(|w| of_template(w, &w.template));
-        let jobs = self.jobs.of_namespace(cluster, namespace);
-        let jobs = jobs.filter(|job| job.meta.owners.is_empty());
-        pods.chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
+        shapes(pods, workloads, self.jobs.of_namespace(cluster, namespace))
     }
 
     /// Whether pods have a sidecar, written out or injected; `None` where nobody can tell.
@@ -284,6 +283,16 @@ pub fn is_ambient_namespace(namespace: &In<Namespace>) -> bool {
     label(DATAPLANE_MODE) == Some("ambient")
         && label(INJECTION) != Some("enabled")
         && label(REVISION).is_none_or(str::is_empty)
+}
+
+fn shapes<'m>(
+    pods: impl Iterator<Item = &'m In<Pod>>,
+    workloads: impl Iterator<Item = &'m In<Workload>>,
+    jobs: impl Iterator<Item = &'m In<Job>>,
+) -> impl Iterator<Item = PodShape<'m>> {
+    let workloads = workloads.filter(|w| !w.is_owned()).map(|w| of_template(w, &w.template));
+    let jobs = jobs.filter(|job| job.meta.owners.is_empty());
+    pods.map(of_pod).chain(workloads).chain(jobs.map(|job| of_template(job, job.template())))
 }
 
 fn of_pod(pod: &In<Pod>) -> PodShape<'_> {

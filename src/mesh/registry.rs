@@ -287,8 +287,8 @@ impl Mesh {
 
     /// The pods and templates in the clusters of a control plane.
     pub fn pods_under(&self, plane: ClusterId) -> impl Iterator<Item = PodShape<'_>> {
-        let read = self.clusters_under(plane);
-        self.pod_shapes().filter(move |pods| read.contains(&pods.cluster))
+        let read = self.clusters_under(plane).into_iter();
+        read.flat_map(|cluster| self.pod_shapes_of(cluster))
     }
 
     /// Those of one namespace.

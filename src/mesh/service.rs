@@ -7,7 +7,7 @@ use super::{
 };
 use crate::clusters::ClusterId;
 use crate::kinds::core::Service;
-use crate::kinds::networking::{Gateway, ServiceEntry};
+use crate::kinds::networking::ServiceEntry;
 use crate::kinds::workloads::{Pod, Workload};
 
 /// The minor version of Istio that heeds `clusterLocal: false` for a part of what is cluster-local.
@@ -268,13 +268,25 @@ impl Mesh {
             return service.meta.label("topology.istio.io/network").is_some();
         };
         let names = |key| value(selector.get(key)).is_some_and(|v| v.contains("gateway"));
-        let chosen = |gateway: &&In<Gateway>| {
-            !gateway.selector.is_empty() && selects(&gateway.selector, selector)
-        };
+        let mut gateways = self.gateway_selectors.iter().map(|&i| &self.gateways[i]);
         names("istio")
             || selector.get(GATEWAY_NAME_LABEL).is_some()
             || service.meta.label("topology.istio.io/network").is_some()
-            || self.gateways.of_cluster(service.cluster).iter().find(chosen).is_some()
+            || gateways.any(|g| g.cluster == service.cluster && selects(&g.selector, selector))
+    }
+
+    /// Gateways with all the selectors that Gateways of a cluster have, each once.
+    pub(super) fn find_gateway_selectors(&self) -> Vec<usize> {
+        let mut told = BTreeSet::new();
+        let mut found = Vec::new();
+        for (i, gateway) in self.gateways.iter().enumerate() {
+            let labels = gateway.selector.iter().map(|(key, want)| (key.as_str(), want.as_str()));
+            let selector: Vec<_> = labels.collect();
+            if !selector.is_empty() && told.insert((gateway.cluster, selector)) {
+                found.push(i);
+            }
+        }
+        found
     }
 }
 

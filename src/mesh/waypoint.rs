@@ -3,7 +3,7 @@
 //! Source: `pilot/pkg/serviceregistry/kube/controller/ambient/waypoints.go`.
 
 use super::{In, Lookup, Mesh, value};
-use crate::clusters::ClusterId;
+use crate::clusters::{Cluster, ClusterId};
 use crate::kinds::gateway_api::{Gateway, Listener};
 use crate::kinds::{Meta, is_placeholder};
 use crate::source::Text;
@@ -69,7 +69,7 @@ impl Mesh {
                 Some(Ok(asked)) if !asked.is_open() => Enrolment::Through(asked),
                 Some(Ok(_)) => Enrolment::Unknown,
                 Some(Err(())) => Enrolment::Without,
-                None if self.tells_waypoints(cluster) => Enrolment::Without,
+                None if self.tells_waypoints[cluster.index()] => Enrolment::Without,
                 None => Enrolment::Untold,
             },
             _ => Enrolment::Unknown,
@@ -105,28 +105,27 @@ impl Mesh {
 
     /// Whether labels of a cluster tell who has a waypoint: something in it has one, or nothing lives
     /// outside the input. Else people may set these labels by hand, as `istioctl waypoint` does.
-    fn tells_waypoints(&self, cluster: ClusterId) -> bool {
-        let told = |at: ClusterId, meta: &Meta| at == cluster && meta.label(WAYPOINT).is_some();
-        self.cluster(cluster).is_complete()
-            || self.namespaces.iter().any(|ns| told(ns.cluster, &ns.meta))
-            || self.services.iter().any(|s| told(s.cluster, &s.meta))
-            || self.service_entries.iter().any(|e| told(e.cluster, &e.meta))
+    pub(super) fn says_waypoints(&self, cluster: &Cluster) -> bool {
+        let told = |meta: &Meta| meta.label(WAYPOINT).is_some();
+        cluster.is_complete()
+            || self.namespaces.of_cluster(cluster.id).iter().any(|ns| told(&ns.meta))
+            || self.services.of_cluster(cluster.id).iter().any(|s| told(&s.meta))
+            || self.service_entries.of_cluster(cluster.id).iter().any(|e| told(&e.meta))
     }
 
     /// The Gateway of a waypoint that is asked for in a cluster. `Absent` where other waypoints of the
     /// cluster are in the input.
     pub fn waypoint(&self, cluster: ClusterId, asked: Asked<'_>) -> Lookup<&In<Gateway>> {
-        let mut here = self.api_gateways.of_cluster(cluster).iter();
-        let near = |g: &&In<Gateway>| g.namespace == asked.namespace;
-        if let Some(found) = here.clone().filter(near).find(|g| g.name() == asked.name.as_str()) {
+        let near = || self.api_gateways.of_namespace(cluster, asked.namespace);
+        if let Some(found) = near().find(|g| g.name() == asked.name.as_str()) {
             return Lookup::Found(found);
         }
+        let mut here = self.api_gateways.of_cluster(cluster).iter();
         let knows = self.cluster(cluster).is_complete() || here.any(In::is_waypoint);
         if !knows || self.may_have_more(cluster, "Gateway", asked.namespace) {
             return Lookup::Unseen;
         }
-        let others = self.api_gateways.of_cluster(cluster).iter().filter(near);
-        Lookup::absent(asked.name, others.map(In::name))
+        Lookup::absent(asked.name, near().map(In::name))
     }
 
     /// Whether a waypoint lets something of a namespace in; `None` where nobody can tell.

@@ -30,14 +30,12 @@ fn asked(rule: &AuthorizationRule) -> Option<(&Text, bool)> {
 /// The PeerAuthentication that switches mTLS off for all ports of pods that a policy is for.
 fn switched_off<'m>(
     mesh: &'m Mesh,
-    policy: &In<AuthorizationPolicy>,
+    policy: &'m In<AuthorizationPolicy>,
 ) -> Option<(&'m Text, PodShape<'m>)> {
     let fits =
         |pods: &PodShape<'_>| labels(policy).is_none_or(|labels| pods.is_selected_by(labels));
     let namespace = &policy.namespace;
-    let is_root = namespace == mesh.root_namespace(policy.cluster);
-    let mut pods = mesh.pods_under(policy.cluster).filter(|p| is_root || p.namespace == namespace);
-    pods.find_map(|pods| {
+    let switched_off = |pods: PodShape<'m>| {
         let Lookup::Found(plane) = mesh.config_cluster(pods.cluster) else { return None };
         if !fits(&pods) || mesh.has_sidecar(&pods) != Some(true) {
             return None;
@@ -46,7 +44,11 @@ fn switched_off<'m>(
         let policies = PeerPolicies::of(mesh, plane, pods.namespace, label);
         let mode = policies.mode(None).filter(|mode| mode.as_str() == "DISABLE")?;
         (policies.is_certain(mesh) && !policies.has_ports()).then_some((mode, pods))
-    })
+    };
+    if namespace == mesh.root_namespace(policy.cluster) {
+        return mesh.pods_under(policy.cluster).find_map(switched_off);
+    }
+    mesh.pods_under_in(policy.cluster, namespace).find_map(switched_off)
 }
 
 pub(in crate::rules) fn identity_without_mtls(mesh: &Mesh, found: &mut Findings) {

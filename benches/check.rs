@@ -1,13 +1,16 @@
 //! How long a whole run takes, beside merely parsing the same bytes, and how both grow.
 //!
 //! `cargo bench --bench check` prints a table; `cargo bench --bench check -- 5000` one size of it,
-//! `cargo bench --bench check -- traffic` what it costs to compute where requests go, and
-//! `cargo bench --bench check -- trust` what it costs to find out who accepts whose certificates.
+//! `cargo bench --bench check -- traffic` what it costs to compute where requests go,
+//! `cargo bench --bench check -- trust` what it costs to find out who accepts whose certificates, and
+//! `cargo bench --bench check -- tenants` how a run grows with namespaces.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its measurements")]
 #![expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
 
 mod repository;
+#[path = "repository/tenants.rs"]
+mod tenants;
 #[path = "repository/traffic.rs"]
 mod traffic;
 #[path = "repository/trust.rs"]
@@ -36,6 +39,9 @@ const FIELDS: f64 = 20.0;
 fn main() -> Result<(), Box<dyn Error>> {
     if std::env::args().any(|arg| arg == "traffic") {
         return traffic::print();
+    }
+    if std::env::args().any(|arg| arg == "tenants") {
+        return tenants::print();
     }
     if std::env::args().any(|arg| arg == "trust") {
         return trust::print();

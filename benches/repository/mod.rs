@@ -16,6 +16,7 @@ const SERVICE: &str = include_str!("service.yaml");
 const SCALING: &str = include_str!("scaling.yaml");
 const EXTRAS: &str = include_str!("extras.yaml");
 const TRAFFIC: &str = include_str!("traffic.yaml");
+const TENANT: &str = include_str!("tenant.yaml");
 const TEAM: &str = include_str!("team.yaml");
 const GATEWAY: &str = include_str!("gateway.yaml");
 const CONTROL_PLANE: &str = include_str!("control-plane.yaml");
@@ -63,6 +64,23 @@ impl Repository {
         let mut repository = Self::begin(root, clusters, networks)?;
         for number in 0..services {
             repository.service(number)?;
+        }
+        Ok(repository)
+    }
+
+    /// Writes so many namespaces of three clusters, each with objects of every kind that rules compare.
+    pub fn tenants(root: &Path, tenants: usize) -> io::Result<Self> {
+        let mut repository = Self::begin(root, 3, true)?;
+        let name = |number: usize| format!("tenant-{:04}", number % tenants);
+        for (cluster, _) in repository.clusters.clone() {
+            for number in 0..tenants {
+                let text = TENANT.replace("$TENANT", &name(number));
+                let text = text.replace("$BEFORE", &name(number + tenants - 1));
+                let text = text.replace("$AFTER", &name(number + 1));
+                let text = text.replace("$HIGH", &(number / 250).to_string());
+                let text = text.replace("$LOW", &(number % 250 + 1).to_string());
+                repository.file(&format!("clusters/{cluster}/{}.yaml", name(number)), &text)?;
+            }
         }
         Ok(repository)
     }

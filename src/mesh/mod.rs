@@ -272,6 +272,13 @@ impl Mesh {
             || self.alternatives.contains(&meta.span)
     }
 
+    /// The same of a fact that an object tells of its cluster, by its place.
+    pub fn is_assumed_at(&self, place: Span) -> bool {
+        let text = self.text_at(place.start);
+        self.assumed.iter().any(|file| Some(file.index()) == text)
+            || self.alternatives.iter().any(|object| object.contains(place))
+    }
+
     /// Whether all objects of a kind that a cluster has in a namespace are in the input: the configuration
     /// says so, or some other is there and nothing is known that may bring more.
     pub fn has_seen(&self, cluster: ClusterId, kind: &'static str, namespace: &str) -> bool {

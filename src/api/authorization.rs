@@ -47,6 +47,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
         }
         _ => {}
     }
+    let is_at_gateway = is_at_gateway(spec);
     for rule in spec.list("rules").filter(|it| it.shape() == Shape::Mapping) {
         empty_lists(rule, &action, faults);
         for from in rule.list("from") {
@@ -66,7 +67,7 @@ pub(super) fn check(subject: &Subject<'_>, faults: &mut Faults<'_>) {
             condition(when, is_custom, faults);
         }
         if action == "DENY" {
-            http_only(rule, faults);
+            http_only(rule, is_at_gateway, faults);
         }
     }
 }
@@ -209,8 +210,20 @@ fn attribute(key: &str) -> Result<Values, &'static str> {
     })
 }
 
+/// Whether a policy is, by what it names, for gateways only: these seldom have ports without HTTP.
+fn is_at_gateway(spec: Value<'_>) -> bool {
+    let is_called_gateway = |(key, value): (Value<'_>, Value<'_>)| {
+        [key, value].into_iter().filter_map(known_text).any(|text| text.contains("gateway"))
+    };
+    let labels = spec.field("selector").and_then(|it| it.field("matchLabels"));
+    let mut targets = spec.list("targetRefs").peekable();
+    labels.is_some_and(|labels| labels.entries().any(is_called_gateway))
+        || targets.peek().is_some()
+            && targets.all(|it| it.text_of("kind").as_deref() == Some("Gateway"))
+}
+
 /// On ports without HTTP a DENY without anything of TCP in it denies all.
-fn http_only(rule: Value<'_>, faults: &mut Faults<'_>) {
+fn http_only(rule: Value<'_>, is_at_gateway: bool, faults: &mut Faults<'_>) {
     const TCP: &[&str] = &[
         "principals",
         "notPrincipals",
@@ -236,6 +249,11 @@ fn http_only(rule: Value<'_>, faults: &mut Faults<'_>) {
     };
     if only_http {
         let help = "add `ports`, so that the rule is for those of HTTP only";
-        faults.ignored(rule, "looks at HTTP alone: on other ports it denies everything", help);
+        let what = if is_at_gateway {
+            "looks at HTTP alone: on ports of other protocols, where the gateway has such, it denies everything"
+        } else {
+            "looks at HTTP alone: on other ports it denies everything"
+        };
+        faults.ignored(rule, what, help).is_mild = is_at_gateway;
     }
 }

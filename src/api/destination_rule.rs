@@ -39,11 +39,18 @@ const PARTS: &[&str] = &[
     "retryBudget",
 ];
 
+/// Whether a block has no fields but known ones: of others it is said already that they are unknown.
+fn has_only(block: Value<'_>, is_known: impl Fn(&str) -> bool) -> bool {
+    block.entries().all(|(key, _)| key.text().is_none_or(|key| is_known(&key)))
+}
+
 fn traffic_policy(policy: Value<'_>, namespace: &str, faults: &mut Faults<'_>) {
     if policy.shape() != Shape::Mapping {
         return;
     }
-    if PARTS.iter().all(|key| policy.set(key).is_none()) {
+    if PARTS.iter().all(|key| policy.set(key).is_none())
+        && has_only(policy, |key| PARTS.contains(&key))
+    {
         faults.invalid(policy, "sets nothing", "set a part of it, or leave it out");
     }
     if let (Some(tunnel), Some(protocol)) = (policy.field("tunnel"), policy.field("proxyProtocol"))
@@ -55,7 +62,8 @@ fn traffic_policy(policy: Value<'_>, namespace: &str, faults: &mut Faults<'_>) {
     settings(policy, namespace, faults);
     for port in policy.list("portLevelSettings").filter(|it| it.shape() == Shape::Mapping) {
         let parts = ["outlierDetection", "connectionPool", "loadBalancer", "tls"];
-        if parts.into_iter().all(|key| port.field(key).is_none()) {
+        let is_told = |key: &str| key == "port" || parts.contains(&key);
+        if parts.into_iter().all(|key| port.field(key).is_none()) && has_only(port, is_told) {
             faults.invalid(port, "sets nothing", "set a part of it, or leave it out");
         }
         settings(port, namespace, faults);
@@ -95,7 +103,7 @@ pub(super) fn connection_pool(pool: Value<'_>, faults: &mut Faults<'_>) {
         return;
     }
     let (http, tcp) = (pool.field("http"), pool.field("tcp"));
-    if http.is_none() && tcp.is_none() {
+    if http.is_none() && tcp.is_none() && has_only(pool, |key| matches!(key, "http" | "tcp")) {
         faults.invalid(pool, "sets nothing", "add `http` or `tcp`, or leave it out");
     }
     if let Some(http) = http

@@ -134,8 +134,10 @@ fn egress(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     let listeners: Vec<Value<'_>> =
         subject.spec.list("egress").filter(|it| it.shape() == Shape::Mapping).collect();
     let (mut numbers, mut sockets) = (Seen::new(), Seen::new());
+    // One of the root namespace without a selector is for all namespaces, each of which reads the dot as itself.
+    let own = if subject.spec.has("workloadSelector") { subject.namespace } else { "." };
     for (i, listener) in listeners.iter().enumerate() {
-        egress_hosts(*listener, subject.namespace, faults);
+        egress_hosts(*listener, own, faults);
         let Some(port) = listener.field("port") else {
             if i + 1 != listeners.len() {
                 let help = "write the listener without a port last, and only one";

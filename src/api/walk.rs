@@ -440,9 +440,13 @@ impl Walk<'_, '_> {
             (_, Some(Scalar::Float(number))) => format!("the number {number:?}"),
             (_, Some(Scalar::Str(_))) => "a string".to_owned(),
         };
-        let label = format!("expected {wanted}, found {found}");
-        let message = format!("`{}` has the wrong type: {label}", self.faults.path(value));
         let is_word = value.shape() == Shape::Scalar && matches!(wanted, "a string" | "a word");
+        // A `yes` is no boolean to kustomize, which puts it in quotes.
+        let is_mild = is_word && is_old_boolean(value);
+        let reader = if is_mild { ", unless kustomize builds it" } else { "" };
+        let label = format!("expected {wanted}, found {found}");
+        let path = self.faults.path(value);
+        let message = format!("`{path}` has the wrong type{reader}: {label}");
         let help = if is_word {
             "put it in quotes"
         } else {
@@ -450,17 +454,15 @@ impl Walk<'_, '_> {
         };
         let (cause, span) = (Cause::WrongType, value.span());
         let (also, instead, help) = (None, None, help.to_owned());
-        self.faults.push(Fault {
-            cause,
-            span,
-            message,
-            label,
-            help,
-            also,
-            instead,
-            is_mild: false,
-        });
+        self.faults.push(Fault { cause, span, message, label, help, also, instead, is_mild });
     }
+}
+
+/// Whether a value is a boolean in YAML 1.1 alone, such as `yes` or `off`.
+fn is_old_boolean(value: Value<'_>) -> bool {
+    let is_of_today = |text: &str| ["true", "false"].iter().any(|it| text.eq_ignore_ascii_case(it));
+    matches!(value.scalar(), Some(Scalar::Bool(_)))
+        && value.text().is_some_and(|text| !is_of_today(&text))
 }
 
 /// The block that a field leads to, itself or by its items or values.

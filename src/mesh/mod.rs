@@ -278,6 +278,17 @@ impl Mesh {
             || self.alternatives.contains(&meta.span)
     }
 
+    /// Whether several clusters are near a place and nothing says whose its file is.
+    pub fn is_guessed_at(&self, place: Span) -> bool {
+        let text = self.text_at(place.start);
+        self.assumed.iter().any(|file| Some(file.index()) == text)
+    }
+
+    /// Whether a place is in one of several texts that a cluster has for one object.
+    pub fn is_alternative_at(&self, place: Span) -> bool {
+        self.alternatives.iter().any(|object| object.contains(place))
+    }
+
     /// Whether all objects of a kind that a cluster has in a namespace are in the input: the configuration
     /// says so, or some other is there and nothing is known that may bring more.
     pub fn has_seen(&self, cluster: ClusterId, kind: &'static str, namespace: &str) -> bool {

@@ -121,7 +121,8 @@ fn say(mesh: &Mesh, cause: Cause, found: &mut Findings) {
             finding.fix([Fix::unsafe_replace(format!("write `{instead}`"), fault.span, instead)]);
         }
         if fault.is_mild {
-            finding.lower(Severity::Warning);
+            let is_warning = cause == Cause::Ignored;
+            finding.lower(if is_warning { Severity::Note } else { Severity::Warning });
         }
     }
 }

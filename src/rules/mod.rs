@@ -42,6 +42,9 @@ pub use yaml::IDLE_SUPPRESSION;
 /// How many places of one cause a finding shows beside the first.
 const SHOWN: usize = 6;
 
+/// Why something that the input lacks may be in the cluster all the same, at the end of a message.
+const BY_OTHERS: &str = ", unless something makes it in the cluster";
+
 /// What rules may ask: the mesh, and what is worked out from it when the first rule asks for it.
 pub struct Evidence<'m> {
     mesh: &'m Mesh,

@@ -26,16 +26,25 @@ fn claims<'m>(mesh: &'m Mesh, cluster: &'m Cluster) -> Vec<Claim<'m>> {
     let mut found: Vec<Claim<'m>> = Vec::new();
     let configured = cluster.config.as_ref().and_then(|config| config.network.as_ref());
     found.extend(configured.map(|network| Claim::new(network, "configuration")));
+    // A Namespace that several texts make has the labels of all of them.
+    let sure = |network: &Text, is_label: bool| {
+        !mesh.is_guessed_at(network.span) && (is_label || !mesh.is_alternative_at(network.span))
+    };
     let told = |origin| cluster.facts.network.iter().any(|fact| fact.origin == origin);
     let by_values = [Origin::IstioOperator, Origin::Sail, Origin::HelmValues].into_iter().any(told);
-    for fact in &cluster.facts.network {
+    for fact in cluster
+        .facts
+        .network
+        .iter()
+        .filter(|fact| sure(&fact.value, fact.origin == Origin::Namespace))
+    {
         // That a path fits the values beside it is a question of its own.
         if by_values && fact.origin == Origin::InjectionPath {
             continue;
         }
         found.push(Claim::new(&fact.value, fact.origin.to_string()));
     }
-    let installed = cluster.facts.network_gateways.iter();
+    let installed = cluster.facts.network_gateways.iter().filter(|network| sure(network, false));
     found.extend(installed.map(|network| Claim::new(network, "a gateway's installation")));
     let services = mesh.gateway_services().filter(|s| s.cluster == cluster.id);
     for service in services.filter(|s| !mesh.is_assumed(&s.meta)) {

@@ -7,6 +7,7 @@ use crate::kinds::attachment::is_http;
 use crate::kinds::gateway_api::{GROUP, Reference, Route, RouteRule};
 use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{In, Known, Mesh, Named, fqdn, list, short, value};
+use crate::rules::BY_OTHERS;
 use crate::source::{Span, Spanned, Text};
 
 /// A backend of a route that a control plane reads as it stands.
@@ -95,7 +96,7 @@ fn say_absent(
         None => "correct name and namespace, or define the Service".to_owned(),
     });
     if nearest.is_none() && !mesh.is_complete_under(backend.route.cluster) {
-        finding.milder(Severity::Warning, ", unless something makes it in the cluster");
+        finding.milder(Severity::Warning, BY_OTHERS);
     }
     backend.weigh(finding);
 }

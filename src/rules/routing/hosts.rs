@@ -8,6 +8,7 @@ use crate::kinds::networking::VirtualService;
 use crate::mesh::{
     BoundGateway, In, Known, Lookup, Mesh, Named, Route, Share, fqdn, list, short, value,
 };
+use crate::rules::BY_OTHERS;
 use crate::source::{Span, Text};
 
 /// Destinations of VirtualServices that a control plane reads as they stand, mirrors included; a place that
@@ -18,9 +19,6 @@ fn read_routes(mesh: &Mesh) -> Vec<Route<'_>> {
     all.retain(|r| mesh.is_read_in(r.service.cluster) && !mesh.is_assumed(&r.service.meta));
     all
 }
-
-/// Where the name looks like none that is there.
-const BY_OTHERS: &str = ", unless something makes it in the cluster";
 
 /// Whether what defines a host may stand for another place than a VirtualService does.
 fn may_be_apart(mesh: &Mesh, known: &Known<'_>, service: &In<VirtualService>) -> bool {

@@ -54,7 +54,9 @@ fn nothing(
         && !known.contains(namespace)
         && mesh.would_show_namespace(namespace, sidecar.cluster)
     {
-        let nearest = Lookup::<()>::absent(namespace, known.iter().copied());
+        // Nobody means those that the cluster brings itself.
+        let meant = known.iter().copied().filter(|known| !known.starts_with("kube-"));
+        let nearest = Lookup::<()>::absent(namespace, meant);
         let Lookup::Absent { nearest } = nearest else { return None };
         return Some(Nothing::Namespace(nearest));
     }

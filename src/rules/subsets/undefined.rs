@@ -10,6 +10,7 @@ use crate::kinds::{is_placeholder, may_be};
 use crate::mesh::{
     AppliedRule, Choice, Client, Host, Lookup, Mesh, Route, Share, Subset, list, short, subsets_of,
 };
+use crate::rules::BY_OTHERS;
 use crate::source::{Span, Text};
 
 pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
@@ -23,6 +24,9 @@ pub(super) fn undefined_subset(mesh: &Mesh, found: &mut Findings) {
         }
         if first.share() != Share::Some {
             finding.lower(Severity::Warning);
+        }
+        if lacking.is_of_unseen_host(mesh) {
+            finding.milder(Severity::Warning, BY_OTHERS);
         }
         lacking.label_rule(mesh, finding);
         for unknown in gateways.iter().filter(|u| lacking.is_cause_of(u)) {
@@ -140,6 +144,13 @@ impl<'m> Lacking<'m> {
             Share::Copies => 2,
         };
         self.routes.values().min_by_key(harm).expect("a route lacks it")
+    }
+
+    /// Whether the host is not in the input either, so that its rule may come from where the host does.
+    fn is_of_unseen_host(&self, mesh: &Mesh) -> bool {
+        self.without.rule.is_none()
+            && mesh.host(&self.host).is_none()
+            && !self.planes().all(|plane| mesh.is_complete_under(plane))
     }
 
     fn planes(&self) -> impl Iterator<Item = ClusterId> {

@@ -10,7 +10,7 @@ use mesh_lint::lint::lint;
 use mesh_lint::source;
 
 use crate::repository::Repository;
-use crate::{milliseconds, parse_all, time};
+use crate::{grows_at_most, milliseconds, parse_all, time};
 
 const SIZES: [usize; 4] = [100, 200, 400, 800];
 const ROUNDS: usize = 3;
@@ -22,15 +22,9 @@ pub fn print() -> Result<(), Box<dyn Error>> {
     println!("namespaces  manifests  parse ms    run ms  run/parse");
     let mut costs = Vec::new();
     for size in SIZES {
-        costs.push(measure(size)?.as_secs_f64() / size as f64);
+        costs.push((size, measure(size)?.as_secs_f64() / size as f64));
     }
-    let growth = costs[costs.len() - 1] / costs[0];
-    let (small, large) = (SIZES[0], SIZES[SIZES.len() - 1]);
-    println!("a namespace costs {growth:.2} times as much among {large} as among {small}");
-    if growth > GROWTH {
-        return Err(format!("the cost per namespace grows by more than {GROWTH}").into());
-    }
-    Ok(())
+    grows_at_most("namespace", &costs, GROWTH)
 }
 
 fn measure(tenants: usize) -> Result<Duration, Box<dyn Error>> {

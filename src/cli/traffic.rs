@@ -134,19 +134,14 @@ impl<'m> Asked<'_, 'm> {
             return Err(Failed(format!("no workload of namespace `{namespace}` is in `{name}`")));
         };
         let Some(workload) = workload else { return Ok(client) };
-        let found =
-            mesh.workloads.of_namespace(cluster, client.namespace).find(|w| w.name() == workload);
-        match found {
+        let near = || mesh.workloads.of_namespace(cluster, client.namespace);
+        match near().find(|w| w.name() == workload) {
             Some(found) => {
                 let labels = Some(&self.traffic.placements().template(found).metadata.labels);
                 Ok(Client { labels, ..client })
             }
             None => {
-                let all = mesh
-                    .workloads
-                    .of_namespace(cluster, client.namespace)
-                    .map(crate::mesh::In::name);
-                let all = list(all);
+                let all = list(near().map(crate::mesh::In::name));
                 Err(Failed(format!(
                     "`{name}` has no workload `{told}`: in `{namespace}` are {all}"
                 )))

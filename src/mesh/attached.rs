@@ -112,8 +112,8 @@ impl Mesh {
         if parent.is_service {
             return vec![fqdn(&parent.name, &parent.namespace)];
         }
-        let mut entries = self.service_entries.of_cluster(plane).iter();
-        let entry = entries.find(|e| e.namespace == parent.namespace && e.name() == parent.name);
+        let mut entries = self.service_entries.of_namespace(plane, &parent.namespace);
+        let entry = entries.find(|e| e.name() == parent.name);
         let hosts = entry.into_iter().flat_map(|entry| &entry.hosts);
         hosts.map(|host| host.to_ascii_lowercase()).collect()
     }

@@ -59,6 +59,12 @@ impl Mesh {
             mesh.objects.take(member);
         }
         mesh.index_hosts();
+        // Others of what follows may ask for these, which ask for resources alone.
+        mesh.remote_names = mesh.find_remote_names();
+        mesh.tells_waypoints = mesh.clusters.iter().map(|c| mesh.says_waypoints(c)).collect();
+        mesh.gateway_selectors = mesh.find_gateway_selectors();
+        mesh.injector_maps = mesh.find_injector_maps();
+        mesh.gateway_services = mesh.find_gateway_services();
         mesh.policies = mesh.index_policies(Order::Names);
         for scaler in mesh.find_scalers() {
             let name = scaler.target().map(|(kind, name)| format!("{kind}/{name}"));
@@ -66,11 +72,6 @@ impl Mesh {
             mesh.scalers.entry(key).or_default().push(scaler);
         }
         mesh.backends = mesh.objects.services.iter().map(|s| mesh.find_backends(s)).collect();
-        mesh.remote_names = mesh.find_remote_names();
-        mesh.tells_waypoints = mesh.clusters.iter().map(|c| mesh.says_waypoints(c)).collect();
-        mesh.gateway_selectors = mesh.find_gateway_selectors();
-        mesh.injector_maps = mesh.find_injector_maps();
-        mesh.gateway_services = mesh.find_gateway_services();
         mesh.readers = mesh.find_readers();
         mesh.places = mesh.clusters.iter().map(|c| mesh.find_places(c.id)).collect();
         mesh.claimed = mesh.find_claimed();

@@ -252,14 +252,12 @@ impl Mesh {
                 None => (service.namespace.as_str(), name),
             },
         };
-        let is_it = |cluster: ClusterId, ns: &str, called: &str| {
-            cluster == service.cluster && ns == namespace && called == bare
-        };
-        if let Some(it) = self.gateways.iter().find(|g| is_it(g.cluster, &g.namespace, g.name())) {
+        let near = || self.gateways.of_namespace(service.cluster, namespace);
+        if let Some(it) = near().find(|g| g.name() == bare) {
             return Lookup::Found(BoundGateway::Istio(it));
         }
-        let mut of_api = self.api_gateways.iter();
-        if let Some(it) = of_api.find(|g| is_it(g.cluster, &g.namespace, g.name())) {
+        let mut of_api = self.api_gateways.of_namespace(service.cluster, namespace);
+        if let Some(it) = of_api.find(|g| g.name() == bare) {
             return Lookup::Found(BoundGateway::Api(it));
         }
         let elsewhere = |g: &In<networking::Gateway>| g.name() == bare && g.namespace == namespace;
@@ -275,8 +273,7 @@ impl Mesh {
         {
             return Lookup::Unseen;
         }
-        let near = self.gateways.of_cluster(service.cluster).iter();
-        Lookup::absent(bare, near.filter(|g| g.namespace == namespace).map(In::name))
+        Lookup::absent(bare, near().map(In::name))
     }
 
     /// The clusters whose proxies get their Istio objects from a control plane.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{labels, read};
+use super::{meant, read};
 use crate::finding::Findings;
 use crate::kinds::security::AuthorizationPolicy;
 use crate::kinds::security::AuthorizationRule;
@@ -32,23 +32,17 @@ fn switched_off<'m>(
     mesh: &'m Mesh,
     policy: &'m In<AuthorizationPolicy>,
 ) -> Option<(&'m Text, PodShape<'m>)> {
-    let fits =
-        |pods: &PodShape<'_>| labels(policy).is_none_or(|labels| pods.is_selected_by(labels));
-    let namespace = &policy.namespace;
-    let switched_off = |pods: PodShape<'m>| {
+    let is_root = policy.namespace == mesh.root_namespace(policy.cluster);
+    meant(mesh, policy, is_root).into_iter().find_map(|pods| {
         let Lookup::Found(plane) = mesh.config_cluster(pods.cluster) else { return None };
-        if !fits(&pods) || mesh.has_sidecar(&pods) != Some(true) {
+        if mesh.has_sidecar(&pods) != Some(true) {
             return None;
         }
         let label = |key: &str| value(pods.labels.get(key));
         let policies = PeerPolicies::of(mesh, plane, pods.namespace, label);
         let mode = policies.mode(None).filter(|mode| mode.as_str() == "DISABLE")?;
         (policies.is_certain(mesh) && !policies.has_ports()).then_some((mode, pods))
-    };
-    if namespace == mesh.root_namespace(policy.cluster) {
-        return mesh.pods_under(policy.cluster).find_map(switched_off);
-    }
-    mesh.pods_under_in(policy.cluster, namespace).find_map(switched_off)
+    })
 }
 
 pub(in crate::rules) fn identity_without_mtls(mesh: &Mesh, found: &mut Findings) {

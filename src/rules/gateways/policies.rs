@@ -16,9 +16,8 @@ fn gateway<'m>(
     labels: &'m Entries<Text>,
 ) -> Option<(&'m Text, Span, bool)> {
     let waypoint = |name: &str| {
-        let gateways = mesh.api_gateways.of_cluster(policy.cluster).iter();
-        let mut named = gateways.filter(|g| g.namespace == policy.namespace && g.name() == name);
-        named.find(|g| g.is_waypoint())
+        let mut near = mesh.api_gateways.of_namespace(policy.cluster, policy.namespace);
+        near.find(|g| g.name() == name && g.is_waypoint())
     };
     if let Some(name) = labels.get(GATEWAY_NAME_LABEL)
         && let Some(gateway) = waypoint(name)

@@ -33,17 +33,17 @@ fn parents(mesh: &Mesh) -> impl Iterator<Item = Parent<'_>> {
 fn gateway<'m>(mesh: &'m Mesh, parent: &Parent<'m>) -> Lookup<&'m In<Gateway>> {
     let plane = parent.route.cluster;
     let here = || mesh.api_gateways.iter().filter(|g| g.namespace == parent.namespace);
-    let of_plane = here().filter(|g| g.cluster == plane);
-    if let Some(found) = of_plane.clone().find(|g| g.name() == parent.name.as_str()) {
+    let of_plane = || mesh.api_gateways.of_namespace(plane, parent.namespace);
+    if let Some(found) = of_plane().find(|g| g.name() == parent.name.as_str()) {
         return Lookup::Found(found);
     }
     let elsewhere = here().any(|g| g.name() == parent.name.as_str());
     let is_told = parent.at.namespace.is_some() || parent.route.has_namespace();
-    let seen = mesh.cluster(plane).is_complete() || of_plane.clone().next().is_some();
+    let seen = mesh.cluster(plane).is_complete() || of_plane().next().is_some();
     if elsewhere || !is_told || !seen || mesh.may_have_more(plane, "Gateway", parent.namespace) {
         return Lookup::Unseen;
     }
-    Lookup::absent(parent.name, of_plane.map(In::name))
+    Lookup::absent(parent.name, of_plane().map(In::name))
 }
 
 pub(super) fn unknown_parent(mesh: &Mesh, found: &mut Findings) {

@@ -44,17 +44,15 @@ fn of_pods(mesh: &Mesh, cluster: ClusterId, name: &str) -> Option<(Span, &'stati
 /// TLS of its own or none, may well be outside.
 fn of_routes(mesh: &Mesh, plane: ClusterId, name: &str) -> Option<(Span, &'static str)> {
     let why = "this is for requests within the mesh";
-    let mut services = mesh.virtual_services.of_cluster(plane).iter();
-    if let Some(service) = services.find(|s| s.namespace == name && s.is_for_mesh()) {
+    let mut services = mesh.virtual_services.of_namespace(plane, name);
+    if let Some(service) = services.find(|s| s.is_for_mesh()) {
         return Some((service.named_at(), why));
     }
     let other_tls = |policy: &TrafficPolicy| {
         policy.tls.as_ref().is_some_and(|tls| value(tls.mode.as_ref()) != Some("ISTIO_MUTUAL"))
     };
-    let mut rules = mesh.destination_rules.of_cluster(plane).iter();
-    let rule = rules.find(|rule| {
-        rule.namespace == name && !rule.traffic_policy.as_ref().is_some_and(|p| other_tls(p))
-    })?;
+    let mut rules = mesh.destination_rules.of_namespace(plane, name);
+    let rule = rules.find(|rule| !rule.traffic_policy.as_ref().is_some_and(|p| other_tls(p)))?;
     Some((rule.named_at(), why))
 }
 

@@ -85,18 +85,17 @@ impl<'m> Index<'m> {
     /// The namespaces whose clients may get other routes to a host than all others: that of the host, those
     /// that have VirtualServices for it or are named by them, and those with Sidecars that import it.
     pub fn namespaces_with_other_routes(&self, plane: ClusterId, host: &str) -> BTreeSet<&'m str> {
-        let services = || {
-            let wide = self.wildcards(plane).filter(|(h, _)| HostPattern(h).matches(host));
-            self.exact(plane, host).copied().chain(wide.map(|(_, service)| *service))
-        };
+        let wide = self.wildcards(plane).filter(|(h, _)| HostPattern(h).matches(host));
+        let exact = self.exact(plane, host).copied();
+        let services: Vec<_> = exact.chain(wide.map(|(_, service)| *service)).collect();
         let mut found = self.namespaces_of(plane, host);
-        for service in services() {
+        for service in &services {
             found.insert(service.namespace.as_str());
             found.extend(service.attachment.iter().map(|made| made.parent.namespace.as_str()));
         }
         let importers: Vec<&str> = self.importers.of(plane, host, &found).collect();
         found.extend(importers);
-        for service in services() {
+        for service in &services {
             found.extend(service.export_to.iter().map(|to| to.as_str()));
             let http = service.http.iter().flat_map(|rule| &rule.matches);
             let l4 = service.tls.iter().chain(&service.tcp).flat_map(|rule| &rule.matches);

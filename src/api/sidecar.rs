@@ -134,8 +134,10 @@ fn egress(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     let listeners: Vec<Value<'_>> =
         subject.spec.list("egress").filter(|it| it.shape() == Shape::Mapping).collect();
     let (mut numbers, mut sockets) = (Seen::new(), Seen::new());
+    // In the root namespace `.` of a Sidecar for all workloads is the namespace of each client.
+    let own = subject.spec.set("workloadSelector").map_or(".", |_| subject.namespace);
     for (i, listener) in listeners.iter().enumerate() {
-        egress_hosts(*listener, subject.namespace, faults);
+        egress_hosts(*listener, own, faults);
         let Some(port) = listener.field("port") else {
             if i + 1 != listeners.len() {
                 let help = "write the listener without a port last, and only one";

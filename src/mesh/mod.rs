@@ -2,6 +2,7 @@
 
 mod addresses;
 mod age;
+mod attachable;
 mod attached;
 mod build;
 mod client;
@@ -41,6 +42,7 @@ use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
 pub use addresses::{Cidr, PodRange};
 pub use age::Order;
+pub use attachable::Attachable;
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use domain::Domain;

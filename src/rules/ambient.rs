@@ -18,6 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("ambient/policy-needs-waypoint", policies::policy_needs_waypoint),
     rule!("ambient/route-without-waypoint", routes::route_without_waypoint),
     rule!("ambient/target-without-waypoint", policies::target_without_waypoint),
+    rule!("ambient/unknown-target", policies::unknown_target),
     rule!("ambient/unknown-waypoint", unknown_waypoint),
 ];
 

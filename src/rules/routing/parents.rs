@@ -1,14 +1,14 @@
-//! Gateways that routes of the Gateway API are attached to.
+//! Gateways and hosts that routes of the Gateway API are attached to.
 
 use std::collections::BTreeSet;
 
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::kinds::gateway_api::{GROUP, Gateway, Listener, Reference, Route};
 use crate::kinds::{is_placeholder, may_be};
-use crate::mesh::{HostPattern, In, Lookup, Mesh, list, value};
+use crate::mesh::{Attachable, HostPattern, In, Lookup, Mesh, list, value};
 use crate::source::{Span, Spanned, Text};
 
-/// A route, and a Gateway that it names as its parent.
+/// A route, and a Gateway, Service or `ServiceEntry` that it names as its parent.
 struct Parent<'m> {
     route: &'m In<Route>,
     at: &'m Spanned<Reference>,
@@ -19,7 +19,8 @@ struct Parent<'m> {
 fn parents(mesh: &Mesh) -> impl Iterator<Item = Parent<'_>> {
     let known = |r: &&In<Route>| mesh.is_read_in(r.cluster) && !mesh.is_assumed(&r.meta);
     mesh.api_routes.iter().filter(known).flat_map(|route| {
-        let all = route.parent_refs.iter().filter(|at| at.parent() == (GROUP, "Gateway"));
+        let known = [(GROUP, "Gateway"), ("", "Service"), ("networking.istio.io", "ServiceEntry")];
+        let all = route.parent_refs.iter().filter(move |at| known.contains(&at.parent()));
         all.filter_map(move |at| {
             let name = at.name.as_ref().filter(|name| !name.is_empty())?;
             let namespace = value(at.namespace.as_ref()).unwrap_or(&route.namespace);
@@ -30,38 +31,43 @@ fn parents(mesh: &Mesh) -> impl Iterator<Item = Parent<'_>> {
 }
 
 /// The Gateway that is meant.
-fn gateway<'m>(mesh: &'m Mesh, parent: &Parent<'m>) -> Lookup<&'m In<Gateway>> {
-    let plane = parent.route.cluster;
-    let here = || mesh.api_gateways.iter().filter(|g| g.namespace == parent.namespace);
-    let of_plane = here().filter(|g| g.cluster == plane);
-    if let Some(found) = of_plane.clone().find(|g| g.name() == parent.name.as_str()) {
-        return Lookup::Found(found);
-    }
-    let elsewhere = here().any(|g| g.name() == parent.name.as_str());
-    let is_told = parent.at.namespace.is_some() || parent.route.has_namespace();
-    let seen = mesh.cluster(plane).is_complete() || of_plane.clone().next().is_some();
-    if elsewhere || !is_told || !seen || mesh.may_have_more(plane, "Gateway", parent.namespace) {
-        return Lookup::Unseen;
-    }
-    Lookup::absent(parent.name, of_plane.map(In::name))
+fn gateway<'m>(mesh: &'m Mesh, parent: &Parent<'m>) -> Option<&'m In<Gateway>> {
+    let is_meant = |g: &&In<Gateway>| {
+        g.cluster == parent.route.cluster
+            && g.namespace == parent.namespace
+            && g.name() == parent.name.as_str()
+    };
+    mesh.api_gateways.iter().filter(|_| parent.at.parent() == (GROUP, "Gateway")).find(is_meant)
 }
 
 pub(super) fn unknown_parent(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for parent in parents(mesh) {
-        let Lookup::Absent { nearest } = gateway(mesh, &parent) else { continue };
+        let plane = parent.route.cluster;
+        let (group, of_kind) = parent.at.parent();
+        let is_told = parent.at.namespace.is_some() || parent.route.has_namespace();
+        let namespace = is_told.then_some(parent.namespace);
+        let named = Attachable { group, kind: of_kind, namespace, name: parent.name };
+        let Lookup::Absent { nearest } = mesh.attachable(plane, named) else { continue };
         if !told.insert(parent.name.span) {
             continue;
         }
         let (kind, name) = (&parent.route.meta.kind, parent.route.name());
+        let effect = match of_kind {
+            "Gateway" => "attached to nothing: no gateway answers by it",
+            _ => "attached to nothing: no client goes by it",
+        };
         let finding = found.say(
             format!(
-                "{kind} `{name}` is attached to Gateway `{}`, which `{}` does not have",
+                "{kind} `{name}` is attached to {of_kind} `{}`, which `{}` does not have",
                 parent.name, parent.namespace
             ),
             parent.name.span,
-            "attached to nothing: no gateway answers by it",
+            effect,
         );
+        if of_kind != "Gateway" && nearest.is_none() && !mesh.is_complete_under(plane) {
+            finding.milder(Severity::Warning, ", unless it is made elsewhere");
+        }
         finding.help(match nearest {
             Some(nearest) => format!("use `{nearest}`"),
             None => {
@@ -75,7 +81,7 @@ pub(super) fn unknown_parent(mesh: &Mesh, found: &mut Findings) {
 pub(super) fn parent_refuses_route(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
     for parent in parents(mesh) {
-        let Lookup::Found(gateway) = gateway(mesh, &parent) else { continue };
+        let Some(gateway) = gateway(mesh, &parent) else { continue };
         // Waypoints and east-west gateways are known by what is called through them.
         let by_hbone = |l: &Listener| value(l.protocol.as_ref()) == Some("HBONE");
         let unread = !gateway.meta.unread.is_empty() || !parent.route.meta.unread.is_empty();

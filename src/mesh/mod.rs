@@ -66,7 +66,7 @@ pub use service::Host;
 pub use subset::{
     CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of,
 };
-pub use waypoint::{Asked, Enrolment};
+pub use waypoint::{Asked, BINDING, Enrolment, WAYPOINT_CLASS};
 pub use whereabouts::Whereabouts;
 
 /// Text of certificates or keys in a file of its own.

@@ -116,6 +116,10 @@ fn refusal(
     let is_named =
         |l: &Listener, section: &Text| l.name.as_ref().is_none_or(|name| may_be(name, section));
     let all: Vec<&Listener> = gateway.listeners.iter().collect();
+    // Its listeners may all come from ListenerSets.
+    if all.is_empty() {
+        return None;
+    }
     let section = parent.at.section_name.as_ref();
     let named: Vec<&Listener> =
         all.iter().copied().filter(|l| section.is_none_or(|name| is_named(l, name))).collect();
@@ -133,8 +137,16 @@ fn refusal(
         let label = format!("no listener is at port {port}: attached to nothing");
         return Some((port.span, label, "name a port of its `listeners`, or none".to_owned()));
     }
+    let kind = parent.route.meta.kind.as_str();
+    let of_kind: Vec<&Listener> = at_port.into_iter().filter(|l| takes_kind(l, kind)).collect();
+    if of_kind.is_empty() {
+        let at = section.unwrap_or(parent.name);
+        let label = format!("no listener there takes routes of kind {kind}: attached to nothing");
+        let help = "attach it to a listener whose protocol and `allowedRoutes.kinds` take its kind";
+        return Some((at.span, label, help.to_owned()));
+    }
     let own = &parent.route.namespace;
-    let open: Vec<&Listener> = at_port
+    let open: Vec<&Listener> = of_kind
         .into_iter()
         .filter(|l| mesh.listener_admits(gateway, l, own) != Some(false))
         .collect();
@@ -145,16 +157,35 @@ fn refusal(
                     without it only routes of the Gateway's own namespace are taken";
         return Some((at.span, label, help.to_owned()));
     }
+    strange_hosts(parent.route, &open)
+}
+
+/// Whether all hosts of a route are others than those of these listeners, as with [`refusal`].
+fn strange_hosts(route: &Route, listeners: &[&Listener]) -> Option<(Span, String, String)> {
     let shares = |host: &Text| {
-        open.iter().any(|l| l.hostname.as_ref().is_none_or(|own| is_shared(own, host)))
+        listeners.iter().any(|l| l.hostname.as_ref().is_none_or(|own| is_shared(own, host)))
     };
-    let first = parent.route.hostnames.first()?;
-    let strange = parent.route.hostnames.iter().all(|host| !shares(host)) && !open.is_empty();
+    let first = route.hostnames.first()?;
+    let strange = route.hostnames.iter().all(|host| !shares(host)) && !listeners.is_empty();
     strange.then(|| {
-        let hosts = list(open.iter().filter_map(|l| value(l.hostname.as_ref())));
+        let hosts = list(listeners.iter().filter_map(|l| value(l.hostname.as_ref())));
         let label = format!("its listeners are for {hosts}: attached to nothing");
         (first.span, label, "name a host of its listeners".to_owned())
     })
+}
+
+/// Whether a listener takes routes of a kind. Source: `generateSupportedKinds` of Istio.
+fn takes_kind(listener: &Listener, kind: &str) -> bool {
+    let kinds = &listener.allowed_routes.kinds;
+    let is_named = |told: &Text| told.as_str() == kind || is_placeholder(told);
+    let named = kinds.is_empty() || kinds.iter().any(|k| k.kind.as_ref().is_none_or(is_named));
+    named
+        && match value(listener.protocol.as_ref()) {
+            Some("HTTP" | "HTTPS") => ["HTTPRoute", "GRPCRoute"].contains(&kind),
+            Some("TCP") => kind == "TCPRoute",
+            Some("TLS") => ["TLSRoute", "TCPRoute"].contains(&kind),
+            _ => true,
+        }
 }
 
 /// Whether some host is meant by both patterns.

@@ -3,7 +3,6 @@
 
 use super::fault::Faults;
 use super::look::{Look, known_text};
-use super::names;
 use crate::yaml::{Shape, Value};
 
 /// Routes for other things than HTTP have no paths; a Gateway and a `ReferenceGrant` have no rules.
@@ -41,39 +40,5 @@ fn absolute(path: Value<'_>, faults: &mut Faults<'_>) {
         && known_text(value).is_some_and(|text| !text.starts_with('/') && !text.is_empty())
     {
         faults.invalid(value, "does not begin with `/`", "write the path from its first `/` on");
-    }
-}
-
-/// A host of a route or listener: a DNS name in lower case, its first label perhaps `*`.
-pub(super) fn is_hostname(name: &str) -> bool {
-    names::is_subdomain(name.strip_prefix("*.").unwrap_or(name))
-}
-
-/// A time as the Gateway API takes it: at most four numbers of at most five digits, each with its unit.
-pub(super) fn is_time(text: &str) -> bool {
-    let mut rest = text;
-    let mut parts = 0;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let unit = ["ms", "h", "m", "s"].into_iter().find(|unit| rest[digits..].starts_with(unit));
-        let Some(unit) = unit.filter(|_| (1..=5).contains(&digits)) else { return false };
-        rest = &rest[digits + unit.len()..];
-        parts += 1;
-    }
-    (1..=4).contains(&parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_and_times_are_what_the_api_server_takes() {
-        assert!(is_hostname("*.example.com") && is_hostname("a-1.example"));
-        assert!(!is_hostname("a.example:80") && !is_hostname("a.*.b") && !is_hostname("A.b"));
-        assert!(is_time("10s") && is_time("1m30s") && is_time("1h2m3s4ms") && is_time("0s"));
-        for bad in ["", "10", "10 s", "1.5s", "123456s", "1h1m1s1ms1h", "5d", "é"] {
-            assert!(!is_time(bad), "{bad}");
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! What the API server asks of the pods that a workload makes.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::fault::Faults;
+use super::hosts::is_ip;
 use super::look::{Look, known_text};
 use crate::yaml::{Shape, Value};
 
@@ -60,8 +60,8 @@ fn ends(pods: Option<Value<'_>>, faults: &mut Faults<'_>) {
 /// Addresses of an `EndpointSlice` are of its one type.
 pub(super) fn addresses(root: Value<'_>, faults: &mut Faults<'_>) {
     let (holds, help): (fn(&str) -> bool, _) = match root.text_of("addressType").as_deref() {
-        Some("IPv4") => (|it| it.parse::<Ipv4Addr>().is_ok(), "write one such as `10.0.0.1`"),
-        Some("IPv6") => (|it| it.parse::<Ipv6Addr>().is_ok(), "write one such as `2001:db8::1`"),
+        Some("IPv4") => (|it| is_ip(it) && !it.contains(':'), "write one such as `10.0.0.1`"),
+        Some("IPv6") => (|it| is_ip(it) && it.contains(':'), "write one such as `2001:db8::1`"),
         _ => return,
     };
     let all = root.list("endpoints").flat_map(|it| it.list("addresses").collect::<Vec<_>>());

@@ -74,7 +74,15 @@ pub(super) fn unknown_provider(mesh: &Mesh, found: &mut Findings) {
         let known = defined(mesh, cluster);
         let is_there =
             known.is_empty() || known.iter().chain(&BUILT_IN).any(|it| *it == name.as_str());
-        if is_there || is_placeholder(name) || !told.insert(name.span) {
+        if is_there || is_placeholder(name) {
+            continue;
+        }
+        let nearest = match Lookup::<()>::absent(name, known) {
+            Lookup::Absent { nearest } => nearest,
+            _ => None,
+        };
+        let is_sure = nearest.is_some() || mesh.cluster(cluster).is_complete();
+        if !is_sure || !told.insert(name.span) {
             continue;
         }
         let effect = if decides {
@@ -87,13 +95,7 @@ pub(super) fn unknown_provider(mesh: &Mesh, found: &mut Findings) {
             meta.kind, meta.name
         );
         let finding = found.say(message, name.span, effect);
-        let nearest = match Lookup::<()>::absent(name, known) {
-            Lookup::Absent { nearest } => nearest,
-            _ => None,
-        };
-        if nearest.is_none() && !mesh.cluster(cluster).is_complete() {
-            finding.milder(Severity::Note, ", unless it is defined elsewhere");
-        } else if !decides {
+        if !decides {
             finding.milder(Severity::Warning, ", and goes without it");
         }
         finding.help(match nearest {

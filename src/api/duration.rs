@@ -62,9 +62,23 @@ pub(super) const MILLISECOND: i128 = 1_000_000;
 /// A second.
 pub(super) const SECOND: i128 = 1_000_000_000;
 
+/// A time as the Gateway API takes it: at most four numbers of at most five digits, each with its unit.
+pub(super) fn is_time(text: &str) -> bool {
+    let mut rest = text;
+    let mut parts = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let unit = ["ms", "h", "m", "s"].into_iter().find(|unit| rest[digits..].starts_with(unit));
+        let Some(unit) = unit.filter(|_| (1..=5).contains(&digits)) else { return false };
+        rest = &rest[digits + unit.len()..];
+        parts += 1;
+    }
+    (1..=4).contains(&parts)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nanoseconds;
+    use super::{is_time, nanoseconds};
 
     #[test]
     fn durations_are_read_as_go_reads_them() {
@@ -77,6 +91,14 @@ mod tests {
         );
         for bad in ["", "5", "s", "1d", "1.2.3s", "1 s", "5s3", "-"] {
             assert_eq!(nanoseconds(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_of_the_gateway_api_are_whole() {
+        assert!(is_time("10s") && is_time("1m30s") && is_time("1h2m3s4ms") && is_time("0s"));
+        for bad in ["", "10", "10 s", "1.5s", "123456s", "1h1m1s1ms1h", "5d", "é"] {
+            assert!(!is_time(bad), "{bad}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::{cel, hosts, http, names, re2, urls};
+use super::{cel, duration, hosts, http, names, re2, urls};
 
 /// A format: what it is called, when it holds, what people call it.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ formats! {
     "fqdn": hosts::is_fqdn, "a DNS name", "write labels of letters, digits and inner `-`, with dots between";
     "gateway-component": is_gateway_component, "the name of a gateway", "write 1 to 254 letters in lower case, digits, `-` and `.`";
     "group": is_group, "an API group", "write a DNS name in lower case, or leave it out for the core group";
+    "gateway-host": names::is_hostname, "a host of the Gateway API", "write a DNS name in lower case, its first label perhaps `*`, without a port";
+    "gateway-time": duration::is_time, "a time of the Gateway API", "write whole numbers of at most five digits with their units, such as `1m30s` or `500ms`";
     "header-or-star": |it| it == "*" || http::is_token(it), "the name of a header", "write the name of a header, or `*`";
     "header-value": http::is_header_value, "a value that Envoy can format", "write `%%` for a `%`, and close commands, such as `%PROTOCOL%` and `%REQ(x-id)%`";
     "header-word": is_header_word, "the name of a header here", "write letters, digits, `-` and `_`";

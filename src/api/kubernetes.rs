@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::fault::Faults;
+use super::gateway_api;
 use super::look::{Look, known_number, known_text};
 use super::names;
 use super::nearest::an;
+use super::templates;
 use super::walk::{Reader, walk};
 use crate::kinds::{ISTIO_GROUPS, Meta};
 use crate::yaml::{Shape, Value};
@@ -58,8 +60,12 @@ pub(super) fn check(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
         return;
     }
     name(root, meta, faults);
-    if kind == ("", "Service") {
-        ports(root, faults);
+    match kind {
+        ("", "Service") => ports(root, faults),
+        ("discovery.k8s.io", _) => templates::addresses(root, faults),
+        (GATEWAY_API, _) => gateway_api::check(root, faults),
+        ("apps" | "batch" | "argoproj.io", name) => templates::check(root, name, faults),
+        _ => {}
     }
 }
 

@@ -21,6 +21,11 @@ pub(super) fn is_subdomain(name: &str) -> bool {
     (name.len() <= 253 && name.split('.').all(is_lower_word)) || is_open(name)
 }
 
+/// A host of a route or listener: a DNS name in lower case, its first label perhaps `*`.
+pub(super) fn is_hostname(name: &str) -> bool {
+    is_subdomain(name.strip_prefix("*.").unwrap_or(name))
+}
+
 /// The name of a port of a container. Source: `IsValidPortName`.
 pub(super) fn is_port_name(name: &str) -> bool {
     let is_sound = name.len() <= 15
@@ -115,6 +120,12 @@ mod tests {
         assert!(!is_port_name("a-very-long-port"));
         assert!(is_label_value("v1.2_3") && is_label_value("") && !is_label_value("a b"));
         assert!(!is_label_value(&"a".repeat(64)));
+    }
+
+    #[test]
+    fn hosts_of_the_gateway_api_have_no_port() {
+        assert!(is_hostname("*.example.com") && is_hostname("a-1.example"));
+        assert!(!is_hostname("a.example:80") && !is_hostname("a.*.b") && !is_hostname("A.b"));
     }
 
     #[test]

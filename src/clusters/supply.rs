@@ -124,8 +124,9 @@ pub(super) fn of_member(member: &Member) -> Option<Supply> {
             let chart = r.spec.chart.spec.chart.as_ref().map(|chart| chart.as_str());
             (namespace, Kinds::of_chart(chart))
         }
-        View::IstioOperator(_) | View::SailIstio(_) => {
-            (Some(own().unwrap_or_else(|| "istio-system".to_owned())), Kinds::of_istio())
+        View::IstioOperator(r) | View::SailIstio(r) => {
+            let namespace = told(r.spec.namespace.as_ref()).or_else(own);
+            (Some(namespace.unwrap_or_else(|| "istio-system".to_owned())), Kinds::of_istio())
         }
         _ => return None,
     };

@@ -55,6 +55,16 @@ pub struct Listener {
 pub struct AllowedRoutes {
     /// The namespaces that they may come from.
     pub namespaces: RouteNamespaces,
+    /// The kinds that they may be of; all that the protocol allows where empty.
+    pub kinds: Vec<RouteKind>,
+}
+
+/// A kind of routes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RouteKind {
+    /// Such as `HTTPRoute`.
+    pub kind: Option<Text>,
 }
 
 /// Namespaces that may attach to a listener.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::extensions::Provider;
 use super::parts::TargetRef;
 use super::workloads::Selector;
 use crate::source::Text;
@@ -39,6 +40,8 @@ pub struct AuthorizationPolicy {
     pub target_refs: Vec<TargetRef>,
     /// `ALLOW` where absent, `DENY`, `AUDIT` or `CUSTOM`.
     pub action: Option<Text>,
+    /// Who decides, of a `CUSTOM` one.
+    pub provider: Option<Provider>,
     /// Its rules; where absent, an `ALLOW` policy allows nothing.
     pub rules: Option<Vec<AuthorizationRule>>,
 }

@@ -39,11 +39,7 @@ impl IstioObject {
         let gateways = self.spec().and_then(|s| s.get("gateways"));
         let bound = gateways.into_iter().flat_map(Value::items);
         let bound = bound.filter_map(Value::text).any(|name| name != "mesh");
-        bound
-            || matches!(
-                self.meta.kind.as_str(),
-                "Gateway" | "EnvoyFilter" | "WorkloadEntry" | "WorkloadGroup"
-            )
+        bound || matches!(self.meta.kind.as_str(), "Gateway" | "EnvoyFilter" | "WorkloadGroup")
     }
 
     /// Whether two `ServiceEntries` of one name speak of different services: each cluster's own database.
@@ -53,9 +49,10 @@ impl IstioObject {
             && !other.hosts().iter().any(|host| hosts.contains(host))
     }
 
-    /// Whether it only tells of requests, as each cluster likes it, and leaves them as they are.
-    fn only_observes(&self) -> bool {
-        matches!(self.meta.kind.as_str(), "Telemetry")
+    /// Whether it is a matter of each cluster: it only tells of requests and leaves them as they are, or is
+    /// an endpoint, which stands beside its cluster.
+    fn is_of_each_cluster(&self) -> bool {
+        matches!(self.meta.kind.as_str(), "Telemetry" | "WorkloadEntry")
     }
 
     /// Whether it is a policy of the root namespace for all workloads: what else stands there is for the
@@ -172,7 +169,7 @@ impl Mesh {
             for object in self.istio_objects.iter().filter(here) {
                 let system = self.cluster(object.cluster).facts.system_namespace();
                 let own = object.namespace == system && !object.is_for_whole_mesh();
-                if own || object.only_observes() {
+                if own || object.is_of_each_cluster() {
                     continue;
                 }
                 let meta = &object.meta;

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod age;
+mod attachable;
 mod attached;
 mod build;
 mod client;
@@ -42,6 +43,7 @@ use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
 pub use addresses::{Cidr, PodRange};
 pub use age::Order;
+pub use attachable::Attachable;
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use domain::Domain;
@@ -66,7 +68,7 @@ pub use service::Host;
 pub use subset::{
     CLUSTER_LABEL, NETWORK_LABEL, REGION_LABEL, SUBZONE_LABEL, Subset, ZONE_LABEL, subsets_of,
 };
-pub use waypoint::{Asked, Enrolment};
+pub use waypoint::{Asked, BINDING, Enrolment, WAYPOINT_CLASS};
 pub use whereabouts::Whereabouts;
 
 /// Text of certificates or keys in a file of its own.

@@ -76,6 +76,19 @@ impl In<gateway_api::Gateway> {
             _ => true,
         })
     }
+
+    /// The service account that its pods run as, where it is of a class whose ways are known.
+    pub fn account(&self) -> Option<String> {
+        let told = ["gateway.istio.io/service-account", "gateway.istio.io/name-override"];
+        if let Some(told) = told.iter().find_map(|key| self.meta.annotation(key)) {
+            return Some(told.as_str().to_owned());
+        }
+        match self.gateway_class_name.as_ref()?.as_str() {
+            "istio-waypoint" | "istio-east-west" => Some(self.name().to_owned()),
+            "istio" => Some(format!("{}-istio", self.name())),
+            _ => None,
+        }
+    }
 }
 
 impl Mesh {

@@ -91,14 +91,20 @@ impl Known<'_> {
 /// Namespaces that hold what a cluster brings itself.
 const OF_THE_CLUSTER: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
-/// Whether a cluster may have a Service from one of Istio's own charts, which the input need not show.
-fn may_be_installed(cluster: &Cluster, namespace: &str, service: &str) -> bool {
-    !cluster.is_complete()
-        && namespace == cluster.facts.system_namespace()
-        && ["istiod", "istio-"].iter().any(|start| service.starts_with(start))
-}
-
 impl Mesh {
+    /// Whether a cluster may have a Service from one of Istio's own charts, which the input need not show;
+    /// in one that is complete, istiod's own alone, where what installs it is in the input.
+    pub(super) fn may_be_installed(&self, id: ClusterId, namespace: &str, service: &str) -> bool {
+        let cluster = self.cluster(id);
+        if cluster.is_complete() {
+            let mut supplies = self.supplies(id).iter().filter(|supply| supply.is_machinery());
+            return service.starts_with("istiod")
+                && supplies.any(|supply| supply.may_bring("Service", namespace));
+        }
+        namespace == cluster.facts.system_namespace()
+            && ["istiod", "istio-"].iter().any(|start| service.starts_with(start))
+    }
+
     /// What a host that an object names is for a control plane, and for the namespaces that use it; none of
     /// these where they are not known. A namespace that the object does not tell proves nothing unless the
     /// cluster is complete, or a Service stands in the same file.
@@ -137,7 +143,7 @@ impl Mesh {
         let is_made = |c: &Cluster| self.is_made_for_gateway(c.id, namespace, service);
         if !self.knows_services(namespace, &named_by.meta, plane)
             || self.peers(plane).any(is_made)
-            || self.peers(plane).any(|c| may_be_installed(c, namespace, service))
+            || self.peers(plane).any(|c| self.may_be_installed(c.id, namespace, service))
         {
             return Named::Unseen;
         }

@@ -130,6 +130,8 @@ impl Mesh {
         }
         if !self.has_seen(cluster, "Service", namespace)
             || self.is_made_for_gateway(cluster, namespace, name)
+            || self.cluster(cluster).is_complete()
+                && self.may_be_installed(cluster, namespace, name)
         {
             return Lookup::Unseen;
         }

@@ -18,7 +18,7 @@ const NAMESPACE: &str = "istio.io/use-waypoint-namespace";
 /// What a waypoint takes: `service`, `workload`, `all` or `none`. On its Gateway.
 const TAKES: &str = "istio.io/waypoint-for";
 /// What makes a waypoint listen in another way.
-const BINDING: &str = "ambient.istio.io/waypoint-inbound-binding";
+pub const BINDING: &str = "ambient.istio.io/waypoint-inbound-binding";
 
 /// Through which waypoint something is called.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::Meta;
 use crate::kinds::gateway_api::Gateway;
-use crate::mesh::{Asked, In, Lookup, Mesh};
+use crate::mesh::{Asked, BINDING, In, Lookup, Mesh, WAYPOINT_CLASS};
 use crate::source::{Span, Text};
 use crate::yaml::Entries;
 
@@ -18,6 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("ambient/policy-needs-waypoint", policies::policy_needs_waypoint),
     rule!("ambient/route-without-waypoint", routes::route_without_waypoint),
     rule!("ambient/target-without-waypoint", policies::target_without_waypoint),
+    rule!("ambient/unknown-target", policies::unknown_target),
     rule!("ambient/unknown-waypoint", unknown_waypoint),
 ];
 
@@ -68,7 +69,12 @@ enum Why<'m> {
     Takes(&'m str, Span),
     /// It lets nothing of that namespace in.
     Refuses(Span),
+    /// It is of a class of Istio's that makes no waypoints.
+    IsNone(&'m Text),
 }
+
+/// Classes of Istio's that make other gateways. Others may make waypoints too.
+const OTHER_CLASSES: [&str; 3] = ["istio", "istio-remote", "istio-east-west"];
 
 fn idle<'m>(mesh: &'m Mesh, asking: Asking<'m>) -> Option<Idle<'m>> {
     let asked = mesh.waypoint_asked(asking.labels, asking.namespace)?;
@@ -89,6 +95,12 @@ fn why_not<'m>(mesh: &'m Mesh, gateway: &'m In<Gateway>, asking: &Asking<'m>) ->
         None => takes != "none",
     };
     let at = gateway.named_at();
+    if let Some(class) = &gateway.gateway_class_name
+        && OTHER_CLASSES.contains(&class.as_str())
+        && gateway.meta.annotations.get(BINDING).is_none()
+    {
+        return Some(Why::IsNone(class));
+    }
     match gateway.takes_as_waypoint() {
         Some((takes, told)) if !fits(takes) => {
             Some(Why::Takes(takes, told.map_or(at, |told| told.span)))
@@ -113,8 +125,11 @@ fn unknown_waypoint(mesh: &Mesh, found: &mut Findings) {
     for ((message, _), places) in by_waypoint {
         let [first, others @ ..] = places.as_slice() else { continue };
         let at = first.asked.name.span;
-        let finding =
-            found.say(message, at, "called without a waypoint: past its routes and policies");
+        let effect = match first.why {
+            Why::IsNone(_) => "no waypoint takes it: its routes and policies do not count",
+            _ => "called without a waypoint: past its routes and policies",
+        };
+        let finding = found.say(message, at, effect);
         if let Why::Absent(_) = first.why
             && !mesh.cluster(first.asking.cluster).is_complete()
         {
@@ -130,6 +145,9 @@ fn unknown_waypoint(mesh: &Mesh, found: &mut Findings) {
             }
             Why::Refuses(at) => {
                 finding.also(*at, "`allowedRoutes` of its listener is for its own namespace");
+            }
+            Why::IsNone(class) => {
+                finding.also(class.span, "makes no waypoint of it");
             }
         }
         finding.help(first.help());
@@ -151,6 +169,9 @@ impl Idle<'_> {
             Why::Refuses(_) => {
                 format!("waypoint `{name}` of `{namespace}` does not let namespace `{own}` in")
             }
+            Why::IsNone(class) => format!(
+                "Gateway `{name}` of `{namespace}` is of class `{class}`, and asked for as a waypoint"
+            ),
         }
     }
 
@@ -170,6 +191,7 @@ impl Idle<'_> {
                                 `Selector` that fits the namespace"
                     .to_owned()
             }
+            Why::IsNone(_) => format!("set `gatewayClassName: {WAYPOINT_CLASS}`"),
         }
     }
 }

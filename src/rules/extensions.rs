@@ -14,4 +14,5 @@ pub(super) const RULES: &[Rule] = &[
     rule!("extensions/several-telemetries", telemetry::several_telemetries),
     rule!("extensions/telemetry-selected-twice", telemetry::telemetry_selected_twice),
     rule!("extensions/telemetry-selects-no-workload", telemetry::telemetry_selects_no_workload),
+    rule!("extensions/unknown-provider", providers::unknown_provider),
 ];

@@ -6,7 +6,7 @@ use crate::finding::{Findings, Severity};
 use crate::kinds::parts::TargetRef;
 use crate::kinds::security::AuthorizationPolicy;
 use crate::mesh::{
-    Enrolment, GATEWAY_NAME_LABEL, Lookup, Mesh, PodShape, is_ambient_namespace, value,
+    Attachable, Enrolment, GATEWAY_NAME_LABEL, Lookup, Mesh, PodShape, is_ambient_namespace, value,
 };
 use crate::rules::policies::{self, Does, Policy};
 use crate::source::Span;
@@ -185,4 +185,44 @@ fn without_waypoint(mesh: &Mesh, policy: &Policy<'_>, target: &TargetRef) -> Opt
         }
     }
     all.first().map(|(.., at)| (*at, certain))
+}
+
+pub(super) fn unknown_target(mesh: &Mesh, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for policy in policies::read(mesh) {
+        for target in &policy.targets {
+            let (Some(kind), Some(name)) = (value(target.kind.as_ref()), &target.name) else {
+                continue;
+            };
+            let named = Attachable {
+                group: value(target.group.as_ref()).unwrap_or_default(),
+                kind,
+                namespace: policy.meta.namespace.as_ref().map(|_| policy.namespace),
+                name,
+            };
+            let Lookup::Absent { nearest } = mesh.attachable(policy.cluster, named) else {
+                continue;
+            };
+            if name.is_empty() || !told.insert(name.span) {
+                continue;
+            }
+            let finding = found.say(
+                format!(
+                    "{} is attached to {kind} `{name}`, which `{}` does not have",
+                    policy.called(),
+                    policy.namespace
+                ),
+                name.span,
+                "attached to nothing: it has no effect",
+            );
+            if nearest.is_none() && !mesh.is_complete_under(policy.cluster) {
+                finding.milder(Severity::Warning, ", unless it is made elsewhere");
+            }
+            finding.help(match nearest {
+                Some(nearest) => format!("use `{nearest}`"),
+                None => "correct the name; what a policy is attached to is in its own namespace"
+                    .to_owned(),
+            });
+        }
+    }
 }

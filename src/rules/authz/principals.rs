@@ -1,5 +1,6 @@
 //! Service accounts that policies name, and no workload has.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::read;
@@ -41,19 +42,24 @@ fn accounts<'m>(
 
 /// The service accounts that workloads of a namespace have, in all clusters of a mesh; `None` where some
 /// may be outside of the input.
-fn known<'m>(mesh: &'m Mesh, of: ClusterId, namespace: &str) -> Option<BTreeSet<&'m str>> {
+fn known<'m>(mesh: &'m Mesh, of: ClusterId, namespace: &str) -> Option<BTreeSet<Cow<'m, str>>> {
     let near = |cluster: ClusterId, ns: &str| mesh.same_mesh(cluster, of) && ns == namespace;
     // The accounts of these are made with them.
-    let made = mesh.api_gateways.iter().any(|g| near(g.cluster, &g.namespace))
-        || mesh.workload_entries.iter().any(|e| near(e.cluster, &e.namespace));
-    if made || !mesh.peers(of).all(|c| knows_pods(mesh, c.id, namespace)) {
+    let gateways = mesh.api_gateways.iter().filter(|g| near(g.cluster, &g.namespace));
+    let gateways = gateways.map(|g| g.account().map(Cow::from)).collect::<Option<Vec<_>>>()?;
+    let machines = mesh.workload_entries.iter().any(|e| near(e.cluster, &e.namespace));
+    if machines || !mesh.peers(of).all(|c| knows_pods(mesh, c.id, namespace)) {
         return None;
     }
     let pods = mesh.peers(of).flat_map(|c| mesh.pod_shapes_in(c.id, namespace));
     let names =
         pods.map(|pods| value(pods.spec.service_account_name.as_ref()).unwrap_or("default"));
-    let names: BTreeSet<&str> = names.collect();
-    (!names.is_empty() && !names.iter().any(|name| is_placeholder(name))).then_some(names)
+    let mut names: BTreeSet<Cow<'_, str>> = names.map(Cow::from).collect();
+    if names.is_empty() || names.iter().any(|name| is_placeholder(name)) {
+        return None;
+    }
+    names.extend(gateways);
+    Some(names)
 }
 
 /// Whether all pods that a cluster has in a namespace would be in the input.
@@ -65,7 +71,7 @@ fn knows_pods(mesh: &Mesh, cluster: ClusterId, namespace: &str) -> bool {
 
 pub(in crate::rules) fn unknown_principal(mesh: &Mesh, found: &mut Findings) {
     let mut told: BTreeSet<Span> = BTreeSet::new();
-    let mut by_namespace: BTreeMap<(usize, &str), Option<BTreeSet<&str>>> = BTreeMap::new();
+    let mut by_namespace: BTreeMap<(usize, &str), Option<BTreeSet<Cow<'_, str>>>> = BTreeMap::new();
     for policy in read(mesh) {
         let rules = policy.rules.iter().flatten().flat_map(|rule| &rule.from);
         for account in rules.flat_map(|from| accounts(policy, &from.source)) {
@@ -90,7 +96,7 @@ pub(in crate::rules) fn unknown_principal(mesh: &Mesh, found: &mut Findings) {
                 account.told.span,
                 "nobody calls with this identity",
             );
-            match Lookup::<()>::absent(account.name, names.iter().copied()) {
+            match Lookup::<()>::absent(account.name, names.iter().map(|it| &**it)) {
                 Lookup::Absent { nearest: Some(nearest) } => {
                     finding.help(format!("`{nearest}` may be meant"));
                 }

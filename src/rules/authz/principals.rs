@@ -43,12 +43,12 @@ fn accounts<'m>(
 /// The service accounts that workloads of a namespace have, in all clusters of a mesh; `None` where some
 /// may be outside of the input.
 fn known<'m>(mesh: &'m Mesh, of: ClusterId, namespace: &str) -> Option<BTreeSet<Cow<'m, str>>> {
-    let near = |cluster: ClusterId, ns: &str| mesh.same_mesh(cluster, of) && ns == namespace;
     // The accounts of these are made with them.
-    let gateways = mesh.api_gateways.iter().filter(|g| near(g.cluster, &g.namespace));
+    let gateways = mesh.peers(of).flat_map(|c| mesh.api_gateways.of_namespace(c.id, namespace));
     let gateways = gateways.map(|g| g.account().map(Cow::from)).collect::<Option<Vec<_>>>()?;
-    let machines = mesh.workload_entries.iter().any(|e| near(e.cluster, &e.namespace));
-    if machines || !mesh.peers(of).all(|c| knows_pods(mesh, c.id, namespace)) {
+    let mut machines =
+        mesh.peers(of).flat_map(|c| mesh.workload_entries.of_namespace(c.id, namespace));
+    if machines.next().is_some() || !mesh.peers(of).all(|c| knows_pods(mesh, c.id, namespace)) {
         return None;
     }
     let pods = mesh.peers(of).flat_map(|c| mesh.pod_shapes_in(c.id, namespace));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::fault::Faults;
+use super::gateway_api;
 use super::look::{Look, known_number, known_text};
 use super::names;
 use super::nearest::an;
@@ -58,8 +59,14 @@ pub(super) fn check(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
         return;
     }
     name(root, meta, faults);
-    if kind == ("", "Service") {
-        ports(root, faults);
+    match kind {
+        ("", "Service") => ports(root, faults),
+        ("apps", _) => selector(root, faults),
+        ("autoscaling", "HorizontalPodAutoscaler") => most_replicas(root, faults),
+        ("policy", "PodDisruptionBudget") => either_bound(root, faults),
+        (GATEWAY_API, "Gateway") => gateway_api::gateway(root, faults),
+        (GATEWAY_API, _) => gateway_api::route(root, faults),
+        _ => {}
     }
 }
 
@@ -86,6 +93,55 @@ fn name(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
     if let Some(namespace) = meta.namespace.as_ref().filter(|it| !names::is_label(it)) {
         let what = "is not the name of a namespace".to_owned();
         say("namespace", namespace, what, names::LABEL);
+    }
+}
+
+/// A workload has to select its own pods. What does not say all of its containers is a patch for one that
+/// stands elsewhere.
+fn selector(root: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(spec) = root.field("spec") else { return };
+    let Some(template) = spec.field("template") else { return };
+    let is_run = |it: Value<'_>| it.has("name") && it.has("image");
+    let mut containers = template.field("spec").into_iter().flat_map(|it| it.list("containers"));
+    let labels = template.at(&["metadata", "labels"]).filter(|it| it.shape() == Shape::Mapping);
+    let Some(labels) = labels.filter(|_| containers.next().is_some_and(is_run)) else { return };
+    if !containers.all(is_run) || !are_known(spec) || !are_known(labels) {
+        return;
+    }
+    let Some(selector) = spec.field("selector") else {
+        faults.missing(spec, "selector", "add one that the labels of the template match");
+        return;
+    };
+    for (key, value) in selector.map("matchLabels") {
+        let (Some(name), Some(wanted)) = (known_text(key), known_text(value)) else { continue };
+        let own = labels.field(&name);
+        if own.is_none_or(|own| known_text(own).is_some_and(|own| own != wanted)) {
+            let help = "write the labels of the template: the API server wants them to match";
+            let what = "is a label that the pods of the template do not have";
+            faults.invalid(value, what, help).also = Some((labels.span(), "the labels they have"));
+        }
+    }
+}
+
+/// Whether no key is still to be filled in.
+fn are_known(mapping: Value<'_>) -> bool {
+    mapping.entries().all(|(key, _)| known_text(key).is_some())
+}
+
+/// An autoscaler has to have a greatest number of replicas. What names no target is a patch.
+fn most_replicas(root: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(spec) = root.field("spec").filter(|it| are_known(*it)) else { return };
+    if spec.has("scaleTargetRef") && spec.field("maxReplicas").is_none() {
+        faults.missing(spec, "maxReplicas", "say how many replicas there may be");
+    }
+}
+
+fn either_bound(root: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(spec) = root.field("spec") else { return };
+    if let (Some(least), Some(most)) = (spec.field("minAvailable"), spec.field("maxUnavailable")) {
+        let help = "keep either `minAvailable` or `maxUnavailable`";
+        faults.invalid(most, "stands beside `minAvailable`, which excludes it", help).also =
+            Some((least.span(), "this excludes it"));
     }
 }
 

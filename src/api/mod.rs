@@ -10,6 +10,7 @@ mod extensions;
 mod fault;
 mod formats;
 mod gateway;
+mod gateway_api;
 mod hosts;
 mod http;
 mod install;

@@ -131,7 +131,7 @@ impl Walk<'_, '_> {
             }
         }
         self.exclusive(&seen);
-        if is_known && self.reader == Reader::ApiServer {
+        if is_known && !self.reader.is_lenient() {
             for field in block.fields.iter().filter(|field| field.required) {
                 if !seen.iter().any(|(there, _)| there.name == field.name) {
                     let help = format!("add `{}`: {} has to have it", field.name, an(block.name));
@@ -255,7 +255,7 @@ impl Walk<'_, '_> {
         self.size(value, wanted, || value.items().count(), "items");
         for item in value.items() {
             if item.is_null() {
-                self.is_null(item, "an item", items);
+                self.null_item(item, items);
             } else {
                 self.value(item, items);
             }
@@ -282,24 +282,27 @@ impl Walk<'_, '_> {
                 self.form(key, keys);
             }
             if value.is_null() {
-                self.is_null(value, "a value", values);
+                self.null_value(value);
             } else {
                 self.value(value, values);
             }
         }
     }
 
-    fn is_null(&mut self, value: Value<'_>, what: &str, wanted: &Wanted) {
+    fn null_item(&mut self, value: Value<'_>, wanted: &Wanted) {
         if self.reader.is_lenient() && matches!(wanted.kind, Kind::String) {
             self.format(value, wanted, "");
         } else if self.reader == Reader::ApiServer {
-            let help = "write a value, or leave it out";
-            self.faults.say(
-                Cause::WrongType,
-                value,
-                format!("is null, and {what} cannot be"),
-                help,
-            );
+            let what = "is null, and an item cannot be";
+            self.faults.say(Cause::WrongType, value, what, "write a value, or leave it out");
+        }
+    }
+
+    /// The API server drops what is null in a mapping, whatever the key.
+    fn null_value(&mut self, value: Value<'_>) {
+        if self.reader == Reader::ApiServer {
+            let what = "is null, and the API server drops it with its key";
+            self.faults.ignored(value, what, "write a value, or leave the key out");
         }
     }
 

@@ -144,6 +144,11 @@ impl<'t> Faults<'t> {
         }
     }
 
+    /// Whether Istio of that version or a later one is known to run.
+    pub fn run(&self, version: Version) -> bool {
+        self.runs.is_some_and(|runs| runs >= version)
+    }
+
     /// Says why Istio refuses a value.
     pub fn invalid(
         &mut self,

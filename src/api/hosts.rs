@@ -54,10 +54,10 @@ fn is_name(name: &str, is_first: fn(&str) -> bool) -> bool {
     is_first(first) && rest.is_none_or(|rest| rest.split('.').all(is_dns_label))
 }
 
-/// No top-level domain consists of digits alone.
+/// No top-level domain consists of digits alone; after one with a dot at its end Istio does not ask.
 fn ends_in_a_number(name: &str) -> bool {
-    let last = name.strip_suffix('.').unwrap_or(name).rsplit('.').next().unwrap_or_default();
-    last.bytes().all(|b| b.is_ascii_digit())
+    let last = name.rsplit('.').next().unwrap_or_default();
+    !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// As [`is_wildcard_domain`], but `*` alone is not enough.
@@ -179,7 +179,7 @@ mod tests {
         for bad in ["", "1.1.1.1", "a..b", "a.*.b", "-a", "a_b"] {
             assert!(!is_wildcard_domain(bad), "{bad}");
         }
-        assert!(!is_fqdn("42"));
+        assert!(!is_fqdn("42") && is_fqdn("42."));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::mesh_config::{mesh_config, proxy_config};
 use super::table::Version;
 use super::walk::{Reader, walk};
 use crate::kinds::is_placeholder;
-use crate::yaml::{Scalar, Shape, Value};
+use crate::yaml::{Shape, Value};
 
 /// The annotation of a pod that is laid over the mesh's `defaultConfig`.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
@@ -24,9 +24,17 @@ pub(super) fn operator(root: Value<'_>, faults: &mut Faults<'_>) {
     merged_components(spec, faults);
     within(spec.get("meshConfig"), faults);
     values(root, faults);
+    charts(spec, faults);
     tag(spec, faults);
     redirection(spec, faults);
     gateway_ports(spec, faults);
+}
+
+/// The values of the charts, but for the MeshConfig among them.
+fn charts(spec: Value<'_>, faults: &mut Faults<'_>) {
+    if let Some(values) = spec.field("values").filter(|it| it.shape() == Shape::Mapping) {
+        walk(values, "IstioValues", Reader::Istioctl, faults);
+    }
 }
 
 /// A tag may be a number: `1.26`.
@@ -50,7 +58,7 @@ fn redirection(spec: Value<'_>, faults: &mut Faults<'_>) {
         matches!(part, "" | "*")
             || part.parse().is_ok_and(|port| port == 0 || PORTS.contains(&port))
     };
-    let lists: [(&str, fn(&str) -> bool, &str); 6] = [
+    let lists: [(&str, fn(&str) -> bool, &str); 4] = [
         (
             "includeIPRanges",
             is_range,
@@ -59,14 +67,9 @@ fn redirection(spec: Value<'_>, faults: &mut Faults<'_>) {
         ("excludeIPRanges", is_range, "write ranges such as `10.0.0.0/8`, with `,` between"),
         ("includeInboundPorts", is_port, "write `*`, or ports with `,` between"),
         ("excludeInboundPorts", is_port, "write ports with `,` between"),
-        ("includeOutboundPorts", |_| true, ""),
-        ("excludeOutboundPorts", |_| true, ""),
     ];
     for (key, is_part, help) in lists {
         let Some(value) = proxy.field(key) else { continue };
-        if !matches!(value.scalar(), Some(Scalar::Str(_))) {
-            faults.say(Cause::WrongType, value, "is not a string", "put it in quotes");
-        }
         let Some(text) = known_text(value).filter(|it| !matches!(&**it, "" | "*")) else {
             continue;
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::fault::Faults;
 use super::gateway_api;
-use super::look::{Look, known_number, known_text};
+use super::look::{Look, is_whole, known_number, known_text};
 use super::names;
 use super::nearest::an;
 use super::templates;
@@ -62,9 +62,12 @@ pub(super) fn check(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
     name(root, meta, faults);
     match kind {
         ("", "Service") => ports(root, faults),
-        ("discovery.k8s.io", _) => templates::addresses(root, faults),
-        (GATEWAY_API, _) => gateway_api::check(root, faults),
         ("apps" | "batch" | "argoproj.io", name) => templates::check(root, name, faults),
+        ("autoscaling", "HorizontalPodAutoscaler") => most_replicas(root, faults),
+        ("discovery.k8s.io", _) => templates::addresses(root, faults),
+        ("policy", "PodDisruptionBudget") => either_bound(root, faults),
+        (GATEWAY_API, "Gateway") => gateway_api::gateway(root, faults),
+        (GATEWAY_API, _) => gateway_api::route(root, faults),
         _ => {}
     }
 }
@@ -92,6 +95,23 @@ fn name(root: Value<'_>, meta: &Meta, faults: &mut Faults<'_>) {
     if let Some(namespace) = meta.namespace.as_ref().filter(|it| !names::is_label(it)) {
         let what = "is not the name of a namespace".to_owned();
         say("namespace", namespace, what, names::LABEL);
+    }
+}
+
+/// An autoscaler has to have a greatest number of replicas. What names no target is a patch.
+fn most_replicas(root: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(spec) = root.field("spec").filter(|it| is_whole(*it)) else { return };
+    if spec.has("scaleTargetRef") && spec.field("maxReplicas").is_none() {
+        faults.missing(spec, "maxReplicas", "say how many replicas there may be");
+    }
+}
+
+fn either_bound(root: Value<'_>, faults: &mut Faults<'_>) {
+    let Some(spec) = root.field("spec") else { return };
+    if let (Some(least), Some(most)) = (spec.field("minAvailable"), spec.field("maxUnavailable")) {
+        let help = "keep either `minAvailable` or `maxUnavailable`";
+        faults.invalid(most, "stands beside `minAvailable`, which excludes it", help).also =
+            Some((least.span(), "this excludes it"));
     }
 }
 

@@ -75,6 +75,13 @@ pub(super) fn known_text(value: Value<'_>) -> Option<Cow<'_, str>> {
     value.as_str().filter(|text| !is_placeholder(text))
 }
 
+/// Whether nothing in a mapping is still to be filled in, nor says how to lay it over another.
+pub(super) fn is_whole(value: Value<'_>) -> bool {
+    let is_open = |text: &str| is_placeholder(text) || text.starts_with('$');
+    value.shape() == Shape::Mapping
+        && value.entries().all(|(key, _)| key.text().is_some_and(|it| !is_open(&it)))
+}
+
 /// A whole number.
 pub(super) fn known_number(value: Value<'_>) -> Option<i64> {
     match value.scalar()? {

@@ -30,6 +30,7 @@ mod urls;
 mod virtual_service;
 mod visibility;
 mod walk;
+mod whereabouts;
 mod workloads;
 
 use crate::kinds::{ISTIO_GROUPS, Meta, RETIRED_GROUPS};

@@ -149,6 +149,7 @@ static TABLE: LazyLock<HashMap<&'static str, Block>> = LazyLock::new(|| {
         include_str!("fields/policies.txt"),
         include_str!("fields/mesh.txt"),
         include_str!("fields/install.txt"),
+        include_str!("fields/values.txt"),
         include_str!("fields/kubernetes.txt"),
         include_str!("fields/pods.txt"),
         include_str!("fields/gateway_api.txt"),
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_block_that_is_named_is_there() {
-        let mut all: Vec<&str> = vec!["MeshConfig", "MeshNetworks", "IstioOperator"];
+        let mut all: Vec<&str> = vec!["MeshConfig", "MeshNetworks", "IstioOperator", "IstioValues"];
         all.extend(super::super::KINDS.iter().map(|kind| kind.block));
         all.extend(super::super::kubernetes::KINDS.iter().map(|(.., block)| block));
         for field in TABLE.values().flat_map(|block| &block.fields) {

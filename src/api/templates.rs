@@ -1,10 +1,8 @@
 //! What the API server asks of the pods that a workload makes.
 
-use std::collections::BTreeMap;
-
 use super::fault::Faults;
 use super::hosts::is_ip;
-use super::look::{Look, known_text};
+use super::look::{Look, is_whole, known_text};
 use crate::yaml::{Shape, Value};
 
 /// A workload of `apps` selects the pods that it makes, and pods of Jobs end.
@@ -21,29 +19,29 @@ pub(super) fn check(root: Value<'_>, kind: &str, faults: &mut Faults<'_>) {
     }
 }
 
+/// A workload has to select its own pods. What does not say all of its containers is a patch for one that
+/// stands elsewhere.
 fn selected(root: Value<'_>, faults: &mut Faults<'_>) {
-    let labels = root.at(&["spec", "template", "metadata", "labels"]);
-    let Some(labels) = labels.filter(|it| it.shape() == Shape::Mapping) else { return };
-    let mut own = BTreeMap::new();
-    for (key, value) in labels.entries() {
-        // What is still to be filled in may be any label.
-        let (Some(key), Some(_)) = (known_text(key), value.text()) else { return };
-        own.insert(key.into_owned(), value);
+    let Some(spec) = root.field("spec") else { return };
+    let Some(template) = spec.field("template") else { return };
+    let is_run = |it: Value<'_>| it.has("name") && it.has("image");
+    let mut containers = template.field("spec").into_iter().flat_map(|it| it.list("containers"));
+    let labels = template.at(&["metadata", "labels"]).filter(|it| it.shape() == Shape::Mapping);
+    let Some(labels) = labels.filter(|_| containers.next().is_some_and(is_run)) else { return };
+    if !containers.all(is_run) || !is_whole(spec) || !is_whole(labels) {
+        return;
     }
-    let Some(wanted) = root.at(&["spec", "selector", "matchLabels"]) else { return };
-    for (key, value) in wanted.entries() {
-        let (Some(key), Some(word)) = (known_text(key), known_text(value)) else { continue };
-        let help = "select the pods by labels of their `template`: the API server refuses a selector that does not fit it";
-        match own.get(&*key) {
-            None => {
-                faults.invalid(value, "is no label of the pods in `template`", help);
-            }
-            Some(label) if known_text(*label).is_some_and(|it| it != word) => {
-                let what = "is not what the pods in `template` have there";
-                faults.invalid(value, what, help).also =
-                    Some((label.span(), "the label of its pods"));
-            }
-            Some(_) => {}
+    let Some(selector) = spec.field("selector") else {
+        faults.missing(spec, "selector", "add one that the labels of the template match");
+        return;
+    };
+    for (key, value) in selector.map("matchLabels") {
+        let (Some(name), Some(wanted)) = (known_text(key), known_text(value)) else { continue };
+        let own = labels.field(&name);
+        if own.is_none_or(|own| known_text(own).is_some_and(|own| own != wanted)) {
+            let help = "write the labels of the template: the API server wants them to match";
+            let what = "is a label that the pods of the template do not have";
+            faults.invalid(value, what, help).also = Some((labels.span(), "the labels they have"));
         }
     }
 }

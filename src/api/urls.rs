@@ -52,8 +52,10 @@ fn is_authority(authority: &str) -> bool {
         None => host.rfind(':').map_or((host, ""), |at| host.split_at(at)),
     };
     let port = port.strip_prefix(':').unwrap_or(port);
+    let is_in_brackets = host.starts_with('[');
     port.bytes().all(|b| b.is_ascii_digit())
         && has_sound_escapes(name)
+        && (is_in_brackets || (!name.contains(':') && has_no_plain_escapes(name)))
         && !name.bytes().any(|b| b" \"<>\\^`{|}".contains(&b))
 }
 
@@ -61,6 +63,11 @@ fn has_sound_escapes(text: &str) -> bool {
     text.split('%')
         .skip(1)
         .all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+}
+
+/// A host escapes no letter that needs it not.
+fn has_no_plain_escapes(host: &str) -> bool {
+    host.split('%').skip(1).all(|after| after.starts_with("25") || after.as_bytes()[0] > b'7')
 }
 
 /// Where keys are fetched from, or the name of a variable that a script replaces by that.
@@ -98,6 +105,9 @@ mod tests {
         assert!(is_jwks_uri("JWKS_URI") && !is_jwks_uri("JWKS"));
         assert!(!is_jwks_uri("file://a") && !is_jwks_uri("https://a:b/") && !is_jwks_uri("a.b"));
         assert!(is_wasm_url("ghcr.io/a/b:v1") && is_wasm_url("oci://ghcr.io/a/b"));
-        assert!(!is_wasm_url("ftp://a.b/c"));
+        assert!(is_wasm_url("http://[::1]:80/a") && is_wasm_url("http://%e4.b/"));
+        for bad in ["ftp://a.b/c", "::1", "2001:db8::1", "%41"] {
+            assert!(!is_wasm_url(bad), "{bad}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
 use super::nearest::{an, nearest};
 use super::table::{self, Block, Field, Kind, Version, Wanted};
+use super::whereabouts::{camel, owner, path_below};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Scalar, Shape, Value};
 
@@ -14,6 +15,10 @@ const MAX_VISITS: usize = 200_000;
 
 /// Nobody reads more than so many about one resource, and each has to be found its path.
 const MAX_FAULTS: usize = 1000;
+
+/// The release whose values of the charts the table has: what was taken out before, and what came later, it
+/// does not know.
+const VALUES_OF: Version = (1, 31);
 
 /// Who reads a tree, and so what is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,16 @@ pub(super) enum Reader {
     /// istiod, which decodes leniently: numbers in quotes and names of Protobuf will do, fields that it
     /// does not know are passed over, and none is required.
     Istiod,
+    /// `istioctl`, for the values of Istio's charts: it decodes them as istiod does its own, and takes no field
+    /// that it does not know. Each release knows others: see [`VALUES_OF`].
+    Istioctl,
+}
+
+impl Reader {
+    /// Whether it decodes as Protobuf does.
+    fn is_lenient(self) -> bool {
+        matches!(self, Self::Istiod | Self::Istioctl)
+    }
 }
 
 /// Holds a tree against a block of the table.
@@ -116,7 +131,7 @@ impl Walk<'_, '_> {
             }
         }
         self.exclusive(&seen);
-        if is_known && self.reader == Reader::ApiServer {
+        if is_known && !self.reader.is_lenient() {
             for field in block.fields.iter().filter(|field| field.required) {
                 if !seen.iter().any(|(there, _)| there.name == field.name) {
                     let help = format!("add `{}`: {} has to have it", field.name, an(block.name));
@@ -127,7 +142,7 @@ impl Walk<'_, '_> {
     }
 
     fn field(&self, block: &'static Block, name: &str) -> Option<&'static Field> {
-        let twin = || (self.reader == Reader::Istiod && name.contains('_')).then(|| camel(name));
+        let twin = || (self.reader.is_lenient() && name.contains('_')).then(|| camel(name));
         block.field(name).or_else(|| block.field(&twin()?))
     }
 
@@ -161,6 +176,9 @@ impl Walk<'_, '_> {
         let elsewhere = |path: String| {
             (format!("unknown here: it belongs in `{path}`"), format!("move it into `{path}`"))
         };
+        if self.reader == Reader::Istioctl && similar.is_none() && !self.faults.run(VALUES_OF) {
+            return;
+        }
         let mut is_told = true;
         let (label, help) = if let Some(similar) = similar {
             (format!("unknown: did you mean `{similar}`?"), format!("write `{similar}`"))
@@ -181,6 +199,7 @@ impl Walk<'_, '_> {
             Reader::ApiServer => (false, ""),
             Reader::Kubernetes => (!is_told, ""),
             Reader::Istiod => (true, ", and istiod ignores it"),
+            Reader::Istioctl => (similar.is_none(), ", and `istioctl` takes no other"),
         };
         let message = format!("`{path}` is not a field of {owner}{addition}");
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
@@ -195,6 +214,10 @@ impl Walk<'_, '_> {
     fn without_it(&self, owner: &str, known: &[&str]) -> String {
         if self.reader == Reader::Kubernetes {
             return format!("leave it out, unless it came after {}", table::KNOWN);
+        }
+        if self.reader == Reader::Istioctl {
+            let (major, minor) = VALUES_OF;
+            return format!("leave it out, unless it came after Istio {major}.{minor}");
         }
         if known.is_empty() {
             return format!("leave it out: {owner} has no fields");
@@ -232,7 +255,7 @@ impl Walk<'_, '_> {
         self.size(value, wanted, || value.items().count(), "items");
         for item in value.items() {
             if item.is_null() {
-                self.is_null(item, "an item");
+                self.null_item(item, items);
             } else {
                 self.value(item, items);
             }
@@ -259,22 +282,27 @@ impl Walk<'_, '_> {
                 self.form(key, keys);
             }
             if value.is_null() {
-                self.is_null(value, "a value");
+                self.null_value(value);
             } else {
                 self.value(value, values);
             }
         }
     }
 
-    fn is_null(&mut self, value: Value<'_>, what: &str) {
+    fn null_item(&mut self, value: Value<'_>, wanted: &Wanted) {
+        if self.reader.is_lenient() && matches!(wanted.kind, Kind::String) {
+            self.format(value, wanted, "");
+        } else if self.reader == Reader::ApiServer {
+            let what = "is null, and an item cannot be";
+            self.faults.say(Cause::WrongType, value, what, "write a value, or leave it out");
+        }
+    }
+
+    /// The API server drops what is null in a mapping, whatever the key.
+    fn null_value(&mut self, value: Value<'_>) {
         if self.reader == Reader::ApiServer {
-            let help = "write a value, or leave it out";
-            self.faults.say(
-                Cause::WrongType,
-                value,
-                format!("is null, and {what} cannot be"),
-                help,
-            );
+            let what = "is null, and the API server drops it with its key";
+            self.faults.ignored(value, what, "write a value, or leave the key out");
         }
     }
 
@@ -306,7 +334,7 @@ impl Walk<'_, '_> {
     }
 
     fn word(&mut self, value: Value<'_>, words: &[&'static str]) {
-        if self.reader == Reader::Istiod && matches!(value.scalar(), Some(Scalar::Int(_))) {
+        if self.reader.is_lenient() && matches!(value.scalar(), Some(Scalar::Int(_))) {
             return;
         }
         let Some(text) = self.string(value, "a word") else { return };
@@ -386,7 +414,7 @@ impl Walk<'_, '_> {
             )]
             Some(Scalar::UInt(number)) => number as f64,
             Some(Scalar::Float(number)) if width.is_none() || number.fract() == 0.0 => number,
-            Some(Scalar::Str(text)) if self.reader == Reader::Istiod => match text.parse() {
+            Some(Scalar::Str(text)) if self.reader.is_lenient() => match text.parse() {
                 Ok(number) => number,
                 Err(_) => return self.wrong_type(value, kind),
             },
@@ -465,52 +493,10 @@ fn is_old_boolean(value: Value<'_>) -> bool {
         && value.text().is_some_and(|text| !is_of_today(&text))
 }
 
-/// The block that a field leads to, itself or by its items or values.
-fn inner_block(wanted: &Wanted) -> Option<&'static Block> {
-    match &wanted.kind {
-        Kind::Block(name) => table::block(name),
-        Kind::List(inner) | Kind::Map { values: inner, .. } => inner_block(inner),
-        _ => None,
-    }
-}
-
-/// The way to a field of that name so many levels below a block.
-fn path_below(block: &Block, name: &str, levels: usize) -> Option<String> {
-    let within = |field: &Field| {
-        let inner = inner_block(&field.value)?;
-        if levels > 1 {
-            return Some(format!("{}.{}", field.name, path_below(inner, name, levels - 1)?));
-        }
-        inner.field(name).map(|_| field.name.to_owned())
-    };
-    block.fields.iter().find_map(within)
-}
-
 /// Whether a key tells kustomize or kubectl how to lay a patch over a resource.
 fn is_directive(name: &str) -> bool {
     name.starts_with('$')
 }
 
-/// `tls_certificates` as `tlsCertificates`.
-fn camel(name: &str) -> String {
-    let mut parts = name.split(['_', '-']);
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |name, part| {
-        let mut chars = part.chars();
-        let head = chars.next().map(|c| c.to_ascii_uppercase());
-        name + &head.into_iter().chain(chars).collect::<String>()
-    })
-}
-
 /// More fields than so many are not listed in a help.
 const LISTED: usize = 20;
-
-/// What a field is in, by the path to it: the name of the field around it; none right below `spec` or at
-/// the top.
-fn owner(path: &str) -> Option<&str> {
-    let within = path.rsplit(": ").next()?;
-    let (around, _) = within.rsplit_once('.')?;
-    let last = around.rsplit('.').next()?;
-    let name = last.split('[').next()?;
-    (!["spec", "meshConfig", ""].contains(&name)).then_some(name)
-}

@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::fault::Faults;
+use super::formats;
 use super::hosts::{is_host, is_ip, is_socket_path};
 use super::look::{Look, known_text};
 use crate::yaml::{Shape, Value};
@@ -65,6 +66,10 @@ pub(super) fn check_group(subject: &Subject<'_>, faults: &mut Faults<'_>) {
     {
         socket(template, address, faults);
     }
+    for (key, value) in spec.field("template").into_iter().flat_map(|it| it.map("labels")) {
+        template_label(key, "label-key", faults);
+        template_label(value, "label-value", faults);
+    }
     if let Some(probe) = spec.field("probe").filter(|it| it.shape() == Shape::Mapping) {
         let methods = ["httpGet", "tcpSocket", "exec"];
         if let Some(grpc) = probe.field("grpc") {
@@ -78,5 +83,14 @@ pub(super) fn check_group(subject: &Subject<'_>, faults: &mut Faults<'_>) {
             let help = "add `httpGet`, `tcpSocket` or `exec`, or leave `probe` out";
             faults.missing(probe, "httpGet", help);
         }
+    }
+}
+
+/// A WorkloadGroup is taken with such a label; the WorkloadEntry that istiod makes of it is refused.
+fn template_label(value: Value<'_>, format: &str, faults: &mut Faults<'_>) {
+    let Some(format) = formats::named(format) else { return };
+    if known_text(value).is_some_and(|it| !(format.holds)(&it)) {
+        let what = format!("is not {}, and no WorkloadEntry can be made with it", format.what);
+        faults.invalid(value, what, format.help).is_mild = true;
     }
 }

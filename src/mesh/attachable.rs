@@ -22,11 +22,11 @@ impl Mesh {
     /// Whether a control plane finds a Gateway, a Service or a `ServiceEntry` that is named so; `Unseen` for
     /// other kinds. Another of the kind in its namespace is the evidence that such are in the input.
     pub fn attachable(&self, plane: ClusterId, what: Attachable<'_>) -> Lookup<()> {
-        let kind = match (what.group, what.kind) {
-            (GROUP, kind @ "Gateway")
-            | ("" | "core", kind @ "Service")
-            | ("networking.istio.io", kind @ "ServiceEntry") => kind,
-            _ => return Lookup::Unseen,
+        let ((GROUP, kind @ "Gateway")
+        | ("" | "core", kind @ "Service")
+        | ("networking.istio.io", kind @ "ServiceEntry")) = (what.group, what.kind)
+        else {
+            return Lookup::Unseen;
         };
         let Some(namespace) = what.namespace else { return Lookup::Unseen };
         if is_placeholder(namespace) || is_placeholder(what.name) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::delivery::{self, Delivery, Target};
 use super::kustomize::{Graph, Made};
 use super::tree::Tree;
+use super::variables::{Holders, LazyHolders};
 use crate::source::Span;
 
 /// A delivery, and the resources on the way to it: its own last, before it those by which this comes. Alone,
@@ -29,16 +30,19 @@ const DEPTH: usize = 4;
 /// Everything that is brought anywhere. Of a resource that something changes on its way, each way counts
 /// for itself, and its file alone for nothing.
 pub(super) fn all(tree: &Tree<'_>, graph: &Graph<'_>) -> Vec<Delivery> {
+    let holders = Holders::lazy(tree, graph);
     let mut links: Vec<Link> = Vec::new();
     for (_, file) in tree.in_order() {
         for object in tree.files[file].objects.iter().filter(|o| delivery::delivers(o)) {
-            let deliveries = delivery::of(tree, &Made::of(file, object)).into_iter();
-            links.extend(deliveries.map(|d| Link { delivery: d, way: vec![object.meta.span] }));
+            for mut delivery in delivery::of(tree, &Made::of(file, object)) {
+                delivery.look_up(tree, &holders);
+                links.push(Link { delivery, way: vec![object.meta.span] });
+            }
         }
     }
     let mut replaced = BTreeSet::new();
     for _ in 0..DEPTH {
-        let more = changed(tree, graph, &links, &replaced);
+        let more = changed(tree, graph, &holders, &links, &replaced);
         if more.is_empty() {
             break;
         }
@@ -59,6 +63,7 @@ pub(super) fn all(tree: &Tree<'_>, graph: &Graph<'_>) -> Vec<Delivery> {
 fn changed(
     tree: &Tree<'_>,
     graph: &Graph<'_>,
+    holders: &LazyHolders<'_>,
     links: &[Link],
     replaced: &BTreeSet<Span>,
 ) -> Vec<Link> {
@@ -70,8 +75,11 @@ fn changed(
         for (by, made) in all.iter().filter(|(by, _)| !by.way.contains(resource)) {
             let way: Vec<Span> = by.way.iter().chain([resource]).copied().collect();
             if !known.contains(way.as_slice()) {
-                let deliveries = delivery::of(tree, made).into_iter().map(|d| by.passing_on(d));
-                found.extend(deliveries.map(|delivery| Link { delivery, way: way.clone() }));
+                for delivery in delivery::of(tree, made) {
+                    let mut delivery = by.passing_on(delivery);
+                    delivery.look_up(tree, holders);
+                    found.push(Link { delivery, way: way.clone() });
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use super::signs::values_of;
 use super::substitution::Substitution;
 use super::supply::{self, Kinds, Supply};
 use super::tree::{Tree, ancestors, folder_of, join, last_part};
+use super::variables::LazyHolders;
 use crate::kinds::control_plane::Values;
 use crate::kinds::delivery::{
     Application, ApplicationSet, Destination, FluxKustomization, HelmChartSpec, HelmRelease,
@@ -146,6 +147,14 @@ impl Delivery {
         Self { below: Below::Built, ..Self::nothing(from, Target::Own) }
     }
 
+    /// Takes in the variables that `ConfigMaps` hold for it.
+    pub fn look_up(&mut self, tree: &Tree<'_>, holders: &LazyHolders<'_>) {
+        let folder = folder_of(tree.name(self.from));
+        if let Some(fill) = self.substitution.as_mut().filter(|fill| fill.is_held()) {
+            fill.look_up(holders, folder);
+        }
+    }
+
     /// The files it brings: values files, and those of its folder.
     pub fn brought(&self, tree: &Tree<'_>, graph: &Graph<'_>) -> BTreeSet<usize> {
         let mut files: BTreeSet<usize> = self.files.iter().copied().collect();
@@ -220,7 +229,7 @@ fn flux(tree: &Tree<'_>, from: usize, meta: &Meta, spec: &FluxKustomization) -> 
         source: format!("{} {}", named(&spec.source_ref.kind), named(&spec.source_ref.name)),
         namespace: target.clone(),
         is_patched: changes.iter().any(|list| !list.is_empty()) || !spec.components.is_empty(),
-        substitution: Substitution::of(&spec.post_build),
+        substitution: Substitution::of(meta, &spec.post_build),
         unseen: is_lost.then(|| supply(meta, target, Kinds::Any)),
         is_lost,
         ..Delivery::of_flux(from)

@@ -21,6 +21,7 @@ mod substitution;
 mod supply;
 mod tree;
 mod units;
+mod variables;
 mod words;
 
 use std::collections::BTreeSet;

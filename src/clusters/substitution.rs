@@ -1,44 +1,86 @@
-//! Values that Flux fills in after a build: `postBuild.substitute`.
+//! Values that Flux fills in after a build: `postBuild`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::kustomize::Made;
 use super::tree::Tree;
+use super::variables::{Holders, Variables};
 use crate::kinds::Meta;
-use crate::kinds::delivery::PostBuild;
+use crate::kinds::delivery::{PostBuild, VariablesRef};
 use crate::source::{Span, Text};
 use crate::yaml::substituted;
 
-/// What Flux fills into everything that one of its Kustomizations brings. Values of `ConfigMaps` and
-/// Secrets are not followed, and yield to those that stand in the Kustomization itself.
+/// What Flux fills into everything that one of its Kustomizations brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Substitution {
-    values: BTreeMap<String, String>,
-    /// Whether there are no further values, so that defaults count.
+    /// Those that stand in the Kustomization itself: they count before all others.
+    own: Variables,
+    /// Objects that hold further ones, later ones before earlier ones.
+    from: Vec<VariablesRef>,
+    /// The namespace of these objects.
+    namespace: Option<String>,
+    /// All together.
+    variables: Variables,
+    /// Whether there are no further ones, so that defaults count.
     is_all: bool,
-    /// Where they stand.
+    /// Where they are told.
     at: Span,
 }
 
 impl Substitution {
-    /// What a Kustomization fills in; `None` where that is nothing, or nothing that is known.
-    pub fn of(spec: &PostBuild) -> Option<Self> {
-        let values = &spec.substitute;
-        let ends = values.iter().map(|(key, value)| (key.span.start, value.span.end));
-        let (start, end) = ends.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)))?;
-        let of_text = |(key, value): &(Text, Text)| (key.value.clone(), value.value.clone());
+    /// What a Kustomization fills in, so far without what objects hold; `None` where that is nothing.
+    pub fn of(meta: &Meta, spec: &PostBuild) -> Option<Self> {
+        let entries = spec.substitute.iter();
+        let of_entry =
+            entries.clone().map(|(key, value)| Span::new(key.span.start, value.span.end));
+        let named = spec.substitute_from.iter().filter_map(|from| from.name.as_ref());
+        let at = of_entry
+            .chain(named.map(|name| name.span))
+            .reduce(|all, one| Span::new(all.start.min(one.start), all.end.max(one.end)))?;
+        let own: Variables =
+            entries.map(|(key, value)| (key.value.clone(), Some(value.value.clone()))).collect();
         Some(Self {
-            values: values.iter().map(of_text).collect(),
+            variables: own.clone(),
+            own,
             is_all: spec.substitute_from.is_empty(),
-            at: Span::new(start, end),
+            from: spec.substitute_from.clone(),
+            namespace: meta.namespace.as_ref().map(|ns| ns.value.clone()),
+            at,
         })
     }
 
+    /// Takes in what the objects hold that the Kustomization names, which comes from this folder.
+    pub fn look_up(&mut self, holders: &Holders, folder: &str) {
+        self.variables.clear();
+        self.is_all = true;
+        for from in &self.from {
+            if let Some(held) = holders.get(from, self.namespace.as_deref(), folder) {
+                self.variables.extend(held.clone());
+            } else {
+                // It may hold others, and other values for those before it.
+                self.is_all = false;
+                self.variables.values_mut().for_each(|value| *value = None);
+            }
+        }
+        self.variables.extend(self.own.clone());
+    }
+
+    /// Whether objects hold some of it.
+    pub fn is_held(&self) -> bool {
+        !self.from.is_empty()
+    }
+
+    /// Flux fills in nothing where there is no variable at all, and strips values of their line ends.
+    /// Source: `fluxcd/pkg/kustomize`, `kustomize_varsub.go`, `SubstituteVariables`.
     fn fill(&self, text: &str) -> Option<String> {
-        substituted(text, |name, default| {
-            let default = default.filter(|_| self.is_all);
-            self.values.get(name).map(String::as_str).filter(|v| !v.is_empty()).or(default)
+        if self.variables.is_empty() {
+            return None;
+        }
+        substituted(text, |name, default| match self.variables.get(name) {
+            Some(Some(value)) if value.is_empty() => default.map(Into::into),
+            Some(Some(value)) => Some(value.replace('\n', "").into()),
+            Some(None) => None,
+            None => default.filter(|_| self.is_all).map(Into::into),
         })
     }
 

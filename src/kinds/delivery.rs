@@ -174,7 +174,17 @@ pub struct PostBuild {
     /// Values by the name of their variable: `${cluster}`.
     pub substitute: Entries<Text>,
     /// `ConfigMaps` and Secrets with further ones.
-    pub substitute_from: Vec<Anything>,
+    pub substitute_from: Vec<VariablesRef>,
+}
+
+/// A `ConfigMap` or a Secret in the namespace of a Kustomization whose keys are variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct VariablesRef {
+    /// `ConfigMap` or `Secret`.
+    pub kind: Option<Text>,
+    /// Its name.
+    pub name: Option<Text>,
 }
 
 /// A kubeconfig in a Secret.

@@ -1,5 +1,7 @@
 //! Variables in texts, as Flux fills them in: `${name}`, `${name:=default}`.
 
+use std::borrow::Cow;
+
 use super::Document;
 use super::tape::Kind;
 
@@ -25,9 +27,9 @@ impl Document {
 /// A text with its variables filled in, as far as `value` knows them by name and default; `None` where
 /// it knows none. Other expressions (`${name,,}`, `${name/a/b}`) and what is escaped (`$${name}`) stay.
 /// Source: `drone/envsubst`, which Flux uses.
-pub fn substituted<'v>(
-    text: &'v str,
-    value: impl Fn(&str, Option<&'v str>) -> Option<&'v str>,
+pub fn substituted<'t>(
+    text: &'t str,
+    value: impl Fn(&str, Option<&'t str>) -> Option<Cow<'t, str>>,
 ) -> Option<String> {
     let mut done = String::new();
     let mut is_changed = false;
@@ -41,7 +43,7 @@ pub fn substituted<'v>(
         let known = variable(inner).filter(|_| !before.ends_with('$'));
         match known.and_then(|(name, default)| value(name, default)) {
             Some(value) => {
-                done.push_str(value);
+                done.push_str(&value);
                 is_changed = true;
             }
             None => done.extend(["${", inner, "}"]),
@@ -69,11 +71,15 @@ fn variable(inner: &str) -> Option<(&str, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::substituted;
 
     #[test]
     fn variables_are_filled_in_as_flux_does_it() {
-        let value = |name: &str, default| if name == "cluster" { Some("east") } else { default };
+        let value = |name: &str, default: Option<_>| {
+            if name == "cluster" { Some("east".into()) } else { default.map(Cow::Borrowed) }
+        };
         let cases = [
             ("${cluster}", Some("east")),
             ("shop-${cluster}.example.com", Some("shop-east.example.com")),

@@ -30,6 +30,7 @@ mod running;
 mod seen;
 mod service;
 mod solve;
+mod zone_share;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -51,6 +52,7 @@ pub use host::HostPlacement;
 pub use pin::{Pin, pinned_zone};
 pub use seen::Replica;
 pub use service::ServicePlacement;
+pub use zone_share::ZoneShare;
 
 /// An interval of replicas, both ends included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,6 +253,7 @@ pub struct Placements<'m> {
     zones: Vec<BTreeSet<Locality>>,
     seen: seen::Index<'m>,
     index: OnceLock<Index<'m>>,
+    shares: OnceLock<Vec<ZoneShare<'m>>>,
     /// Only looked up, never walked, so its order does not show.
     cells: Mutex<HashMap<(ClusterId, String), Cells>>,
 }
@@ -275,6 +278,7 @@ impl<'m> Placements<'m> {
             sites,
             seen: seen::Index::of(mesh),
             index: OnceLock::new(),
+            shares: OnceLock::new(),
             cells: Mutex::default(),
         }
     }
@@ -293,6 +297,11 @@ impl<'m> Placements<'m> {
     /// Where the replicas behind a service can be, in its cluster.
     pub fn of_service(&self, service: &'m In<Service>) -> ServicePlacement<'m> {
         service::placement(self, service)
+    }
+
+    /// Every weight of every `distribute` entry that some known client locality uses.
+    pub fn shares(&self) -> &[ZoneShare<'m>] {
+        self.shares.get_or_init(|| zone_share::all(self))
     }
 
     /// What a workload's pods are made from: a Rollout may refer to another workload's template.

@@ -2,17 +2,15 @@
 
 mod guards;
 mod wide;
-mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, rule};
 use crate::finding::Findings;
 use crate::mesh::{Host, Locality, LocalityPattern, Mesh, ZONE_LABEL, list};
-use crate::placement::{Bounds, Cause, Placements};
+use crate::placement::{Bounds, Cause, Placements, ZoneShare};
 use crate::source::Span;
 use crate::traffic::Traffic;
-use zones::{Share, shares};
 
 pub(super) const RULES: &[Rule] = &[
     rule!("capacity/autoscaler-bounds", policies: guards::autoscaler_bounds),
@@ -31,11 +29,14 @@ pub(super) const RULES: &[Rule] = &[
 const FACTOR: f64 = 2.0;
 
 /// The shares of each host whose replicas are known, each place of the text once.
-fn once<'m>(shares: Vec<Share<'m>>, wanted: impl Fn(&Share<'m>) -> bool) -> Vec<Vec<Share<'m>>> {
-    let mut by_zone: BTreeMap<(Span, String), Vec<Share<'m>>> = BTreeMap::new();
-    for share in shares.into_iter().filter(|s| s.known && s.weight > 0 && wanted(s)) {
+fn once<'p, 'm>(
+    placements: &'p Placements<'m>,
+    wanted: impl Fn(&ZoneShare<'m>) -> bool,
+) -> Vec<Vec<&'p ZoneShare<'m>>> {
+    let mut by_zone: BTreeMap<(Span, &str), Vec<&ZoneShare<'m>>> = BTreeMap::new();
+    for share in placements.shares().iter().filter(|s| s.known && s.weight > 0 && wanted(s)) {
         let rule = share.setting.rule.map(|r| r.meta.span).unwrap_or_default();
-        by_zone.entry((rule, share.to.value.clone())).or_default().push(share);
+        by_zone.entry((rule, share.to.as_str())).or_default().push(share);
     }
     let mut all: Vec<_> = by_zone.into_values().collect();
     all.sort_by_key(|shares| shares[0].to.span);
@@ -45,7 +46,7 @@ fn once<'m>(shares: Vec<Share<'m>>, wanted: impl Fn(&Share<'m>) -> bool) -> Vec<
 fn zone_without_replicas(traffic: &Traffic<'_>, found: &mut Findings) {
     let (mesh, placements) = (traffic.mesh(), traffic.placements());
     wide::say(traffic, found);
-    for same in once(shares(mesh, placements), |s| s.bounds.most == 0) {
+    for same in once(placements, |s| s.bounds.most == 0) {
         let share = &same[0];
         let host = share.host.short();
         let others = share.others_have_replicas;
@@ -86,7 +87,7 @@ fn zone_without_replicas(traffic: &Traffic<'_>, found: &mut Findings) {
 }
 
 /// What a zone gets, over all clients that send it something.
-fn part_of(same: &[Share<'_>]) -> String {
+fn part_of(same: &[&ZoneShare<'_>]) -> String {
     let most = same.iter().map(|s| s.weight).max().unwrap_or_default();
     match same {
         [only] => format!("{most} % of the traffic from `{}`", only.from),
@@ -132,12 +133,11 @@ fn in_zone<'m>(
 }
 
 fn replicas_may_miss_zone(traffic: &Traffic<'_>, found: &mut Findings) {
-    let (mesh, placements) = (traffic.mesh(), traffic.placements());
-    let mut by_rule: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
-    let may_miss = |s: &Share<'_>| s.bounds.least == 0 && s.bounds.most > 0;
+    let mut by_rule: BTreeMap<Span, Vec<&ZoneShare<'_>>> = BTreeMap::new();
+    let may_miss = |s: &ZoneShare<'_>| s.bounds.least == 0 && s.bounds.most > 0;
     // Where it is not even known whether a node fits, there is nothing to say.
-    let sure = |s: &Share<'_>| s.why_least().is_none_or(|(_, why, _)| why != Cause::Unsure);
-    for same in once(shares(mesh, placements), |s| may_miss(s) && sure(s)) {
+    let sure = |s: &ZoneShare<'_>| s.why_least().is_none_or(|(_, why, _)| why != Cause::Unsure);
+    for same in once(traffic.placements(), |s| may_miss(s) && sure(s)) {
         for share in same {
             by_rule.entry(share.setting.setting.span).or_default().push(share);
         }
@@ -180,8 +180,7 @@ fn replicas_may_miss_zone(traffic: &Traffic<'_>, found: &mut Findings) {
 }
 
 fn single_replica_zone(traffic: &Traffic<'_>, found: &mut Findings) {
-    let (mesh, placements) = (traffic.mesh(), traffic.placements());
-    for same in once(shares(mesh, placements), |s| s.bounds.least == 1) {
+    for same in once(traffic.placements(), |s| s.bounds.least == 1) {
         let share = &same[0];
         let only = share.bounds.most == 1;
         let how = if only { "has a single replica" } else { "may be down to a single replica" };
@@ -208,8 +207,8 @@ fn uneven_zones(traffic: &Traffic<'_>, found: &mut Findings) {
         .option("capacity/uneven-zones", "factor")
         .and_then(|f| f.parse().ok())
         .unwrap_or(FACTOR);
-    let mut settings: BTreeMap<Span, Vec<Share<'_>>> = BTreeMap::new();
-    for share in shares(mesh, placements) {
+    let mut settings: BTreeMap<Span, Vec<&ZoneShare<'_>>> = BTreeMap::new();
+    for share in placements.shares() {
         settings.entry(share.setting.setting.span).or_default().push(share);
     }
     for shares in settings.into_values().filter(|all| all.iter().all(|s| s.known && s.one_zone)) {
@@ -246,15 +245,15 @@ fn uneven_zones(traffic: &Traffic<'_>, found: &mut Findings) {
 
 /// What a zone gets when each client zone sends 100, and what that is for each of its pods.
 struct Load<'s, 'm> {
-    share: &'s Share<'m>,
+    share: &'s ZoneShare<'m>,
     traffic: f64,
     least: f64,
     most: f64,
 }
 
 /// The loads of the zones that a setting names, those without a certain replica left out.
-fn loads<'s, 'm>(mesh: &'m Mesh, shares: &'s [Share<'m>]) -> Vec<Load<'s, 'm>> {
-    let mut traffic: BTreeMap<&str, (f64, &Share<'m>)> = BTreeMap::new();
+fn loads<'s, 'm>(mesh: &'m Mesh, shares: &[&'s ZoneShare<'m>]) -> Vec<Load<'s, 'm>> {
+    let mut traffic: BTreeMap<&str, (f64, &ZoneShare<'m>)> = BTreeMap::new();
     for zone in client_zones(mesh, shares[0].setting.cluster) {
         let from = shares.iter().find(|s| LocalityPattern::parse(s.from).matches(&zone));
         let Some(entry) = from.map(|s| s.entry) else { continue };
@@ -262,7 +261,7 @@ fn loads<'s, 'm>(mesh: &'m Mesh, shares: &'s [Share<'m>]) -> Vec<Load<'s, 'm>> {
             traffic.entry(share.to.as_str()).or_insert((0.0, share)).0 += f64::from(share.weight);
         }
     }
-    let load = |(traffic, share): (f64, &'s Share<'m>)| {
+    let load = |(traffic, share): (f64, &'s ZoneShare<'m>)| {
         let Bounds { least, most } = share.bounds;
         let per = |pods: u32| traffic / f64::from(pods);
         (least > 0).then(|| Load { share, traffic, least: per(most), most: per(least) })
@@ -282,7 +281,7 @@ fn client_zones(mesh: &Mesh, control_plane: crate::clusters::ClusterId) -> Vec<L
 fn autoscaler_shared_by_zones(traffic: &Traffic<'_>, found: &mut Findings) {
     let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let mut told: BTreeSet<Span> = BTreeSet::new();
-    for share in shares(mesh, placements).into_iter().filter(|s| s.one_zone && s.parts > 1) {
+    for share in placements.shares().iter().filter(|s| s.one_zone && s.parts > 1) {
         for (workload, placement) in &share.workloads {
             let open: Vec<String> = placement
                 .zones

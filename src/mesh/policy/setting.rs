@@ -6,7 +6,7 @@ use crate::mesh::{In, Mesh, fqdn};
 use crate::source::{Spanned, Text};
 
 /// A locality setting and what it is for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct LocalitySetting<'m> {
     /// The cluster whose control plane reads it.
     pub cluster: ClusterId,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::zones::shares;
 use crate::finding::{Findings, Fix, Severity};
 use crate::kinds::workloads::{DisruptionBudget, Workload};
 use crate::mesh::{In, Lookup, Mesh, Scaler};
@@ -154,7 +153,7 @@ fn say_bounds(scaler: &Scaler, found: &mut Findings) {
 fn fewer_than_zones(traffic: &Traffic<'_>, found: &mut Findings) {
     let (mesh, placements) = (traffic.mesh(), traffic.placements());
     let mut told: BTreeSet<Span> = BTreeSet::new();
-    for share in shares(mesh, placements).into_iter().filter(|s| s.zones_wanted > 1) {
+    for share in placements.shares().iter().filter(|s| s.zones_wanted > 1) {
         let [(workload, _)] = share.workloads.as_slice() else { continue };
         let Some(scaler) = mesh.scalers_of(workload).first() else { continue };
         let wanted = share.zones_wanted;

@@ -2,47 +2,50 @@
 
 use crate::kinds::workloads::Workload;
 use crate::mesh::{Host, In, LocalityPattern, LocalitySetting, Mesh, subsets_of};
-use crate::placement::{Bounds, Cause, Placement, Placements};
+
 use crate::source::{Span, Text};
 
+use super::{Bounds, Cause, Placement, Placements};
+
 /// One weight of a `distribute` entry.
-pub(super) struct Share<'m> {
+#[derive(Debug)]
+pub struct ZoneShare<'m> {
     /// The setting it stands in.
-    pub(super) setting: LocalitySetting<'m>,
+    pub setting: LocalitySetting<'m>,
     /// The host.
-    pub(super) host: Host<'m>,
+    pub host: Host<'m>,
     /// Where the entry begins: shares of one entry have the same.
-    pub(super) entry: Span,
+    pub entry: Span,
     /// Locality of the clients.
-    pub(super) from: &'m str,
+    pub from: &'m str,
     /// The locality that gets it.
-    pub(super) to: &'m Text,
+    pub to: &'m Text,
     /// In per cent.
-    pub(super) weight: u32,
+    pub weight: u32,
     /// Replicas in the locality, over all clusters.
-    pub(super) bounds: Bounds,
+    pub bounds: Bounds,
     /// Whether all replicas of the host can be seen.
-    pub(super) known: bool,
+    pub known: bool,
     /// Whether the locality is a single zone.
-    pub(super) one_zone: bool,
+    pub one_zone: bool,
     /// How many localities the entry names; with several, weights shift load between them.
-    pub(super) parts: usize,
+    pub parts: usize,
     /// Whether another locality of the entry may have replicas.
-    pub(super) others_have_replicas: bool,
+    pub others_have_replicas: bool,
     /// How many single zones of a cluster's own the setting names.
-    pub(super) zones_wanted: usize,
+    pub zones_wanted: usize,
     /// Workloads behind the host (or subset) that can get it.
-    pub(super) workloads: Vec<(&'m In<Workload>, Placement)>,
+    pub workloads: Vec<(&'m In<Workload>, Placement)>,
 }
 
-impl<'m> Share<'m> {
+impl<'m> ZoneShare<'m> {
     fn localities(&self) -> LocalityPattern {
         LocalityPattern::parse(self.to)
     }
 
     /// A workload of a cluster that has the locality, which cannot be there, and the text that keeps it
     /// out.
-    pub(super) fn why_most(&self) -> Option<(&'m In<Workload>, Span)> {
+    pub fn why_most(&self) -> Option<(&'m In<Workload>, Span)> {
         let pattern = self.localities();
         self.workloads.iter().find_map(|(workload, placement)| {
             let mut zones = placement.zones.iter().filter(|(zone, _)| pattern.matches(zone));
@@ -52,7 +55,7 @@ impl<'m> Share<'m> {
     }
 
     /// A workload that can be in the locality, and the text that says how many replicas it has.
-    pub(super) fn why_so_many(&self) -> Option<(&'m In<Workload>, Span)> {
+    pub fn why_so_many(&self) -> Option<(&'m In<Workload>, Span)> {
         let pattern = self.localities();
         let can = |p: &Placement| {
             p.zones.iter().any(|(zone, z)| pattern.matches(zone) && z.bounds.most > 0)
@@ -62,7 +65,7 @@ impl<'m> Share<'m> {
     }
 
     /// A workload that may have no replica in the locality, why, and the text that says so.
-    pub(super) fn why_least(&self) -> Option<(&'m In<Workload>, Cause, Span)> {
+    pub fn why_least(&self) -> Option<(&'m In<Workload>, Cause, Span)> {
         let pattern = self.localities();
         self.workloads.iter().find_map(|(workload, placement)| {
             let mut zones = placement
@@ -77,7 +80,8 @@ impl<'m> Share<'m> {
 }
 
 /// Every weight of every `distribute` entry that some known client locality uses.
-pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Share<'m>> {
+pub(super) fn all<'m>(placements: &Placements<'m>) -> Vec<ZoneShare<'m>> {
+    let mesh = placements.mesh;
     let mut found = Vec::new();
     for setting in mesh.locality_settings() {
         let Some(host) = setting.host().and_then(|name| mesh.host(&name)) else { continue };
@@ -99,7 +103,7 @@ pub(super) fn shares<'m>(mesh: &'m Mesh, placements: &Placements<'m>) -> Vec<Sha
             for (to, weight) in there {
                 let pattern = LocalityPattern::parse(to);
                 let bounds = replicas.matching(&pattern);
-                found.push(Share {
+                found.push(ZoneShare {
                     setting,
                     host,
                     entry: from.span,

@@ -5,6 +5,7 @@ use super::fault::{Cause, Faults};
 use super::look::{Look, known_text};
 use super::policies::selector;
 use super::re2;
+use super::walk::{Reader, is_second_api, walk};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Shape, Value};
 
@@ -141,50 +142,46 @@ fn operation(entry: Value<'_>, applies: Option<&str>, is_past: bool, faults: &mu
         }
         Some(_) => {}
     }
-    if let Some(value) = patch.field("value") {
-        if !is_past {
-            types(value, faults);
+    if let Some(value) = patch.field("value").filter(|_| !is_past) {
+        types(value, faults);
+        let Some(applies) = applies else { return };
+        if let Some((_, message)) = MESSAGES.iter().find(|(word, _)| *word == applies) {
+            walk(value, message, Reader::OfEnvoy, faults);
         }
-        if let Some(applies) = applies.filter(|_| !is_past) {
-            filter(value, applies, operation.as_deref(), faults);
-        }
-        let name = value.field("name").filter(|name| name.as_str().is_none());
-        if let Some(name) = name.filter(|_| applies != Some("BOOTSTRAP")) {
-            let help = "put it in quotes: all that Envoy names has a string for it";
-            faults.say(Cause::WrongType, name, "is not a string", help);
+        let adds = operation.is_some_and(|it| it == "ADD" || it.starts_with("INSERT"));
+        if adds && FILTERS.contains(&applies) {
+            typed_filter(value, faults);
         }
     }
 }
 
-/// What Envoy calls the parts of a filter, by where it is put.
-const PARTS: &[(&str, &[&str])] = &[
-    ("EXTENSION_CONFIG", &["name", "typed_config"]),
-    ("HTTP_FILTER", &["name", "typed_config", "config_discovery", "is_optional", "disabled"]),
-    ("LISTENER_FILTER", &["name", "typed_config", "config_discovery", "filter_disabled"]),
-    ("NETWORK_FILTER", &["name", "typed_config", "config_discovery"]),
+/// Which message of Envoy's a patch is laid over.
+const MESSAGES: &[(&str, &str)] = &[
+    ("BOOTSTRAP", "envoy.config.bootstrap.v3.Bootstrap"),
+    ("CLUSTER", "envoy.config.cluster.v3.Cluster"),
+    ("EXTENSION_CONFIG", "envoy.config.core.v3.TypedExtensionConfig"),
+    ("FILTER_CHAIN", "envoy.config.listener.v3.FilterChain"),
+    ("HTTP_FILTER", "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"),
+    ("HTTP_ROUTE", "envoy.config.route.v3.Route"),
+    ("LISTENER", "envoy.config.listener.v3.Listener"),
+    ("LISTENER_FILTER", "envoy.config.listener.v3.ListenerFilter"),
+    ("NETWORK_FILTER", "envoy.config.listener.v3.Filter"),
+    ("ROUTE_CONFIGURATION", "envoy.config.route.v3.RouteConfiguration"),
+    ("VIRTUAL_HOST", "envoy.config.route.v3.VirtualHost"),
 ];
 
-/// A filter: Envoy finds its kind by the type of its configuration, and Istio drops what it has no field for.
-fn filter(value: Value<'_>, applies: &str, operation: Option<&str>, faults: &mut Faults<'_>) {
-    let Some((_, parts)) = PARTS.iter().find(|(name, _)| *name == applies) else { return };
-    let mut is_open = value.shape() != Shape::Mapping;
-    let mut is_typed = false;
-    for (key, _) in value.entries() {
-        let Some(name) = key.text() else { continue };
-        let snake = snake(&name);
-        is_open |= is_placeholder(&name);
+/// What is found by the type of its configuration.
+const FILTERS: &[&str] = &["EXTENSION_CONFIG", "HTTP_FILTER", "LISTENER_FILTER", "NETWORK_FILTER"];
+
+/// A filter that is added has to say of which kind it is.
+fn typed_filter(value: Value<'_>, faults: &mut Faults<'_>) {
+    let says = |name: &str| {
         // `config` is its older name, of which enough is said.
-        is_typed |= matches!(snake.as_str(), "typed_config" | "config_discovery" | "config");
-        if !parts.contains(&snake.as_str()) && !is_placeholder(&name) {
-            let help = match &*name {
-                "config" => "write `typed_config`, with the `@type` of the filter".to_owned(),
-                _ => format!("leave it out; a filter has `{}`", parts.join("`, `")),
-            };
-            faults.ignored(key, "is no field of a filter, and Istio drops it", help);
-        }
-    }
-    let adds = operation.is_some_and(|it| it == "ADD" || it.starts_with("INSERT"));
-    if adds && !is_typed && !is_open {
+        matches!(snake(name).as_str(), "typed_config" | "config_discovery" | "config")
+            || is_placeholder(name)
+    };
+    let is_typed = value.entries().any(|(key, _)| key.text().is_none_or(|name| says(&name)));
+    if value.shape() == Shape::Mapping && !is_typed {
         let what = "has no `typed_config`, by whose `@type` alone Envoy finds a filter";
         faults.ignored(value, what, "add `typed_config` with its `@type`");
     }
@@ -228,11 +225,7 @@ fn types(value: Value<'_>, faults: &mut Faults<'_>) {
 }
 
 fn second_api(value: Value<'_>, faults: &mut Faults<'_>) {
-    let is_old = |it: &str| {
-        it.contains("type.googleapis.com/envoy.")
-            && (it.contains(".v2.") || it.contains(".v2alpha"))
-    };
-    if value.text().is_some_and(|it| is_old(&it)) {
+    if value.text().is_some_and(|it| is_second_api(it.trim_start_matches("type.googleapis.com/"))) {
         let help = "write the type of Envoy's third API (`...v3...`)";
         faults.invalid(value, "is a type of Envoy's second API, which is gone", help);
     }

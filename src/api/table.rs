@@ -1,15 +1,18 @@
 //! The table of fields: what the texts in `fields/` mean.
 //!
 //! A block is a name on a line of its own and its fields below it, a line each: `name: type, facts`. What
-//! tells it from blocks of other APIs that are called the same stands before it: `kube/ServicePort`. A field
-//! `*` stands for further ones that are not listed.
+//! tells it from blocks of other APIs that are called the same stands before it: `kube/ServicePort`. Those of
+//! Envoy have their full names, and the fields are spelled as in Protobuf. A field `*` stands for further
+//! ones that are not listed.
 //!
 //! | type | a value is |
 //! |---|---|
-//! | `string`, `bool`, `double`, `int32`, `uint32`, `int64`, `any` | what it says |
+//! | `string`, `bool`, `double`, `int32`, `uint32`, `int64`, `uint64`, `any` | what it says |
 //! | `int-or-string` | a number, of which bounds hold, or a string, of which the format does |
 //! | `object` | a mapping of whatever |
 //! | `duration` | a string such as `1h30m` or `1.5s` |
+//! | `seconds` | a duration of Protobuf: a number of seconds, such as `1.5s` |
+//! | `typed` | a mapping with the fields of the block that its `@type` names |
 //! | `A \| B` | one of these words; `""` is the empty one |
 //! | `[T]`, `{T}` | a list of T, a mapping whose keys are data and whose values are T |
 //! | `Name` | a mapping with the fields of the block of that name |
@@ -81,13 +84,15 @@ pub(super) enum Kind {
     String,
     Bool,
     /// With the least and the greatest that its width holds.
-    Int(i64, i64),
+    Int(i128, i128),
     IntOrString,
     Double,
     Duration {
         at_least_1ms: bool,
         whole_seconds: bool,
     },
+    Seconds,
+    Typed,
     Word(Vec<&'static str>),
     Block(&'static str),
     List(Box<Wanted>),
@@ -100,8 +105,11 @@ pub(super) enum Kind {
 /// Up to which releases the table has every field of kinds that are not Istio's.
 pub(super) const KNOWN: &str = "Kubernetes 1.37 and Gateway API 1.7";
 
+/// Up to which release the table has all of Envoy's.
+pub(super) const ENVOY_KNOWN: &str = "Envoy 1.38";
+
 /// The least and the greatest of 32 bits.
-pub(super) const INT32: (i64, i64) = (i32::MIN as i64, i32::MAX as i64);
+pub(super) const INT32: (i128, i128) = (i32::MIN as i128, i32::MAX as i128);
 
 /// From, to, and whether 0 is let through too.
 #[derive(Clone, Copy, Debug)]
@@ -140,8 +148,22 @@ impl Block {
 
 /// The block of that name.
 pub(super) fn block(name: &str) -> Option<&'static Block> {
-    TABLE.get(name)
+    if is_of_envoy(name) { ENVOY.get(name) } else { TABLE.get(name) }
 }
+
+/// Whether it is the full name of a message, as Envoy's have it.
+fn is_of_envoy(name: &str) -> bool {
+    name.contains('.')
+}
+
+/// The full names of Envoy's messages.
+pub(super) fn messages_of_envoy() -> impl Iterator<Item = &'static str> {
+    ENVOY.keys().copied()
+}
+
+/// By itself, since it is larger than all others together and few meshes patch Envoy.
+static ENVOY: LazyLock<HashMap<&'static str, Block>> =
+    LazyLock::new(|| blocks(include_str!("fields/envoy.txt")).collect());
 
 static TABLE: LazyLock<HashMap<&'static str, Block>> = LazyLock::new(|| {
     let texts = [
@@ -162,7 +184,7 @@ fn blocks(text: &'static str) -> impl Iterator<Item = (&'static str, Block)> {
     text.split("\n\n").filter_map(|part| {
         let mut lines = part.lines().filter(|line| !line.starts_with('#'));
         let called = lines.next()?;
-        let name = called.rsplit('/').next()?;
+        let name = called.rsplit(['/', '.']).next()?;
         let mut fields: Vec<Field> = lines.map(field).collect();
         fields.sort_by_key(|field| field.name);
         let is_open = fields.iter().any(|field| field.name == "*");
@@ -211,10 +233,14 @@ fn kind(text: &'static str) -> Kind {
         "bool" => Kind::Bool,
         "double" => Kind::Double,
         "int32" => Kind::Int(INT32.0, INT32.1),
-        "uint32" => Kind::Int(0, i64::from(u32::MAX)),
+        "uint32" => Kind::Int(0, u32::MAX.into()),
         "int-or-string" => Kind::IntOrString,
-        "int64" => Kind::Int(i64::MIN, i64::MAX),
+        "int64" => Kind::Int(i64::MIN.into(), i64::MAX.into()),
+        "uint64" => Kind::Int(0, u64::MAX.into()),
         "duration" => Kind::Duration { at_least_1ms: false, whole_seconds: false },
+        "seconds" => Kind::Seconds,
+        "typed" => Kind::Typed,
+        name if is_of_envoy(name) => Kind::Block(name),
         words if words.contains(" | ") => {
             Kind::Word(words.split(" | ").map(|word| word.trim_matches('"')).collect())
         }
@@ -271,11 +297,12 @@ mod tests {
         let mut all: Vec<&str> = vec!["MeshConfig", "MeshNetworks", "IstioOperator", "IstioValues"];
         all.extend(super::super::KINDS.iter().map(|kind| kind.block));
         all.extend(super::super::kubernetes::KINDS.iter().map(|(.., block)| block));
-        for field in TABLE.values().flat_map(|block| &block.fields) {
+        for field in TABLE.values().chain(ENVOY.values()).flat_map(|block| &block.fields) {
             names(&field.value, &mut all);
         }
         let missing: Vec<_> = all.iter().filter(|name| block(name).is_none()).collect();
         assert!(missing.is_empty(), "{missing:?}");
+        // Any message of Envoy's may stand where an `@type` names it.
         let unused: Vec<_> = TABLE.keys().filter(|name| !all.contains(name)).collect();
         assert!(unused.is_empty(), "{unused:?}");
     }

@@ -1,14 +1,18 @@
 //! The walk: holds a spanned tree against the table of fields, and never stops at a fault.
 
+mod scalars;
+mod typed;
+
 use std::collections::BTreeMap;
 
-use super::duration::{self, MILLISECOND, SECOND};
 use super::fault::{Cause, Fault, Faults};
 use super::nearest::{an, nearest};
 use super::table::{self, Block, Field, Kind, Version, Wanted};
 use super::whereabouts::{camel, owner, path_below};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Scalar, Shape, Value};
+
+pub(super) use typed::is_second_api;
 
 /// Aliases of aliases multiply nodes; no manifest has so many.
 const MAX_VISITS: usize = 200_000;
@@ -34,12 +38,15 @@ pub(super) enum Reader {
     /// `istioctl`, for the values of Istio's charts: it decodes them as istiod does its own, and takes no field
     /// that it does not know. Each release knows others: see [`VALUES_OF`].
     Istioctl,
+    /// istiod, for what an EnvoyFilter lays over Envoy's configuration. It decodes that as it does its own,
+    /// and drops a patch that does not decode.
+    OfEnvoy,
 }
 
 impl Reader {
     /// Whether it decodes as Protobuf does.
     fn is_lenient(self) -> bool {
-        matches!(self, Self::Istiod | Self::Istioctl)
+        matches!(self, Self::Istiod | Self::Istioctl | Self::OfEnvoy)
     }
 }
 
@@ -94,6 +101,8 @@ impl Walk<'_, '_> {
             Kind::Int(least, most) => self.number(value, wanted, Some((*least, *most))),
             Kind::IntOrString => self.int_or_string(value, wanted),
             Kind::Double => self.number(value, wanted, None),
+            Kind::Seconds => self.seconds(value),
+            Kind::Typed => self.typed(value),
             Kind::Duration { at_least_1ms, whole_seconds } => {
                 self.duration(value, *at_least_1ms, *whole_seconds);
             }
@@ -110,6 +119,9 @@ impl Walk<'_, '_> {
         let mut seen: Vec<(&'static Field, Value<'_>)> = Vec::new();
         for (key, value) in value.entries() {
             let Some(name) = key.text() else { continue };
+            if self.reader == Reader::OfEnvoy && name == "@type" {
+                continue;
+            }
             if let Some(field) = self.field(block, &name) {
                 if value.is_null() {
                     continue;
@@ -142,6 +154,10 @@ impl Walk<'_, '_> {
     }
 
     fn field(&self, block: &'static Block, name: &str) -> Option<&'static Field> {
+        if self.reader == Reader::OfEnvoy {
+            let is_twin = |field: &&Field| camel(field.name) == name;
+            return block.field(name).or_else(|| block.fields.iter().find(is_twin));
+        }
         let twin = || (self.reader.is_lenient() && name.contains('_')).then(|| camel(name));
         block.field(name).or_else(|| block.field(&twin()?))
     }
@@ -165,6 +181,9 @@ impl Walk<'_, '_> {
         let twin = camel(name);
         let similar = if twin != name && known.contains(&twin.as_str()) {
             Some(twin.as_str())
+        } else if name == "config" && known.contains(&"typed_config") {
+            // So a filter of Envoy's second API had it.
+            Some("typed_config")
         } else {
             nearest(name, known.iter().copied())
         };
@@ -200,6 +219,7 @@ impl Walk<'_, '_> {
             Reader::Kubernetes => (!is_told, ""),
             Reader::Istiod => (true, ", and istiod ignores it"),
             Reader::Istioctl => (similar.is_none(), ", and `istioctl` takes no other"),
+            Reader::OfEnvoy => (true, ", and Istio drops it"),
         };
         let message = format!("`{path}` is not a field of {owner}{addition}");
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
@@ -218,6 +238,9 @@ impl Walk<'_, '_> {
         if self.reader == Reader::Istioctl {
             let (major, minor) = VALUES_OF;
             return format!("leave it out, unless it came after Istio {major}.{minor}");
+        }
+        if self.reader == Reader::OfEnvoy && known.len() > LISTED {
+            return format!("leave it out, unless it came after {}", table::ENVOY_KNOWN);
         }
         if known.is_empty() {
             return format!("leave it out: {owner} has no fields");
@@ -333,130 +356,6 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn word(&mut self, value: Value<'_>, words: &[&'static str]) {
-        if self.reader.is_lenient() && matches!(value.scalar(), Some(Scalar::Int(_))) {
-            return;
-        }
-        let Some(text) = self.string(value, "a word") else { return };
-        let is_default = self.reader == Reader::Kubernetes && text.is_empty();
-        if is_default || words.contains(&&*text) {
-            return;
-        }
-        let list = words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`"));
-        let help = format!("it takes {}", list.collect::<Vec<_>>().join(", "));
-        let same = words.iter().copied().find(|word| word.eq_ignore_ascii_case(&text));
-        let similar = same.or_else(|| nearest(&text, words.iter().copied()));
-        let what = match similar {
-            Some(similar) => format!("does not know `{text}`: did you mean `{similar}`?"),
-            None => format!("does not know `{text}`"),
-        };
-        let fault = self.faults.say(Cause::UnknownValue, value, what, help);
-        fault.meant(&text, similar);
-    }
-
-    /// The text of a string, said to be wrong where it is none.
-    fn string<'v>(&mut self, value: Value<'v>, wanted: &str) -> Option<std::borrow::Cow<'v, str>> {
-        let text = value.as_str();
-        if text.is_none() {
-            self.wrong_type(value, wanted);
-        }
-        text
-    }
-
-    /// Length and format of a string or key.
-    fn form(&mut self, value: Value<'_>, wanted: &Wanted) {
-        let Some(text) = value.text() else { return };
-        if let Some(bounds) = wanted.bounds {
-            let len = text.chars().count();
-            #[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
-            if !bounds.hold(len as f64) {
-                let bounds = bounds.in_words();
-                let what =
-                    if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
-                let help = format!("it has to have {bounds} characters");
-                self.faults.invalid(value, what, help);
-                return;
-            }
-        }
-        self.format(value, wanted, &text);
-    }
-
-    fn format(&mut self, value: Value<'_>, wanted: &Wanted, text: &str) {
-        if let Some(format) = wanted.format
-            && (wanted.is_part || !text.is_empty())
-            && !(format.holds)(text)
-        {
-            self.faults.invalid(value, format!("is not {}", format.what), format.help);
-        }
-    }
-
-    fn int_or_string(&mut self, value: Value<'_>, wanted: &Wanted) {
-        match value.scalar() {
-            Some(Scalar::Str(text)) => self.format(value, wanted, &text),
-            Some(Scalar::Int(_) | Scalar::UInt(_) | Scalar::Float(_)) => {
-                self.number(value, wanted, Some(table::INT32));
-            }
-            _ => self.wrong_type(value, "a whole number or a string"),
-        }
-    }
-
-    fn number(&mut self, value: Value<'_>, wanted: &Wanted, width: Option<(i64, i64)>) {
-        let kind = if width.is_some() { "a whole number" } else { "a number" };
-        let number = match value.scalar() {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "compared with 32 bits and small bounds"
-            )]
-            Some(Scalar::Int(number)) => number as f64,
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "compared with 32 bits and small bounds"
-            )]
-            Some(Scalar::UInt(number)) => number as f64,
-            Some(Scalar::Float(number)) if width.is_none() || number.fract() == 0.0 => number,
-            Some(Scalar::Str(text)) if self.reader.is_lenient() => match text.parse() {
-                Ok(number) => number,
-                Err(_) => return self.wrong_type(value, kind),
-            },
-            _ => return self.wrong_type(value, kind),
-        };
-        #[expect(clippy::cast_precision_loss, reason = "the bounds of 32 bits are exact")]
-        let fits =
-            width.is_none_or(|(least, most)| number >= least as f64 && number <= most as f64);
-        if !fits {
-            let (least, most) = width.unwrap_or_default();
-            let help = format!("it has to be from {least} to {most}");
-            self.faults.say(Cause::Misfit, value, "does not fit", help);
-        } else if let Some(bounds) = wanted.bounds.filter(|bounds| !bounds.hold(number)) {
-            let what = match (bounds.least, bounds.most) {
-                (Some(least), None) => format!("is below {least}"),
-                (None, Some(most)) => format!("is above {most}"),
-                _ => format!("is not {}", bounds.in_words()),
-            };
-            self.faults.invalid(value, what, format!("it has to be {}", bounds.in_words()));
-        }
-    }
-
-    fn duration(&mut self, value: Value<'_>, at_least_1ms: bool, whole_seconds: bool) {
-        let Some(text) = self.string(value, "a duration such as `1.5s`") else { return };
-        let help = "write a number with a unit, such as `500ms`, `1.5s` or `1h30m`";
-        match duration::nanoseconds(&text) {
-            None => drop(self.faults.invalid(value, "is not a duration", help)),
-            Some(it) if at_least_1ms && it < MILLISECOND => {
-                self.faults.invalid(value, "is shorter than 1ms", "it has to be at least 1ms");
-            }
-            Some(it) if at_least_1ms && it % MILLISECOND != 0 => {
-                let what = "is no whole number of milliseconds";
-                self.faults.invalid(value, what, "Istio counts in milliseconds: round it");
-            }
-            Some(it) if whole_seconds && it % SECOND != 0 => {
-                let what = "is no whole number of seconds";
-                self.faults.invalid(value, what, "round it to seconds");
-            }
-            Some(_) => {}
-        }
-    }
-
     fn wrong_type(&mut self, value: Value<'_>, wanted: &str) {
         let found = match (value.shape(), value.scalar()) {
             (Shape::Mapping, _) => "a mapping".to_owned(),
@@ -475,10 +374,10 @@ impl Walk<'_, '_> {
         let label = format!("expected {wanted}, found {found}");
         let path = self.faults.path(value);
         let message = format!("`{path}` has the wrong type{reader}: {label}");
-        let help = if is_word {
-            "put it in quotes"
-        } else {
-            "correct the value: the API server refuses the resource"
+        let help = match self.reader {
+            _ if is_word => "put it in quotes",
+            Reader::OfEnvoy => "correct the value: Istio refuses the patch, or drops it",
+            _ => "correct the value: the API server refuses the resource",
         };
         let (cause, span) = (Cause::WrongType, value.span());
         let (also, instead, help) = (None, None, help.to_owned());

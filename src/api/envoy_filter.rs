@@ -5,7 +5,7 @@ use super::fault::{Cause, Faults};
 use super::look::{Look, known_text};
 use super::policies::selector;
 use super::re2;
-use super::walk::{Reader, is_second_api, walk};
+use super::walk::{Reader, walk};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Shape, Value};
 
@@ -143,7 +143,6 @@ fn operation(entry: Value<'_>, applies: Option<&str>, is_past: bool, faults: &mu
         Some(_) => {}
     }
     if let Some(value) = patch.field("value").filter(|_| !is_past) {
-        types(value, faults);
         let Some(applies) = applies else { return };
         if let Some((_, message)) = MESSAGES.iter().find(|(word, _)| *word == applies) {
             walk(value, message, Reader::OfEnvoy, faults);
@@ -197,46 +196,6 @@ fn snake(name: &str) -> String {
         text.push(c.to_ascii_lowercase());
     }
     text
-}
-
-/// Types of configurations: none may be left out, and none be of Envoy's second API, which is gone.
-fn types(value: Value<'_>, faults: &mut Faults<'_>) {
-    let mut rest = vec![(value, 0)];
-    while let Some((value, depth)) = rest.pop() {
-        let own = value.field("@type").and_then(|it| known_text(it));
-        let is_free = own.is_some_and(|it| it.contains("TypedStruct"));
-        for (key, inner) in value.entries() {
-            let name = key.text().unwrap_or_default();
-            match &*name {
-                "@type" => second_api(inner, faults),
-                "typed_config" | "typedConfig" => typed(inner, faults),
-                _ => {}
-            }
-            // Here anything may stand.
-            let is_data = is_free && name == "value" || snake(&name) == "filter_metadata";
-            if depth < 64 && !is_data {
-                rest.push((inner, depth + 1));
-            }
-        }
-        if depth < 64 {
-            rest.extend(value.items().map(|item| (item, depth + 1)));
-        }
-    }
-}
-
-fn second_api(value: Value<'_>, faults: &mut Faults<'_>) {
-    if value.text().is_some_and(|it| is_second_api(it.trim_start_matches("type.googleapis.com/"))) {
-        let help = "write the type of Envoy's third API (`...v3...`)";
-        faults.invalid(value, "is a type of Envoy's second API, which is gone", help);
-    }
-}
-
-fn typed(config: Value<'_>, faults: &mut Faults<'_>) {
-    let is_open = |key: Value<'_>| key.text().is_none_or(|it| it == "@type" || is_placeholder(&it));
-    if config.shape() == Shape::Mapping && !config.entries().any(|(key, _)| is_open(key)) {
-        let help = "say of what type it is, such as `type.googleapis.com/envoy.extensions...`";
-        faults.missing(config, "@type", help);
-    }
 }
 
 fn proxy_version(found: Value<'_>, faults: &mut Faults<'_>) {

@@ -29,7 +29,6 @@ macro_rules! formats {
 formats! {
     "address": hosts::is_address, "an address with a port", "write a host and a port, such as `zipkin.istio-system:9411`";
     "annotation-key": is_label_key, "the key of an annotation", "write a name of letters, digits, `-`, `_` and `.`, perhaps after a DNS name and `/`";
-    "any-base64": is_any_base64, "base64", "write the bytes in base64";
     "base64": names::is_base64, "base64", "encode it in base64, or move a text to `stringData`";
     "bytes": is_bytes, "base64", "write the bytes in base64, with `=` to a multiple of four";
     "cel": cel::is_expression, "an expression in CEL", "write one such as `response.code >= 400`";
@@ -90,19 +89,13 @@ fn is_group(group: &str) -> bool {
     group.split('.').all(|part| is_word(part, lower, b"-"))
 }
 
-/// Base64, in the alphabet with `+` and `/`, as protobuf reads it.
+/// Base64, in the alphabet with `+` and `/`, as Go reads it: without its line breaks.
 fn is_bytes(text: &str) -> bool {
+    let text = text.replace(['\r', '\n'], "");
     let digits = text.trim_end_matches('=');
     text.len().is_multiple_of(4)
         && text.len() - digits.len() <= 2
         && digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
-}
-
-/// Base64 in either alphabet, padded or not, as Go's `protojson` reads it.
-fn is_any_base64(text: &str) -> bool {
-    let digits = text.trim_end_matches('=');
-    digits.len() % 4 != 1
-        && digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b))
 }
 
 fn is_gateway_component(name: &str) -> bool {

@@ -11,7 +11,6 @@
 //! | `int-or-string` | a number, of which bounds hold, or a string, of which the format does |
 //! | `object` | a mapping of whatever |
 //! | `duration` | a string such as `1h30m` or `1.5s` |
-//! | `seconds` | a duration of Protobuf: a number of seconds, such as `1.5s` |
 //! | `typed` | a mapping with the fields of the block that its `@type` names |
 //! | `A \| B` | one of these words; `""` is the empty one |
 //! | `[T]`, `{T}` | a list of T, a mapping whose keys are data and whose values are T |
@@ -91,7 +90,6 @@ pub(super) enum Kind {
         at_least_1ms: bool,
         whole_seconds: bool,
     },
-    Seconds,
     Typed,
     Word(Vec<&'static str>),
     Block(&'static str),
@@ -105,8 +103,8 @@ pub(super) enum Kind {
 /// Up to which releases the table has every field of kinds that are not Istio's.
 pub(super) const KNOWN: &str = "Kubernetes 1.37 and Gateway API 1.7";
 
-/// Up to which release the table has all of Envoy's.
-pub(super) const ENVOY_KNOWN: &str = "Envoy 1.38";
+/// Up to which release the table has the messages of Envoy that istiod knows.
+pub(super) const ENVOY_KNOWN: &str = "Istio 1.32";
 
 /// The least and the greatest of 32 bits.
 pub(super) const INT32: (i128, i128) = (i32::MIN as i128, i32::MAX as i128);
@@ -238,7 +236,6 @@ fn kind(text: &'static str) -> Kind {
         "int64" => Kind::Int(i64::MIN.into(), i64::MAX.into()),
         "uint64" => Kind::Int(0, u64::MAX.into()),
         "duration" => Kind::Duration { at_least_1ms: false, whole_seconds: false },
-        "seconds" => Kind::Seconds,
         "typed" => Kind::Typed,
         name if is_of_envoy(name) => Kind::Block(name),
         words if words.contains(" | ") => {

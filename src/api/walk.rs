@@ -12,8 +12,6 @@ use super::whereabouts::{camel, owner, path_below};
 use crate::kinds::is_placeholder;
 use crate::yaml::{Scalar, Shape, Value};
 
-pub(super) use typed::is_second_api;
-
 /// Aliases of aliases multiply nodes; no manifest has so many.
 const MAX_VISITS: usize = 200_000;
 
@@ -101,7 +99,6 @@ impl Walk<'_, '_> {
             Kind::Int(least, most) => self.number(value, wanted, Some((*least, *most))),
             Kind::IntOrString => self.int_or_string(value, wanted),
             Kind::Double => self.number(value, wanted, None),
-            Kind::Seconds => self.seconds(value),
             Kind::Typed => self.typed(value),
             Kind::Duration { at_least_1ms, whole_seconds } => {
                 self.duration(value, *at_least_1ms, *whole_seconds);
@@ -262,8 +259,8 @@ impl Walk<'_, '_> {
                 Some((name, there)) => {
                     let what = format!("stands beside `{name}`, which excludes it");
                     let help = format!("keep either `{name}` or `{}`", field.name);
-                    let cause =
-                        if self.reader == Reader::Istiod { Cause::Ignored } else { Cause::Invalid };
+                    let is_refused = matches!(self.reader, Reader::ApiServer | Reader::Kubernetes);
+                    let cause = if is_refused { Cause::Invalid } else { Cause::Ignored };
                     self.faults.say(cause, *key, what, help).also =
                         Some((there.span(), "this excludes it"));
                 }

@@ -1,9 +1,10 @@
-"""Prints `envoy.txt` from the descriptors of Envoy's third API.
+"""Prints `envoy.txt`: the messages of Envoy's third API that istiod can decode.
 
-    protoc --include_imports --descriptor_set_out=envoy.bin ...   # or: buf build -o envoy.bin
-    python3 envoy.py envoy.bin 'Envoy 1.NN' > envoy.txt           # needs the package `protobuf`
+    python3 envoy.py istiod.bin 'Istio 1.NN' > envoy.txt          # needs the package `protobuf`
 
-The set has to hold `envoy/extensions/**` and what it imports.
+`istiod.bin` is a FileDescriptorSet of what Go's `protoregistry.GlobalFiles` has where all packages of
+`go-control-plane/envoy`, `go-control-plane/contrib`, `cncf/xds/go` and `istio.io/api` are imported, in the
+versions of that release. No release takes fields out of the third API, so the newest will do.
 """
 
 import sys
@@ -13,16 +14,16 @@ from google.protobuf import descriptor_pb2 as pb
 F = pb.FieldDescriptorProto
 
 # Any message of these may be named by an `@type`.
-NAMED = ("envoy.config.", "envoy.extensions.", "udpa.type.", "xds.")
+NAMED = ("envoy.config.", "envoy.extensions.", "io.istio.", "istio.envoy.", "stats.", "udpa.type.", "xds.")
 
-BYTES = "string, like any-base64"
+BYTES = "string, like bytes"
 
 WELL_KNOWN = {
     "Any": "typed",
     "BoolValue": "bool",
     "BytesValue": BYTES,
     "DoubleValue": "double",
-    "Duration": "seconds",
+    "Duration": "duration",
     "FieldMask": "string",
     "FloatValue": "double",
     "Int32Value": "int32",
@@ -64,7 +65,7 @@ def value(field):
         return SCALARS[field.type]
     name = field.type_name.lstrip(".")
     if field.type == F.TYPE_ENUM:
-        # A word alone would be the name of a block, so nothing stands beside it.
+        # A word alone would be the name of a block.
         words = [it.name for it in enums[name].value]
         return " | ".join(words if len(words) > 1 else [*words, '""'])
     if name.startswith("google.protobuf."):
@@ -107,7 +108,7 @@ with open(sys.argv[1], "rb") as text:
     files.ParseFromString(text.read())
 for file in files.file:
     gather(file.package, file)
-print(f"# {sys.argv[2]}: every message of its third API that a configuration can have. Made by `envoy.py`.")
+print(f"# Envoy's third API, every message that the istiod of {sys.argv[2]} can decode. Made by `envoy.py`.")
 print("# How to read it: see `table.rs`. Source: Envoy's `api/` (Apache License 2.0).")
 for name in reach(it for it in messages if it.startswith(NAMED)):
     print(f"\n{block(name)}")

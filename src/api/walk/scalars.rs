@@ -25,9 +25,7 @@ impl Walk<'_, '_> {
             Some(similar) => format!("does not know `{text}`: did you mean `{similar}`?"),
             None => format!("does not know `{text}`"),
         };
-        let is_mild = self.reader == Reader::OfEnvoy;
         let fault = self.faults.say(Cause::UnknownValue, value, what, help);
-        fault.is_mild = is_mild;
         fault.meant(&text, similar);
     }
 
@@ -100,10 +98,13 @@ impl Walk<'_, '_> {
             )]
             Some(Scalar::UInt(number)) => number as f64,
             Some(Scalar::Float(number)) if width.is_none() || number.fract() == 0.0 => number,
-            Some(Scalar::Str(text)) if self.reader.is_lenient() => match text.parse() {
-                Ok(number) => number,
-                Err(_) => return self.wrong_type(value, kind),
-            },
+            Some(Scalar::Str(text)) if self.reader.is_lenient() => {
+                let whole = || text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
+                match text.parse() {
+                    Ok(number) if width.is_none() || whole() => number,
+                    _ => return self.wrong_type(value, kind),
+                }
+            }
             _ => return self.wrong_type(value, kind),
         };
         #[expect(clippy::cast_precision_loss, reason = "the bounds of 32 bits are exact")]
@@ -142,38 +143,4 @@ impl Walk<'_, '_> {
             Some(_) => {}
         }
     }
-
-    /// A duration as Protobuf writes it: units other than seconds are none.
-    pub(super) fn seconds(&mut self, value: Value<'_>) {
-        let wanted = "a duration in seconds such as `1.5s`";
-        let Some(text) = self.string(value, wanted) else { return };
-        if is_in_seconds(&text) {
-            return;
-        }
-        let help = match duration::nanoseconds(&text) {
-            Some(nanoseconds) => format!("write `{}`", in_seconds(nanoseconds)),
-            None => "write a number of seconds, such as `0.5s` or `90s`".to_owned(),
-        };
-        self.faults.invalid(value, "is not a duration in seconds, and Envoy knows no other", help);
-    }
-}
-
-/// `-?9(.9)?s`, with at most nine digits behind the point.
-fn is_in_seconds(text: &str) -> bool {
-    let Some(number) = text.strip_suffix('s') else { return false };
-    let number = number.strip_prefix(['-', '+']).unwrap_or(number);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let are_digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
-    are_digits(whole)
-        && are_digits(fraction)
-        && fraction.len() <= 9
-        && number.len() > usize::from(number.contains('.'))
-}
-
-/// `1.5s`, of nanoseconds.
-fn in_seconds(nanoseconds: i128) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let (whole, rest) = (nanoseconds.abs() / SECOND, nanoseconds.abs() % SECOND);
-    let fraction = format!(".{rest:09}");
-    format!("{sign}{whole}{}s", fraction.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -144,10 +144,12 @@ fn operation(entry: Value<'_>, applies: Option<&str>, is_past: bool, faults: &mu
     }
     if let Some(value) = patch.field("value").filter(|_| !is_past) {
         let Some(applies) = applies else { return };
+        let operation = operation.unwrap_or_default();
+        let adds = operation == "ADD" || operation.starts_with("INSERT");
         if let Some((_, message)) = MESSAGES.iter().find(|(word, _)| *word == applies) {
-            walk(value, message, Reader::OfEnvoy, faults);
+            let is_whole = adds || operation == "REPLACE";
+            walk(value, message, Reader::OfEnvoy { is_whole }, faults);
         }
-        let adds = operation.is_some_and(|it| it == "ADD" || it.starts_with("INSERT"));
         if adds && FILTERS.contains(&applies) {
             typed_filter(value, faults);
         }

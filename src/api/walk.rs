@@ -37,14 +37,29 @@ pub(super) enum Reader {
     /// that it does not know. Each release knows others: see [`VALUES_OF`].
     Istioctl,
     /// istiod, for what an EnvoyFilter lays over Envoy's configuration. It decodes that as it does its own,
-    /// and drops a patch that does not decode.
-    OfEnvoy,
+    /// and drops a patch that does not decode. Envoy then refuses what is out of bounds, and what is not
+    /// there: that can only be said of what is added as a whole.
+    OfEnvoy { is_whole: bool },
 }
 
 impl Reader {
     /// Whether it decodes as Protobuf does.
     fn is_lenient(self) -> bool {
-        matches!(self, Self::Istiod | Self::Istioctl | Self::OfEnvoy)
+        matches!(self, Self::Istiod | Self::Istioctl | Self::OfEnvoy { .. })
+    }
+
+    fn is_of_envoy(self) -> bool {
+        matches!(self, Self::OfEnvoy { .. })
+    }
+
+    /// Whether it misses what is required.
+    fn requires(self) -> bool {
+        !self.is_lenient() || self == Self::OfEnvoy { is_whole: true }
+    }
+
+    /// Whether to leave something empty is to say nothing of it.
+    fn merges(self) -> bool {
+        self == Self::OfEnvoy { is_whole: false }
     }
 }
 
@@ -116,7 +131,7 @@ impl Walk<'_, '_> {
         let mut seen: Vec<(&'static Field, Value<'_>)> = Vec::new();
         for (key, value) in value.entries() {
             let Some(name) = key.text() else { continue };
-            if self.reader == Reader::OfEnvoy && name == "@type" {
+            if self.reader.is_of_envoy() && name == "@type" {
                 continue;
             }
             if let Some(field) = self.field(block, &name) {
@@ -140,18 +155,19 @@ impl Walk<'_, '_> {
             }
         }
         self.exclusive(&seen);
-        if is_known && !self.reader.is_lenient() {
+        if is_known && self.reader.requires() {
             for field in block.fields.iter().filter(|field| field.required) {
                 if !seen.iter().any(|(there, _)| there.name == field.name) {
                     let help = format!("add `{}`: {} has to have it", field.name, an(block.name));
-                    self.faults.missing(value, field.name, help);
+                    let is_mild = self.reader.is_of_envoy();
+                    self.faults.missing(value, field.name, help).is_mild = is_mild;
                 }
             }
         }
     }
 
     fn field(&self, block: &'static Block, name: &str) -> Option<&'static Field> {
-        if self.reader == Reader::OfEnvoy {
+        if self.reader.is_of_envoy() {
             let is_twin = |field: &&Field| camel(field.name) == name;
             return block.field(name).or_else(|| block.fields.iter().find(is_twin));
         }
@@ -216,7 +232,7 @@ impl Walk<'_, '_> {
             Reader::Kubernetes => (!is_told, ""),
             Reader::Istiod => (true, ", and istiod ignores it"),
             Reader::Istioctl => (similar.is_none(), ", and `istioctl` takes no other"),
-            Reader::OfEnvoy => (true, ", and Istio drops it"),
+            Reader::OfEnvoy { .. } => (true, ", and Istio drops it"),
         };
         let message = format!("`{path}` is not a field of {owner}{addition}");
         let (cause, span, also, instead) = (Cause::Unknown, key.span(), None, None);
@@ -236,7 +252,7 @@ impl Walk<'_, '_> {
             let (major, minor) = VALUES_OF;
             return format!("leave it out, unless it came after Istio {major}.{minor}");
         }
-        if self.reader == Reader::OfEnvoy && known.len() > LISTED {
+        if self.reader.is_of_envoy() && known.len() > LISTED {
             return format!("leave it out, unless it came after {}", table::ENVOY_KNOWN);
         }
         if known.is_empty() {
@@ -342,17 +358,6 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn size(&mut self, value: Value<'_>, wanted: &Wanted, len: impl Fn() -> usize, unit: &str) {
-        let Some(bounds) = wanted.bounds else { return };
-        let len = len();
-        #[expect(clippy::cast_precision_loss, reason = "no document has 2^52 items")]
-        if !bounds.hold(len as f64) {
-            let wanted = bounds.in_words();
-            let what = if len == 0 { "is empty".to_owned() } else { format!("has {len} {unit}") };
-            self.faults.invalid(value, what, format!("it has to have {wanted}"));
-        }
-    }
-
     fn wrong_type(&mut self, value: Value<'_>, wanted: &str) {
         let found = match (value.shape(), value.scalar()) {
             (Shape::Mapping, _) => "a mapping".to_owned(),
@@ -373,7 +378,7 @@ impl Walk<'_, '_> {
         let message = format!("`{path}` has the wrong type{reader}: {label}");
         let help = match self.reader {
             _ if is_word => "put it in quotes",
-            Reader::OfEnvoy => "correct the value: Istio refuses the patch, or drops it",
+            Reader::OfEnvoy { .. } => "correct the value: Istio refuses the patch, or drops it",
             _ => "correct the value: the API server refuses the resource",
         };
         let (cause, span) = (Cause::WrongType, value.span());

@@ -10,6 +10,7 @@ versions of that release. No release takes fields out of the third API, so the n
 import sys
 
 from google.protobuf import descriptor_pb2 as pb
+from google.protobuf import descriptor_pool, message_factory
 
 F = pb.FieldDescriptorProto
 
@@ -49,6 +50,8 @@ SCALARS = {
     **dict.fromkeys((F.TYPE_UINT64, F.TYPE_FIXED64), "uint64"),
 }
 
+UINT32_MAX = 2**32 - 1
+
 messages, enums = {}, {}
 
 
@@ -80,16 +83,73 @@ def kind(field):
     return f"[{value(field)}]" if field.label == F.LABEL_REPEATED else value(field)
 
 
+def bounds(rules, step):
+    """`1..5`, of numbers: what no whole number of 32 bits says is left out."""
+    least = rules.gte if rules.HasField("gte") else rules.gt + step if rules.HasField("gt") else None
+    most = rules.lte if rules.HasField("lte") else rules.lt - step if rules.HasField("lt") else None
+    told = [it for it in (least, most) if it is not None]
+    if not told or told == [0] or any(it != int(it) or not 0 <= it <= UINT32_MAX for it in told):
+        return None, []
+    return least, ["..".join("" if it is None else str(int(it)) for it in (least, most))]
+
+
+def facts(field):
+    """What Envoy's own validation refuses, as far as the table has words for it."""
+    options = read_options(field.options.SerializeToString())
+    if not options.HasExtension(rules_of_fields):
+        return []
+    all_rules = options.Extensions[rules_of_fields]
+    found, required = [], all_rules.HasField("message") and all_rules.message.required
+    kind = all_rules.WhichOneof("type")
+    rules = getattr(all_rules, kind) if kind else None
+    if kind in ("any", "duration", "timestamp"):
+        required |= rules.required
+    elif kind in ("string", "bytes"):
+        # The same text has more bytes than characters, so only what is empty is sure.
+        is_empty_refused = max(rules.min_len, getattr(rules, "min_bytes", 0)) > 0 and not rules.ignore_empty
+        if is_empty_refused:
+            found.append("1.. chars")
+        required |= is_empty_refused and field.type != F.TYPE_MESSAGE
+    elif kind in ("repeated", "map"):
+        least = rules.min_items if kind == "repeated" else rules.min_pairs
+        if least and not rules.ignore_empty:
+            found.append(f"{least}.. items")
+            required = True
+    elif kind in ("double", "float", "int32", "int64", "uint32", "uint64"):
+        if not rules.ignore_empty and not (kind in ("double", "float") and (rules.HasField("gt") or rules.HasField("lt"))):
+            least, found = bounds(rules, 1)
+            required |= bool(least) and field.type != F.TYPE_MESSAGE
+    if required and not field.HasField("oneof_index"):
+        found.append("required")
+    return found
+
+
 def block(name):
     message = messages[name]
     shared = [it.oneof_index for it in message.field if it.HasField("oneof_index")]
     lines = [name]
     for field in sorted(message.field, key=lambda it: it.name):
-        line = f"  {field.name}: {kind(field)}"
+        line = ", ".join([f"  {field.name}: {kind(field)}", *facts(field)])
         if field.HasField("oneof_index") and shared.count(field.oneof_index) > 1:
             line += f", one of {chr(ord('A') + field.oneof_index)}"
         lines.append(line)
     return "\n".join(lines)
+
+
+def learn_rules(files):
+    """How options of fields are read, and the option of Envoy's validation (`protoc-gen-validate`)."""
+    pool, by_name, known = descriptor_pool.DescriptorPool(), {it.name: it for it in files.file}, set()
+
+    def add(name):
+        if name not in known:
+            known.add(name)
+            for needed in by_name[name].dependency:
+                add(needed)
+            pool.Add(by_name[name])
+
+    add("validate/validate.proto")
+    options = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
+    return options.FromString, pool.FindExtensionByName("validate.rules")
 
 
 def reach(names):
@@ -106,6 +166,7 @@ def reach(names):
 files = pb.FileDescriptorSet()
 with open(sys.argv[1], "rb") as text:
     files.ParseFromString(text.read())
+read_options, rules_of_fields = learn_rules(files)
 for file in files.file:
     gather(file.package, file)
 print(f"# Envoy's third API, every message that the istiod of {sys.argv[2]} can decode. Made by `envoy.py`.")

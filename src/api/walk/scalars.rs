@@ -45,19 +45,34 @@ impl Walk<'_, '_> {
     /// Length and format of a string or key.
     pub(super) fn form(&mut self, value: Value<'_>, wanted: &Wanted) {
         let Some(text) = value.text() else { return };
-        if let Some(bounds) = wanted.bounds {
-            let len = text.chars().count();
-            #[expect(clippy::cast_precision_loss, reason = "no text has 2^52 characters")]
-            if !bounds.hold(len as f64) {
-                let bounds = bounds.in_words();
-                let what =
-                    if len == 0 { "is empty".to_owned() } else { format!("has {len} characters") };
-                let help = format!("it has to have {bounds} characters");
-                self.faults.invalid(value, what, help);
-                return;
-            }
+        if self.size(value, wanted, || text.chars().count(), "characters") {
+            self.format(value, wanted, &text);
         }
-        self.format(value, wanted, &text);
+    }
+
+    /// Whether a string has as many characters, a list as many items, as it has to have.
+    pub(super) fn size(
+        &mut self,
+        value: Value<'_>,
+        wanted: &Wanted,
+        len: impl Fn() -> usize,
+        unit: &str,
+    ) -> bool {
+        let Some(bounds) = wanted.bounds else { return true };
+        let len = len();
+        #[expect(clippy::cast_precision_loss, reason = "no document has 2^52 items")]
+        if bounds.hold(len as f64) || (len == 0 && self.reader.merges()) {
+            return true;
+        }
+        let what = if len == 0 { "is empty".to_owned() } else { format!("has {len} {unit}") };
+        self.beyond(value, what, format!("it has to have {} {unit}", bounds.in_words()));
+        false
+    }
+
+    /// Istio does not look at the bounds that Envoy has.
+    fn beyond(&mut self, value: Value<'_>, what: String, help: String) {
+        let is_mild = self.reader.is_of_envoy();
+        self.faults.invalid(value, what, help).is_mild = is_mild;
     }
 
     pub(super) fn format(&mut self, value: Value<'_>, wanted: &Wanted, text: &str) {
@@ -120,7 +135,7 @@ impl Walk<'_, '_> {
                 (None, Some(most)) => format!("is above {most}"),
                 _ => format!("is not {}", bounds.in_words()),
             };
-            self.faults.invalid(value, what, format!("it has to be {}", bounds.in_words()));
+            self.beyond(value, what, format!("it has to be {}", bounds.in_words()));
         }
     }
 

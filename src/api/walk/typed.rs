@@ -1,6 +1,6 @@
 //! The walk through messages that stand where any may: Protobuf's `Any`.
 
-use super::{Reader, Walk};
+use super::Walk;
 use crate::api::nearest::nearest;
 use crate::api::table;
 use crate::kinds::is_placeholder;
@@ -9,7 +9,7 @@ use crate::yaml::{Shape, Value};
 impl Walk<'_, '_> {
     /// A message that says itself which it is.
     pub(super) fn typed(&mut self, value: Value<'_>) {
-        debug_assert_eq!(self.reader, Reader::OfEnvoy, "only Envoy's messages have such fields");
+        debug_assert!(self.reader.is_of_envoy(), "only Envoy's messages have such fields");
         if value.shape() != Shape::Mapping {
             return self.wrong_type(value, "a mapping with its `@type`");
         }

@@ -9,6 +9,7 @@ use super::hosts::{self, is_ip};
 use super::http::is_claim;
 use super::look::{Look, known_text};
 use super::visibility;
+use crate::kinds::is_placeholder;
 use crate::yaml::{Scalar, Shape, Value};
 
 /// Bytes of a body that Envoy still answers with, and from which on Istio warns.
@@ -279,7 +280,12 @@ fn redirection(route: Value<'_>, redirect: Value<'_>, faults: &mut Faults<'_>) {
         faults.invalid(place("prefixRewrite"), "stands beside `uri`, which excludes it", help);
     }
     let mut matches = route.list("match").filter_map(|it| it.field("uri"));
-    if prefix && matches.any(|uri| uri.field("exact").is_some() || uri.field("regex").is_some()) {
+    let is_otherwise = |uri: Value<'_>| {
+        let is_open =
+            uri.entries().any(|(key, _)| key.text().is_some_and(|it| is_placeholder(&it)));
+        uri.shape() == Shape::Mapping && uri.field("prefix").is_none() && !is_open
+    };
+    if prefix && matches.any(is_otherwise) {
         let help = "match by `prefix` wherever the prefix is rewritten";
         faults.invalid(
             place("prefixRewrite"),

@@ -95,7 +95,8 @@ pub struct Reading {
     /// The configuration; found upward from the first path where not given.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A cluster and its file or folder, instead of the configuration's clusters; repeatable.
+    /// A cluster and its file or folder, such as `east=clusters/east`, instead of the configuration's
+    /// clusters; repeatable.
     #[arg(long, value_name = "NAME=PATH", value_parser = name_and_path)]
     pub cluster: Vec<(String, PathBuf)>,
     /// Namespace of objects that name none.
@@ -155,11 +156,11 @@ pub struct Clusters {
     /// List the files of each cluster too.
     #[arg(long)]
     pub files: bool,
-    /// Show who may read whose API server instead, by what, and whether that holds.
+    /// Show who may read whose API server, by what, and whether that holds, in place of the facts.
     #[arg(long, conflicts_with = "files")]
     pub reach: bool,
-    /// Show what happens instead where this cluster is lost or its API server silent: who fails, what to
-    /// do, what not to do.
+    /// Show what happens where this cluster is lost or its API server silent, in place of the facts: who
+    /// fails, what to do, what not to do.
     #[arg(long, value_name = "CLUSTER", conflicts_with_all = ["files", "reach"])]
     pub lose: Option<String>,
     /// The point in time for expiry: a date, or a date and time in UTC; today where not given.
@@ -343,6 +344,6 @@ fn name_and_path(text: &str) -> Result<(String, PathBuf), String> {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => {
             Ok((name.to_owned(), path.into()))
         }
-        _ => Err("expected NAME=PATH".to_owned()),
+        _ => Err("expected NAME=PATH, such as `east=clusters/east`".to_owned()),
     }
 }

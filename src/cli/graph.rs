@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::{Graph as Args, GraphFormat};
 use super::{CLEAN, Failed, NOTHING, input};
 use crate::lint;
-use crate::mesh::Graph;
+use crate::mesh::{Graph, short};
 
 /// Prints the graph, narrowed to a host or a cluster.
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failed> {
@@ -13,16 +13,17 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<u8, Failed> {
     let mesh = lint::build(&read.sources, &read.config).mesh;
     let mut graph = mesh.graph();
     if let Some(cluster) = &args.only {
-        if !mesh.clusters().iter().any(|c| c.name == *cluster) {
-            let names = crate::mesh::list(mesh.clusters().iter().map(|c| c.name.as_str()));
-            return Err(Failed(format!("no cluster is called `{cluster}`: there are {names}")));
+        let names = || mesh.clusters().iter().map(|c| c.name.as_str());
+        if !names().any(|name| name == cluster) {
+            return Err(Failed::unknown("cluster", cluster, names()));
         }
         graph = graph.narrowed_to_cluster(cluster);
     }
     if let Some(host) = &args.host {
         graph = graph.narrowed_to_host(host);
         if !graph.things().any(|(_, t)| t.kind() == "host") {
-            return Err(Failed(format!("no host is called `{host}`")));
+            let names = mesh.hosts().map(|host| short(host.name));
+            return Err(Failed::unknown("host", host, names));
         }
     }
     let text = match args.format {

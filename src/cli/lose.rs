@@ -13,7 +13,7 @@ use crate::access::Access;
 use crate::clusters::ClusterId;
 use crate::config::Config;
 use crate::lint;
-use crate::mesh::{Lookup, Mesh, list};
+use crate::mesh::{Mesh, list};
 use crate::outage::{Outage, Plane};
 use crate::source::{Sources, Span};
 use crate::traffic::Traffic;
@@ -71,13 +71,7 @@ fn called(mesh: &Mesh, name: &str) -> Result<ClusterId, Failed> {
             return Err(Failed(format!("`{name}` may be {names}: say which")));
         }
     }
-    let names = || mesh.clusters().iter().map(|c| c.name.as_str());
-    let hint = match Lookup::<()>::absent(name, names()) {
-        Lookup::Absent { nearest: Some(near) } => format!("do you mean `{near}`?"),
-        _ if mesh.clusters().len() > 20 => "`mesh-lint clusters` lists all".to_owned(),
-        _ => format!("there are {}", list(names())),
-    };
-    Err(Failed(format!("no cluster is called `{name}`: {hint}")))
+    Err(Failed::unknown("cluster", name, mesh.clusters().iter().map(|c| c.name.as_str())))
 }
 
 /// Some names, the rest counted.

@@ -51,6 +51,25 @@ impl From<crate::source::TooLarge> for Failed {
     }
 }
 
+impl Failed {
+    /// Says that nothing of a kind is called so, and what may have been meant.
+    fn unknown<'n>(kind: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Self {
+        let known: Vec<&str> = known.collect();
+        let hint = match Lookup::<()>::absent(name, known.iter().copied()) {
+            Lookup::Absent { nearest: Some(near) } => format!("do you mean `{near}`?"),
+            _ if known.len() > LISTED => {
+                "`mesh-lint clusters` and `mesh-lint graph` show all".to_owned()
+            }
+            _ if known.is_empty() => "there is none".to_owned(),
+            _ => format!("there are {}", crate::mesh::list(known)),
+        };
+        Self(format!("no {kind} is called `{name}`: {hint}"))
+    }
+}
+
+/// More names than so many are not listed.
+const LISTED: usize = 20;
+
 /// What stands where a verb could stand, and is no path either, is taken for a mistyped verb.
 fn verb_or_path(check: &args::Check) -> Result<(), Failed> {
     let Some(first) = check.reading.paths.first() else { return Ok(()) };

@@ -183,8 +183,7 @@ fn sender<'m, 't>(mesh: &'m Mesh, from: &'t str) -> Result<(&'m Cluster, &'t str
         }
     }
     let name = from.split('/').next().unwrap_or_default();
-    let names = list(mesh.clusters().iter().map(|c| c.name.as_str()));
-    Err(Failed(format!("no cluster is called `{name}`: there are {names}")))
+    Err(Failed::unknown("cluster", name, mesh.clusters().iter().map(|c| c.name.as_str())))
 }
 
 /// The host of a name as people write it: full, `cart.shop`, or `cart` where there is just one.
@@ -201,17 +200,7 @@ fn host_called<'m>(mesh: &'m Mesh, name: &str) -> Result<Host<'m>, Failed> {
     match (exact, &found[..]) {
         (Some(host), _) => Ok(host),
         (None, [host]) => Ok(*host),
-        (None, []) => {
-            let near =
-                crate::mesh::Lookup::<()>::absent(&name, mesh.hosts().map(|h| short(h.name)));
-            let near = match near {
-                crate::mesh::Lookup::Absent { nearest: Some(near) } => {
-                    format!(": did you mean `{near}`?")
-                }
-                _ => String::new(),
-            };
-            Err(Failed(format!("no host is called `{name}`{near}")))
-        }
+        (None, []) => Err(Failed::unknown("host", &name, mesh.hosts().map(|h| short(h.name)))),
         (None, several) => {
             let all = list(several.iter().map(|host| host.short()));
             Err(Failed(format!("`{name}` means several hosts: {all}")))

@@ -1,9 +1,10 @@
 //! Certificate revocation lists that are plugged in with a CA, as `ca-crl.pem`.
 
-use x509_parser::prelude::FromDer;
+use x509_parser::prelude::{FromDer, ReasonCode};
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::certificate::{Certificate, printable};
+use super::digest::colons;
 use super::pem::Block;
 use super::signature::{Checked, SignatureAlgorithm, check};
 use super::time::Time;
@@ -19,6 +20,8 @@ pub struct RevocationList {
     /// Where it stands.
     pub span: Span,
     issuer_der: Vec<u8>,
+    /// Serial numbers, as certificates have them.
+    revoked: Vec<String>,
     signed: Vec<u8>,
     signature: SignatureAlgorithm,
     signature_bytes: Vec<u8>,
@@ -28,7 +31,11 @@ impl RevocationList {
     /// Reads a block of PEM; `None` where it holds something else.
     pub(super) fn parse(block: &Block) -> Option<Self> {
         let (_, parsed) = CertificateRevocationList::from_der(&block.der).ok()?;
+        let is_back = |reason| reason == ReasonCode::RemoveFromCRL;
+        let revoked = parsed.iter_revoked_certificates();
+        let revoked = revoked.filter(|it| !it.reason_code().is_some_and(|(_, it)| is_back(it)));
         Some(Self {
+            revoked: revoked.map(|it| colons(it.raw_serial())).collect(),
             issuer: printable(parsed.issuer()),
             next_update: parsed.next_update().map(|time| Time(time.timestamp())),
             span: block.span,
@@ -42,6 +49,11 @@ impl RevocationList {
     /// Whether it bears the name of a CA.
     pub fn is_called_after(&self, ca: &Certificate) -> bool {
         self.issuer_der == ca.subject_der
+    }
+
+    /// Whether it names a certificate: one of its issuer's, by the serial number.
+    pub fn revokes(&self, certificate: &Certificate) -> bool {
+        self.issuer_der == certificate.issuer_der && self.revoked.contains(&certificate.serial)
     }
 
     /// Whether it counts as the list of a CA: its name, its key, and the right to sign lists, as Go and

@@ -1,15 +1,18 @@
-//! Revocation lists that are plugged in beside a CA: is there one of each CA that they are asked about?
+//! Revocation lists that are plugged in beside a CA: is there one of each CA that they are asked about, and
+//! whom do they revoke?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Rule, rule};
+use super::super::{Rule, SHOWN, rule};
 use crate::clusters::{Cluster, is_on};
 use crate::finding::Findings;
 use crate::kinds::is_placeholder;
+use crate::mesh::list;
 use crate::source::Span;
 use crate::trust::{CaMaterial, Certificate, Found, Origin, RevocationList, Trust};
 
 pub(in crate::rules) const RULES: &[Rule] = &[
+    rule!("trust/ca-revoked", trust: ca_revoked),
     rule!("trust/revocation-list-expired", trust: revocation_list_expired),
     rule!("trust/revocation-list-missing", trust: revocation_list_missing),
 ];
@@ -29,6 +32,18 @@ fn with_lists<'t>(trust: &'t Trust<'_>) -> impl Iterator<Item = (&'t Found, &'t 
             && switch.is_none_or(|told| is_on(told) && !is_placeholder(told))
             && cluster.runs().is_none_or(|(version, _)| version >= SINCE)
     })
+}
+
+const HELP_REVOKED: &str = "have the root sign a new CA with a new key, put it into `cacerts` and restart istiod and \
+    the proxies there; where it was revoked by mistake, put a list without it into each `ca-crl.pem`";
+
+/// A CA that signs although it is revoked.
+struct Revoked<'t> {
+    ca: &'t Certificate,
+    /// The clusters whose proxies it signs.
+    signs_in: BTreeSet<&'t str>,
+    /// The clusters whose proxies refuse it, and where the list stands.
+    refused_by: BTreeMap<&'t str, Span>,
 }
 
 /// Why no list counts as that of a CA.
@@ -58,6 +73,60 @@ fn chain(ca: &CaMaterial) -> impl Iterator<Item = &Certificate> {
     ca.signer.iter().chain(&ca.chain)
 }
 
+/// Whether two CAs have a root in common.
+fn share_root(a: &CaMaterial, b: &CaMaterial) -> bool {
+    a.roots.iter().any(|root| b.roots.iter().any(|other| root.same_anchor(other)))
+}
+
+/// The list beside a CA by which a certificate in the chain of another is revoked.
+fn revoking<'l>(
+    own: &'l CaMaterial,
+    other: &CaMaterial,
+    ca: &Certificate,
+) -> Option<&'l RevocationList> {
+    let issuers = || own.roots.iter().chain(&own.chain).chain(&other.chain);
+    own.lists.iter().find(|list| list.revokes(ca) && issuers().any(|issuer| list.is_of(issuer)))
+}
+
+fn ca_revoked(trust: &Trust<'_>, found: &mut Findings) {
+    // By certificate: where it signs, and who refuses what it signs.
+    let mut all: BTreeMap<(&str, &str), Revoked<'_>> = BTreeMap::new();
+    for other in trust.cas().iter().filter(|other| !other.assumed && !trust.is_idle(other)) {
+        for (own, cluster) in with_lists(trust) {
+            if !trust.mesh.same_mesh(own.cluster, other.cluster) || !share_root(&own.ca, &other.ca)
+            {
+                continue;
+            }
+            let by = |ca| Some((ca, revoking(&own.ca, &other.ca, ca)?));
+            let Some((ca, list)) = chain(&other.ca).find_map(by) else { continue };
+            let key = (ca.issuer.as_str(), ca.serial.as_str());
+            let revoked = all.entry(key).or_insert_with(|| Revoked {
+                ca,
+                signs_in: BTreeSet::new(),
+                refused_by: BTreeMap::new(),
+            });
+            revoked.signs_in.insert(trust.mesh.cluster_name(other.cluster));
+            revoked.refused_by.insert(&cluster.name, list.span);
+        }
+    }
+    for Revoked { ca, signs_in, refused_by } in all.values() {
+        let (signs_in, refusing) =
+            (list(signs_in.iter().copied()), list(refused_by.keys().copied()));
+        let finding = found.say(
+            format!(
+                "proxies of {refusing} refuse those of {signs_in}: `{}` is revoked",
+                ca.subject
+            ),
+            ca.span,
+            "revoked, and still signs",
+        );
+        for (cluster, span) in refused_by.iter().take(SHOWN) {
+            finding.also(*span, format!("`{cluster}` asks this list, which names {}", ca.serial));
+        }
+        finding.help(HELP_REVOKED);
+    }
+}
+
 fn revocation_list_missing(trust: &Trust<'_>, found: &mut Findings) {
     const HELP: &str = "put a list of each CA of the chain into `ca-crl.pem`, of the other clusters' too, \
                         or none at all";
@@ -81,10 +150,7 @@ fn revocation_list_missing(trust: &Trust<'_>, found: &mut Findings) {
         for other in
             trust.cas().iter().filter(|other| trust.mesh.same_mesh(other.cluster, own.cluster))
         {
-            let is_known =
-                |root: &Certificate| own.ca.roots.iter().any(|own| own.same_anchor(root));
-            let is_accepted = other.ca.roots.iter().any(is_known);
-            let is_seen = !other.assumed && !trust.is_idle(other) && is_accepted;
+            let is_seen = !other.assumed && !trust.is_idle(other) && share_root(&own.ca, &other.ca);
             let Some((ca, why)) = lacking(lists, chain(&other.ca)).filter(|_| is_seen) else {
                 continue;
             };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::control_plane::Values;
+use super::key_text::{KeyText, PRIVATE_KEY, keys};
 use super::{Object, Unread, objects, secret, template};
 use crate::source::{FileId, Sources, Span};
 use crate::yaml::{self, Document, DuplicateKey, SyntaxError};
@@ -26,6 +27,8 @@ pub struct Manifests {
     pub comments: Vec<Span>,
     /// What no report may show, in order: values of Secrets, keys, passwords.
     pub hidden: Vec<Span>,
+    /// Private keys in what is neither a Secret nor a ConfigMap.
+    pub keys: Vec<KeyText>,
     /// Why nothing of the file is analysed, where that is so.
     pub skipped: Option<&'static str>,
 }
@@ -42,6 +45,7 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
         duplicates: Vec::new(),
         comments: Vec::new(),
         hidden: Vec::new(),
+        keys: Vec::new(),
         skipped: None,
     };
     if is_pem(&source.name) {
@@ -54,6 +58,9 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
         return read;
     }
     read.hidden = secret::hidden(source, &stream);
+    if source.text.contains(PRIVATE_KEY) {
+        read.keys = stream.documents.iter().flat_map(keys).collect();
+    }
     let mut reasons = Vec::new();
     for document in stream.documents.into_iter().map(Arc::new) {
         match objects(&document, Some(file)) {
@@ -86,7 +93,7 @@ pub fn manifests(sources: &Sources, file: FileId) -> Manifests {
 /// Whether the name is that of certificates or keys in PEM.
 pub fn is_pem(name: &str) -> bool {
     let ending = name.rsplit('.').next().unwrap_or_default();
-    ending.eq_ignore_ascii_case("pem") || ending.eq_ignore_ascii_case("crt")
+    ["pem", "crt", "key"].iter().any(|it| ending.eq_ignore_ascii_case(it))
 }
 
 fn looks_like_kubernetes(text: &str) -> bool {

@@ -10,6 +10,7 @@ pub mod extensions;
 pub mod file;
 pub mod gateway_api;
 pub mod injector;
+pub mod key_text;
 pub mod kubeconfig;
 pub mod machines;
 mod meta;

@@ -83,6 +83,7 @@ impl Mesh {
         for file in files {
             self.problems.syntax.extend(file.errors);
             self.problems.duplicate_keys.extend(file.duplicates);
+            self.key_texts.extend(Some(file.keys).filter(|keys| !keys.is_empty()));
             let wrong = file.objects.iter().flat_map(|o| {
                 let own = o.mismatches.iter().filter(|m| is_refused(o, m));
                 own.map(|m| without_value(&o.meta, m))

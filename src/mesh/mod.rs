@@ -29,6 +29,7 @@ mod subset;
 mod waypoint;
 mod whereabouts;
 
+use crate::kinds::key_text::KeyText;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -167,6 +168,7 @@ pub struct Mesh {
     alternatives: BTreeSet<Span>,
     configured: bool,
     pem_files: Vec<PemFile>,
+    key_texts: Vec<Vec<KeyText>>,
     texts: Vec<(u32, Arc<str>)>,
     one_servers: Vec<OneServer>,
     astray: Vec<Astray>,
@@ -343,6 +345,11 @@ impl Mesh {
     /// Certificates and keys in files of their own.
     pub fn pem_files(&self) -> &[PemFile] {
         &self.pem_files
+    }
+
+    /// Private keys in what is neither a Secret nor a ConfigMap, file by file.
+    pub fn key_texts(&self) -> &[Vec<KeyText>] {
+        &self.key_texts
     }
 
     /// The text of a span as written; empty where there is none.

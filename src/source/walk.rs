@@ -62,6 +62,8 @@ pub fn read(paths: &[PathBuf]) -> Result<Reading, TooLarge> {
             Ok(Ok(text)) => {
                 reading.sources.add(name, text)?;
             }
+            // Presentations are called so too.
+            Ok(Err(_)) if name.ends_with(".key") => {}
             Ok(Err(reason)) => reading.skipped.push(Skipped { file: name, reason }),
             Err(error) => reading.failures.push(Failure { path, message: error.to_string() }),
         }
@@ -103,7 +105,7 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, PathBuf>, reading: &mut Read
 
 fn is_candidate(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    ending.is_some_and(|e| matches!(e.as_str(), "yaml" | "yml" | "json" | "pem" | "crt"))
+    ending.is_some_and(|e| matches!(e.as_str(), "yaml" | "yml" | "json" | "pem" | "crt" | "key"))
         || name.rsplit('/').next() == Some("Kustomization")
 }
 

@@ -7,6 +7,7 @@ use super::texts::{Places, clusters, short};
 use crate::clusters::ClusterId;
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::Meta;
+use crate::kinds::key_text::{KeyText, PRIVATE_KEY};
 use crate::mesh::list;
 use crate::source::Span;
 use crate::trust::{
@@ -256,14 +257,14 @@ fn exposed(trust: &Trust<'_>, authorities: &[Certificate]) -> Vec<Exposed> {
     let mut seen = BTreeSet::new();
     let maps = mesh.config_maps.iter().filter(|map| seen.insert(map.meta.span));
     let maps = maps.filter(|map| is_written(&map.meta)).filter_map(|map| {
-        let telling = map.data.iter().filter(|(_, text)| text.contains("PRIVATE KEY-----"));
+        let telling = map.data.iter().filter(|(_, text)| text.contains(PRIVATE_KEY));
         let values: Vec<_> = telling
             .map(|(k, v)| (k.as_str(), Value::string(v, mesh.raw(v.span), v.span)))
             .collect();
         let what = format!("the ConfigMap `{}`", map.name());
         of_values(map.named_at(), what, &values, authorities)
     });
-    let files = mesh.pem_files().iter().filter(|file| file.text.contains("PRIVATE KEY-----"));
+    let files = mesh.pem_files().iter().filter(|file| file.text.contains(PRIVATE_KEY));
     let files = files.filter_map(|file| {
         let name = file.name.rsplit('/').next().unwrap_or_default();
         let value = Value::file(&file.text, file.base);
@@ -271,7 +272,14 @@ fn exposed(trust: &Trust<'_>, authorities: &[Certificate]) -> Vec<Exposed> {
         let what = "the file".to_owned();
         of_values(key.span, what, &[(name, value)], authorities)
     });
-    secrets.chain(maps).chain(files).collect()
+    let texts = mesh.key_texts().iter().filter_map(|keys| {
+        let mut values = Vec::new();
+        for KeyText { name, text, span, .. } in keys {
+            values.push((name.as_str(), Value::string(text, mesh.raw(*span), *span)));
+        }
+        of_values(keys.first()?.named_at, "the file".to_owned(), &values, authorities)
+    });
+    secrets.chain(maps).chain(files).chain(texts).collect()
 }
 
 /// The keys among some values; what is encrypted, filled in on the way or no key at all is none.

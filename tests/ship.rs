@@ -141,8 +141,8 @@ fn the_pre_commit_hook_runs_for_the_files_that_are_read() {
     let files = regex::Regex::new(hooks[0]["files"].as_str().unwrap()).unwrap();
     let folder = scratch("hook-files");
     let (read, other) = (
-        ["a.yaml", "b.YML", "c.json", "root-cert.pem", "ca.crt", "Kustomization"],
-        ["a.yaml.tpl", "README.md", "ca.key", "kustomization", "pem"],
+        ["a.yaml", "b.YML", "c.json", "root-cert.pem", "ca.crt", "ca.key", "Kustomization"],
+        ["a.yaml.tpl", "README.md", "ca.csr", "kustomization", "pem"],
     );
     for name in read.iter().chain(&other) {
         fs::write(folder.join(name), "").unwrap();

@@ -63,7 +63,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Reading, TooLarge> {
                 reading.sources.add(name, text)?;
             }
             // Presentations are called so too.
-            Ok(Err(_)) if name.ends_with(".key") => {}
+            Ok(Err(_)) if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("key")) => {}
             Ok(Err(reason)) => reading.skipped.push(Skipped { file: name, reason }),
             Err(error) => reading.failures.push(Failure { path, message: error.to_string() }),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::read;
 use crate::finding::Findings;
 use crate::kinds::is_placeholder;
-use crate::kinds::security::{AuthorizationOperation, AuthorizationSource};
+use crate::kinds::security::{AuthorizationCondition, AuthorizationOperation, AuthorizationSource};
 use crate::mesh::Mesh;
 use crate::source::{Span, Text};
 
@@ -69,7 +69,7 @@ pub(in crate::rules) fn impossible_value(mesh: &Mesh, found: &mut Findings) {
     for policy in read(mesh) {
         for rule in policy.rules.iter().flatten() {
             let sources = rule.from.iter().flat_map(|from| of_source(&from.source));
-            let when = rule.when.iter().flat_map(|when| when.principals());
+            let when = rule.when.iter().flat_map(AuthorizationCondition::principals);
             let when = when.map(|told| (told, of_principal(told)));
             let all = rule.to.iter().flat_map(|to| of_operation(&to.operation));
             for (value, wrong) in all.chain(sources).chain(when) {

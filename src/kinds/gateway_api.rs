@@ -44,9 +44,21 @@ pub struct Listener {
     pub port: Option<Spanned<u32>>,
     /// Its protocol.
     pub protocol: Option<Text>,
+    /// TLS, where it ends or passes it.
+    pub tls: Option<ListenerTls>,
     /// Who may attach to it.
     #[serde(rename = "allowedRoutes")]
     pub allowed_routes: AllowedRoutes,
+}
+
+/// `tls` of a listener.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ListenerTls {
+    /// `Terminate` where absent, or `Passthrough`.
+    pub mode: Option<Text>,
+    /// Where its certificates are.
+    pub certificate_refs: Vec<Spanned<Reference>>,
 }
 
 /// `allowedRoutes` of a listener.
@@ -265,6 +277,11 @@ impl Reference {
         self.thing(GROUP, "Gateway")
     }
 
+    /// Group and kind of what holds a certificate.
+    pub fn certificate(&self) -> (&str, &str) {
+        self.thing("", "Secret")
+    }
+
     /// Group and kind of something that gets requests.
     pub fn backend(&self) -> (&str, &str) {
         self.thing("", "Service")
@@ -280,6 +297,11 @@ pub struct Grant {
     /// What may be named; all of a kind where no name is told.
     pub to: Vec<Reference>,
 }
+
+/// `spec` of a GatewayClass.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Class {}
 
 /// `spec` of a CustomResourceDefinition.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -162,6 +162,8 @@ views! {
         ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
     /// A ReferenceGrant of the Gateway API.
     ApiGrant(gateway_api::Grant): "spec", ["gateway.networking.k8s.io"], ["ReferenceGrant"];
+    /// A GatewayClass of the Gateway API.
+    ApiClass(gateway_api::Class): "spec", ["gateway.networking.k8s.io"], ["GatewayClass"];
     /// What Prometheus is told to look for.
     AlertRules(monitoring::AlertRules): "spec",
         ["monitoring.coreos.com", "operator.victoriametrics.com"], ["PrometheusRule", "VMRule"];

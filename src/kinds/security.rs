@@ -109,10 +109,22 @@ impl AuthorizationOperation {
 
 /// An entry of `when`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct AuthorizationCondition {
     /// What is looked at: `source.ip`, `request.headers[User-Agent]`, ...
     pub key: Option<Text>,
+    /// What it may be.
+    pub values: Vec<Text>,
+    /// What it may not be.
+    pub not_values: Vec<Text>,
+}
+
+impl AuthorizationCondition {
+    /// The identities it names.
+    pub fn principals(&self) -> impl Iterator<Item = &Text> {
+        let of_principal = self.key.as_ref().is_some_and(|key| key.as_str() == "source.principal");
+        self.values.iter().chain(&self.not_values).filter(move |_| of_principal)
+    }
 }
 
 /// An entry of `from`.

@@ -3,7 +3,8 @@
 use super::{In, Lookup, Mesh};
 use crate::clusters::ClusterId;
 use crate::kinds::gateway_api::GROUP;
-use crate::kinds::is_placeholder;
+use crate::kinds::{is_placeholder, may_be};
+use crate::source::Text;
 
 /// What an object names as the thing that it is attached to.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,52 @@ pub struct Attachable<'t> {
     pub name: &'t str,
 }
 
+/// Something of a namespace that an object of another one names.
+#[derive(Clone, Copy, Debug)]
+pub struct Crossing<'t> {
+    /// The cluster whose control plane looks for a grant.
+    pub plane: ClusterId,
+    /// Kind and namespace of what names it, of the group of the Gateway API.
+    pub from: (&'t str, &'t str),
+    /// Its kind, of the group of Kubernetes itself.
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: &'t str,
+    /// Its name.
+    pub name: &'t str,
+}
+
 impl Mesh {
+    /// Whether it is certain that no ReferenceGrant is for something, where that is known or likely.
+    pub fn lacks_grant(&self, it: Crossing<'_>) -> Option<bool> {
+        let Crossing { plane, namespace, .. } = it;
+        if namespace == it.from.1 || self.may_be_granted(it) {
+            return None;
+        }
+        let sure = self.has_seen(plane, "ReferenceGrant", namespace);
+        let kept_here = !self.api_grants.of_cluster(plane).is_empty()
+            && self.has_seen(plane, it.kind, namespace)
+            && !self.may_have_more(plane, "ReferenceGrant", namespace);
+        (sure || kept_here).then_some(sure)
+    }
+
+    fn may_be_granted(&self, it: Crossing<'_>) -> bool {
+        let is = |text: Option<&Text>, wanted: &str| text.is_some_and(|text| may_be(text, wanted));
+        self.api_grants.of_namespace(it.plane, it.namespace).any(|grant| {
+            let from = grant.from.iter().any(|from| {
+                is(from.group.as_ref(), GROUP)
+                    && is(from.kind.as_ref(), it.from.0)
+                    && is(from.namespace.as_ref(), it.from.1)
+            });
+            let to = grant.to.iter().any(|to| {
+                is(to.group.as_ref(), "")
+                    && is(to.kind.as_ref(), it.kind)
+                    && to.name.as_ref().is_none_or(|name| is(Some(name), it.name))
+            });
+            from && to || self.is_assumed(&grant.meta) || !grant.meta.unread.is_empty()
+        })
+    }
+
     /// Whether a control plane finds a Gateway, a Service or a `ServiceEntry` that is named so; `Unseen` for
     /// other kinds. Another of the kind in its namespace is the evidence that such are in the input.
     pub fn attachable(&self, plane: ClusterId, what: Attachable<'_>) -> Lookup<()> {

@@ -44,7 +44,7 @@ use crate::yaml::{DuplicateKey, Entries, Mismatch, SyntaxError};
 
 pub use addresses::{Cidr, PodRange};
 pub use age::Order;
-pub use attachable::Attachable;
+pub use attachable::{Attachable, Crossing};
 pub use build::Input;
 pub use client::{Client, LabelValue};
 pub use domain::Domain;

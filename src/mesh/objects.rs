@@ -156,6 +156,8 @@ collections! {
     api_routes: ApiRoute(gateway_api::Route),
     /// ReferenceGrants of the Gateway API.
     api_grants: ApiGrant(gateway_api::Grant),
+    /// GatewayClasses of the Gateway API.
+    api_classes: ApiClass(gateway_api::Class),
     /// PrometheusRules and VMRules.
     alert_rules: AlertRules(monitoring::AlertRules),
     /// CustomResourceDefinitions.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod identity;
 mod principals;
+mod values;
 
 use super::selected::{Selecting, is_placed, may_be_added};
 use super::{Rule, rule};
@@ -17,6 +18,7 @@ use crate::yaml::Entries;
 pub(super) const RULES: &[Rule] = &[
     rule!("authz/authentication-selects-no-workload", authentication_selects_no_workload),
     rule!("authz/identity-without-mtls", identity::identity_without_mtls),
+    rule!("authz/impossible-value", values::impossible_value),
     rule!("authz/jwks-fetch-unrestricted", jwks_fetch_unrestricted),
     rule!("authz/policy-selects-no-workload", policy_selects_no_workload),
     rule!("authz/unknown-method", unknown_method),

@@ -3,6 +3,7 @@
 mod annotations;
 mod images;
 mod injectors;
+mod labels;
 mod membership;
 mod protocols;
 
@@ -28,6 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     rule!("workloads/injectors-overlap", injectors::injectors_overlap),
     rule!("workloads/invalid-annotation", annotations::invalid_annotation),
     rule!("workloads/misplaced-annotation", annotations::misplaced_annotation),
+    rule!("workloads/misplaced-label", labels::misplaced_label),
     rule!("workloads/namespace-injected-by-default", namespace_injected_by_default),
     rule!("workloads/namespace-not-injected", namespace_not_injected),
     rule!("workloads/pod-without-proxy", pod_without_proxy),
@@ -36,6 +38,8 @@ pub(super) const RULES: &[Rule] = &[
     rule!("workloads/services-disagree-on-protocol", protocols::services_disagree_on_protocol),
     rule!("workloads/several-injection-labels", several_injection_labels),
     rule!("workloads/unknown-annotation", annotations::unknown_annotation),
+    rule!("workloads/unknown-label", labels::unknown_label),
+    rule!("workloads/unknown-label-value", labels::unknown_label_value),
 ];
 
 /// Labels that decide how the pods of a namespace get into the mesh.

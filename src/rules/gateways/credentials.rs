@@ -6,8 +6,8 @@ use super::servers::read;
 use crate::clusters::ClusterId;
 use crate::finding::{Findings, Severity};
 use crate::kinds::core::Secret;
-use crate::kinds::is_placeholder;
 use crate::kinds::networking::{Gateway, Server, ServerTls};
+use crate::kinds::{gateway_api, is_placeholder};
 use crate::mesh::{In, Lookup, Mesh, selects, value};
 use crate::source::{Span, Text};
 use crate::trust::{Certificate, Fault, Pem, PrivateKey, Time, Value};
@@ -32,12 +32,52 @@ struct Wanted<'m> {
     name: &'m Text,
     /// Whether clients have to show certificates, which a CA in the Secret or beside it vouches for.
     asks_clients: bool,
-    gateway: &'m In<Gateway>,
+    gateway: Holder<'m>,
     places: BTreeSet<(ClusterId, &'m str)>,
 }
 
-fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
+/// A Gateway, of Istio or of the Gateway API.
+#[derive(Clone, Copy)]
+struct Holder<'m> {
+    cluster: ClusterId,
+    namespace: &'m str,
+    name: &'m str,
+    is_of_api: bool,
+}
+
+/// Whether something else may make the Secrets of a Gateway: cert-manager does where an annotation asks for
+/// it, and others are like it.
+fn may_be_certified(gateway: &In<gateway_api::Gateway>) -> bool {
+    gateway.meta.annotations.iter().any(|(key, _)| key.contains("cert"))
+}
+
+/// What listeners of the Gateway API take certificates from: Secrets beside the Gateway, or of a namespace
+/// that the reference names.
+fn of_listeners(mesh: &Mesh) -> Vec<Wanted<'_>> {
+    let read = |g: &&In<gateway_api::Gateway>| {
+        mesh.is_read_in(g.cluster) && !mesh.is_assumed(&g.meta) && g.has_namespace()
+    };
     let mut found = Vec::new();
+    for gateway in mesh.api_gateways.iter().filter(read).filter(|g| !may_be_certified(g)) {
+        let (cluster, own) = (gateway.cluster, gateway.namespace.as_str());
+        let holder = Holder { cluster, namespace: own, name: gateway.name(), is_of_api: true };
+        let tls = gateway.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let ends = tls.filter(|tls| value(tls.mode.as_ref()).is_none_or(|it| it == "Terminate"));
+        for told in ends.flat_map(|tls| &tls.certificate_refs) {
+            let namespace = value(told.namespace.as_ref()).unwrap_or(own);
+            let Some(name) = told.name.as_ref().filter(|name| !name.is_empty()) else { continue };
+            let open = is_placeholder(name) || is_placeholder(namespace);
+            if told.certificate() == ("", "Secret") && !open {
+                let places = BTreeSet::from([(cluster, namespace)]);
+                found.push(Wanted { name, asks_clients: false, gateway: holder, places });
+            }
+        }
+    }
+    found
+}
+
+fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
+    let mut found = of_listeners(mesh);
     for gateway in read(mesh).filter(|g| !g.selector.is_empty()) {
         let places: BTreeSet<_> =
             mesh.pods_of_gateway(gateway).iter().map(|p| (p.cluster, p.namespace)).collect();
@@ -46,11 +86,17 @@ fn wanted(mesh: &Mesh) -> Vec<Wanted<'_>> {
             let mode = value(tls.mode.as_ref()).unwrap_or_default();
             let asks_clients = ["MUTUAL", "OPTIONAL_MUTUAL"].contains(&mode)
                 && tls.ca_cert_credential_name.is_none();
+            let holder = Holder {
+                cluster: gateway.cluster,
+                namespace: &gateway.namespace,
+                name: gateway.name(),
+                is_of_api: false,
+            };
             let all = names(tls);
             found.extend(all.map(|name| Wanted {
                 name,
                 asks_clients,
-                gateway,
+                gateway: holder,
                 places: places.clone(),
             }));
         }
@@ -127,8 +173,12 @@ fn only_elsewhere<'m>(
         wanted.places.iter().any(|other| *other == (cluster, namespace))
             || mesh
                 .gateways
-                .of_namespace(cluster, &wanted.gateway.namespace)
-                .any(|g| g.name() == wanted.gateway.name())
+                .of_namespace(cluster, wanted.gateway.namespace)
+                .any(|g| !wanted.gateway.is_of_api && g.name() == wanted.gateway.name)
+            || mesh
+                .api_gateways
+                .of_namespace(cluster, wanted.gateway.namespace)
+                .any(|g| wanted.gateway.is_of_api && g.name() == wanted.gateway.name)
     };
     let mut others = mesh.peers(place.0).map(|c| c.id).filter(|id| has_gateway(*id));
     others.find_map(|id| Some((id, in_cluster(id)?)))
@@ -163,7 +213,7 @@ fn say_missing(
     elsewhere: Option<(ClusterId, Span)>,
     found: &mut Findings,
 ) {
-    let (name, gateway) = (wanted.name, wanted.gateway.name());
+    let (name, gateway) = (wanted.name, wanted.gateway.name);
     let here = if elsewhere.is_some() {
         format!("namespace `{namespace}` of `{}`", mesh.cluster_name(cluster))
     } else {
@@ -182,6 +232,7 @@ fn say_missing(
     }
     finding.help(match nearest {
         Some(near) => format!("name `{near}`, which is there, or create the Secret"),
+        None if wanted.gateway.is_of_api => format!("create the Secret in `{namespace}`"),
         None => format!(
             "create the Secret in `{namespace}`, the namespace of the gateway's pods; that of the Gateway does not count"
         ),
@@ -206,7 +257,7 @@ pub(super) fn client_ca_missing(mesh: &Mesh, found: &mut Findings) {
                 .say(
                     format!(
                         "Gateway `{}` asks clients for certificates, and has no CA for them",
-                        wanted.gateway.name()
+                        wanted.gateway.name
                     ),
                     wanted.name.span,
                     "no client is let in: there is no CA to verify its certificate by",
@@ -238,7 +289,7 @@ pub(super) fn credential_invalid(mesh: &Mesh, found: &mut Findings) {
                     format!(
                         "Secret `{}` of Gateway `{}` {why}",
                         wanted.name,
-                        wanted.gateway.name()
+                        wanted.gateway.name
                     ),
                     wanted.name.span,
                     effect,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::finding::{Finding, Findings, Severity};
 use crate::kinds::attachment::is_http;
 use crate::kinds::gateway_api::{GROUP, Reference, Route, RouteRule};
-use crate::kinds::{is_placeholder, may_be};
-use crate::mesh::{In, Known, Mesh, Named, fqdn, list, short, value};
+use crate::kinds::is_placeholder;
+use crate::mesh::{Crossing, In, Known, Mesh, Named, fqdn, list, short, value};
 use crate::rules::BY_OTHERS;
 use crate::source::{Span, Spanned, Text};
 
@@ -142,16 +142,16 @@ pub(super) fn backend_not_granted(mesh: &Mesh, found: &mut Findings) {
         let mut parents = route.parent_refs.iter();
         let by_gateway =
             parents.any(|at| matches!(at.parent(), (GROUP, "Gateway" | "XListenerSet")));
-        if !by_gateway || namespace == route.namespace || is_granted(mesh, &backend) {
-            continue;
-        }
-        let plane = route.cluster;
-        let sure = mesh.has_seen(plane, "ReferenceGrant", namespace);
-        let kept_here = !mesh.api_grants.of_cluster(plane).is_empty()
-            && mesh.has_seen(plane, "Service", namespace)
-            && !mesh.may_have_more(plane, "ReferenceGrant", namespace);
+        let crossing = Crossing {
+            plane: route.cluster,
+            from: (&route.meta.kind, &route.namespace),
+            kind: "Service",
+            namespace,
+            name: backend.name,
+        };
+        let Some(sure) = mesh.lacks_grant(crossing).filter(|_| by_gateway) else { continue };
         let at = backend.to.namespace.as_ref().map_or(backend.to.span, |ns| ns.span);
-        if !(sure || kept_here) || !route.has_namespace() || !told.insert(at) {
+        if !route.has_namespace() || !told.insert(at) {
             continue;
         }
         let (kind, own) = (&route.meta.kind, &route.namespace);
@@ -169,26 +169,6 @@ pub(super) fn backend_not_granted(mesh: &Mesh, found: &mut Findings) {
         ));
         backend.weigh(finding);
     }
-}
-
-/// Whether some grant is for a backend, or may be.
-fn is_granted(mesh: &Mesh, backend: &Backend<'_>) -> bool {
-    let route = backend.route;
-    let is = |text: Option<&Text>, wanted: &str| text.is_some_and(|text| may_be(text, wanted));
-    let mut grants = mesh.api_grants.of_namespace(route.cluster, backend.namespace);
-    grants.any(|grant| {
-        let from = grant.from.iter().any(|from| {
-            is(from.group.as_ref(), GROUP)
-                && is(from.kind.as_ref(), &route.meta.kind)
-                && is(from.namespace.as_ref(), &route.namespace)
-        });
-        let to = grant.to.iter().any(|to| {
-            is(to.group.as_ref(), "")
-                && is(to.kind.as_ref(), "Service")
-                && to.name.as_ref().is_none_or(|name| is(Some(name), backend.name))
-        });
-        from && to || mesh.is_assumed(&grant.meta) || !grant.meta.unread.is_empty()
-    })
 }
 
 pub(super) fn parent_without_group(mesh: &Mesh, found: &mut Findings) {

@@ -9,7 +9,7 @@ use crate::source::Text;
 use crate::yaml::Entries;
 
 /// Names that are read as labels, and by nobody as annotations.
-const LABELS: &[&str] = &[
+pub(super) const LABELS: &[&str] = &[
     "gateway.istio.io/managed",
     "istio.io/dataplane-mode",
     "istio.io/global",

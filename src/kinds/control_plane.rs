@@ -291,14 +291,59 @@ pub struct MeshConfig {
     pub discovery_selectors: Vec<Spanned<Selector>>,
 }
 
-/// An entry of `extensionProviders`.
+/// An entry of `extensionProviders`: a name, and one of the others.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ExtensionProvider {
     /// What policies call it.
     pub name: Option<Text>,
-    /// Set for one of Lightstep, which Envoy has no more.
-    pub lightstep: Option<serde::de::IgnoredAny>,
+    /// Decides on requests, asked by HTTP.
+    pub envoy_ext_authz_http: Option<ProviderAddress>,
+    /// Decides on requests, asked by gRPC.
+    pub envoy_ext_authz_grpc: Option<ProviderAddress>,
+    /// Takes traces.
+    pub zipkin: Option<ProviderAddress>,
+    /// Takes traces, for Lightstep, which Envoy has no more.
+    pub lightstep: Option<ProviderAddress>,
+    /// Takes traces.
+    pub datadog: Option<ProviderAddress>,
+    /// Takes traces.
+    pub opencensus: Option<ProviderAddress>,
+    /// Takes traces.
+    pub skywalking: Option<ProviderAddress>,
+    /// Takes traces.
+    pub opentelemetry: Option<ProviderAddress>,
+    /// Takes access logs.
+    pub envoy_http_als: Option<ProviderAddress>,
+    /// Takes access logs.
+    pub envoy_tcp_als: Option<ProviderAddress>,
+    /// Takes access logs.
+    pub envoy_otel_als: Option<ProviderAddress>,
+}
+
+/// Where a provider is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ProviderAddress {
+    /// A host of the mesh by its full name, perhaps with its namespace and a slash in front.
+    pub service: Option<Text>,
+    /// Its port.
+    pub port: Option<Spanned<u32>>,
+}
+
+impl ExtensionProvider {
+    /// Where it is, if it decides on requests.
+    pub fn authorizer(&self) -> Option<&ProviderAddress> {
+        self.envoy_ext_authz_http.as_ref().or(self.envoy_ext_authz_grpc.as_ref())
+    }
+
+    /// Where it is, if it takes traces or access logs over the network.
+    pub fn collector(&self) -> Option<&ProviderAddress> {
+        let traces = [&self.zipkin, &self.lightstep, &self.datadog, &self.opencensus];
+        let others = [&self.skywalking, &self.opentelemetry];
+        let logs = [&self.envoy_http_als, &self.envoy_tcp_als, &self.envoy_otel_als];
+        traces.into_iter().chain(others).chain(logs).find_map(Option::as_ref)
+    }
 }
 
 /// `defaultProviders`.

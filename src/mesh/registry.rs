@@ -114,19 +114,29 @@ impl Mesh {
         named_by: &In<impl Sized>,
         users: Option<&[String]>,
     ) -> Named<'_> {
-        let plane = named_by.cluster;
         let name = fqdn(host, &named_by.namespace);
-        if is_placeholder(&name) || name.is_empty() {
+        self.named_in_full(&name, named_by.cluster, Some(&named_by.meta), users)
+    }
+
+    /// The same for a name that is taken as it is, and for an object that is in no namespace.
+    pub fn named_in_full(
+        &self,
+        name: &str,
+        plane: ClusterId,
+        named_by: Option<&Meta>,
+        users: Option<&[String]>,
+    ) -> Named<'_> {
+        if is_placeholder(name) || name.is_empty() {
             return Named::Unseen;
         }
         let sees = |known: &Known<'_>| {
             users.is_none_or(|users| users.iter().any(|ns| self.is_exported(known, ns, plane)))
         };
-        let exact = self.definitions(&name, plane);
+        let exact = self.definitions(name, plane);
         if !exact.is_empty() && sees(&exact) {
             return Named::Seen(exact);
         }
-        let wide = self.wildcard_definitions(&name, plane);
+        let wide = self.wildcard_definitions(name, plane);
         if !wide.is_empty() && sees(&wide) {
             return Named::Seen(wide);
         }
@@ -134,14 +144,14 @@ impl Mesh {
             return Named::Hidden(exact);
         }
         // The same name in another mesh of the input may tell of a mesh that was not understood.
-        if self.host(&name).is_some() {
+        if self.host(name).is_some() {
             return Named::Unseen;
         }
-        let Some((service, namespace)) = service_named(&name) else {
-            return self.foreign_host(&name, plane);
+        let Some((service, namespace)) = service_named(name) else {
+            return self.foreign_host(name, plane);
         };
         let is_made = |c: &Cluster| self.is_made_for_gateway(c.id, namespace, service);
-        if !self.knows_services(namespace, &named_by.meta, plane)
+        if !self.knows_services(namespace, named_by, plane)
             || self.peers(plane).any(is_made)
             || self.peers(plane).any(|c| self.may_be_installed(c.id, namespace, service))
         {
@@ -204,12 +214,14 @@ impl Mesh {
     }
 
     /// Whether a Service of a namespace would be in the input, in whichever cluster of the mesh it stands.
-    fn knows_services(&self, namespace: &str, asked_by: &Meta, plane: ClusterId) -> bool {
+    fn knows_services(&self, namespace: &str, by: Option<&Meta>, plane: ClusterId) -> bool {
         let is_complete = self.peers(plane).all(Cluster::is_complete);
         if is_complete {
             return !OF_THE_CLUSTER.contains(&namespace);
         }
-        let beside = |s: &In<Service>| s.meta.file == asked_by.file && s.namespace == namespace;
+        let beside = |s: &In<Service>| {
+            by.is_some_and(|by| s.meta.file == by.file) && s.namespace == namespace
+        };
         let told = namespace != "default" || self.services.iter().any(beside);
         let lacks = |c: &Cluster| {
             self.has_seen(c.id, "Service", namespace)

@@ -5,10 +5,12 @@ mod bindings;
 mod claims;
 mod delegates;
 mod hosts;
+mod impossible;
 mod matches;
 mod order;
 mod parents;
 mod patterns;
+mod rules;
 mod shares;
 mod visibility;
 
@@ -24,11 +26,14 @@ pub(super) const RULES: &[Rule] = &[
     rule!("routing/gateway-route-skips-subsets", bindings::gateway_route_skips_subsets),
     rule!("routing/grant-for-unknown-namespace", visibility::grant_for_unknown_namespace),
     rule!("routing/host-not-in-gateway", bindings::host_not_in_gateway),
+    rule!("routing/impossible-match", impossible::impossible_match),
     rule!("routing/ineffective-match", order::ineffective_match),
     rule!("routing/internal-gateway", bindings::internal_gateway),
     rule!("routing/parent-refuses-route", parents::parent_refuses_route),
     rule!("routing/parent-without-group", backends::parent_without_group),
     rule!("routing/rule-for-unknown-host", hosts::rule_for_unknown_host),
+    rule!("routing/rule-for-unknown-port", rules::rule_for_unknown_port),
+    rule!("routing/rule-selects-no-workload", rules::rule_selects_no_workload),
     rule!("routing/unknown-backend", backends::unknown_backend),
     rule!("routing/unknown-delegate", delegates::unknown_delegate),
     rule!("routing/unknown-gateway", bindings::unknown_gateway),
